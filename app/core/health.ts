@@ -1,0 +1,66 @@
+import type { Database } from './database.ts'
+import type { Migration } from './migrations.ts'
+
+export const healthMigrations: Migration[] = [
+  {
+    name: 'health-1',
+    statements: [
+      `CREATE TABLE health (
+        part TEXT PRIMARY KEY, ok INTEGER NOT NULL, detail TEXT NOT NULL, checked_at BIGINT NOT NULL
+      )`,
+    ],
+  },
+]
+
+export interface PartHealth {
+  ok: boolean
+  /** What to tell the owner; shown to anyone who asks, so without paths and names. */
+  detail: string
+}
+
+/** Milliseconds after which a report says only that its role is silent. */
+const staleAfter = 45_000
+
+interface Row extends Record<string, unknown> {
+  part: string
+  ok: number
+  detail: string
+  checked_at: number
+}
+
+/**
+ * What each role last said about the parts that only it can see. It lies in the database because the web role has
+ * neither the token nor the Bot API's folder, and roles do not talk to each other.
+ */
+export class Health {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async report(part: string, { ok, detail }: PartHealth): Promise<void> {
+    await this.#database.query(
+      `INSERT INTO health (part, ok, detail, checked_at) VALUES ($1, $2, $3, $4)
+       ON CONFLICT (part) DO UPDATE SET ok = $2, detail = $3, checked_at = $4`,
+      part,
+      Number(ok),
+      detail,
+      Date.now(),
+    )
+  }
+
+  /** The state of `parts`; one that nobody reported of late is not ok. */
+  async read(parts: string[]): Promise<Record<string, PartHealth>> {
+    const rows = await this.#database.query<Row>('SELECT part, ok, detail, checked_at FROM health')
+    const known = new Map(rows.map((row) => [row.part, row]))
+    return Object.fromEntries(parts.map((part) => [part, stateOf(known.get(part))]))
+  }
+}
+
+function stateOf(row: Row | undefined): PartHealth {
+  if (!row) return { ok: false, detail: 'not reported yet: the bot role has not started' }
+  const age = Date.now() - row.checked_at
+  if (age > staleAfter) return { ok: false, detail: `no report for ${Math.round(age / 1000)} s` }
+  return { ok: row.ok === 1, detail: row.detail }
+}

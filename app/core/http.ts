@@ -1,0 +1,76 @@
+import { chmod, rm } from 'node:fs/promises'
+import http from 'node:http'
+import Router from '@koa/router'
+import Koa from 'koa'
+import { z } from 'zod'
+import { codeOf, StartError } from './errors.ts'
+import type { Log } from './log.ts'
+import { wholeNumber } from './settings.ts'
+
+export const httpSettings = z.object({
+  SERVER_HOST: z.string().default('127.0.0.1'),
+  SERVER_PORT: wholeNumber(0, 65_535).default(8000),
+  SERVER_SOCKET: z.string().optional(),
+})
+
+type HttpSettings = z.output<typeof httpSettings>
+
+/** Milliseconds for running answers when the server stops; below systemd's own limit. */
+const drain = 20_000
+
+export class HttpServer implements AsyncDisposable {
+  readonly #server: http.Server
+  readonly #settings: HttpSettings
+
+  constructor(settings: HttpSettings, routes: ((router: Router) => void)[], log: Log) {
+    const router = new Router()
+    for (const add of routes) add(router)
+    // Behind nginx on a socket, the last address of X-Forwarded-For is the one that nginx saw.
+    const koa = new Koa({ proxy: settings.SERVER_SOCKET !== undefined, maxIpsCount: 1 })
+    koa.on('error', (error) => {
+      // A client that goes away in the middle is its own business.
+      if (!['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(codeOf(error) ?? '')) {
+        log.error({ error }, 'request failed')
+      }
+    })
+    koa.use(router.routes()).use(router.allowedMethods())
+    this.#server = http.createServer({ requestTimeout: 30_000, headersTimeout: 15_000 }, koa.callback())
+    this.#settings = settings
+  }
+
+  /** Listens on SERVER_SOCKET, else on SERVER_HOST and SERVER_PORT. Returns what it listens on, for the log. */
+  async listen(): Promise<string> {
+    const { SERVER_SOCKET: path, SERVER_HOST: host, SERVER_PORT: port } = this.#settings
+    // A socket left by a crash; two servers on one path are prevented by the unit, not here.
+    if (path !== undefined) await rm(path, { force: true })
+    const where = path === undefined ? { host, port } : { path }
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (error) =>
+        reject(
+          new StartError(
+            `${path === undefined ? 'SERVER_PORT' : 'SERVER_SOCKET'}: cannot listen on ` +
+              `${path ?? `${host}:${port}`} (${codeOf(error)})`,
+          ),
+        ),
+      )
+      this.#server.listen(where, resolve)
+    })
+    if (path !== undefined) await chmod(path, 0o660)
+    return path ?? `http://${host}:${this.port}`
+  }
+
+  /** The TCP port, also where SERVER_PORT is 0. */
+  get port(): number {
+    const address = this.#server.address()
+    return typeof address === 'object' && address !== null ? address.port : 0
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const cut = setTimeout(() => this.#server.closeAllConnections(), drain)
+    await new Promise((resolve) => {
+      this.#server.close(resolve)
+      this.#server.closeIdleConnections()
+    })
+    clearTimeout(cut)
+  }
+}

@@ -1,0 +1,184 @@
+// Node's own SQLite in the shape of the `sqlite3` package, as far as Sequelize 6 uses it (its `dialectModule`).
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { setImmediate } from 'node:timers'
+
+type Callback = (this: Statement, error: Error | null, rows?: unknown[]) => void
+type Parameters = unknown[] | Record<string, unknown>
+
+/** What a callback gets as `this`; Sequelize looks at the class's name. */
+class Statement {
+  lastID: number | bigint = 0
+  changes: number | bigint = 0
+}
+
+/** Set on every connection: WAL survives a power cut only with synchronous=FULL (sqlite.org/pragma.html). */
+const pragmas = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  PRAGMA foreign_keys = ON;
+  PRAGMA journal_size_limit = 67108864;
+`
+
+/** Milliseconds a statement waits, blocking the process, while another process writes. */
+const busyTimeout = 5000
+
+/** Opens `filename` with this house's pragmas. */
+export function openSqlite(filename: string): DatabaseSync {
+  const database = new DatabaseSync(filename, { timeout: busyTimeout })
+  database.exec(pragmas)
+  return database
+}
+
+/**
+ * Who may write to one database file in this process. SQLite has one writer at a time and `node:sqlite` waits for
+ * it by blocking the event loop; a second writer of the same process would block the very loop that the first one
+ * needs to finish. So a transaction holds the gate from its BEGIN on, and others wait for it without blocking.
+ */
+class WriteGate {
+  #holder: Database | undefined
+  readonly #waiting: { connection: Database; run: () => void }[] = []
+
+  enter(connection: Database, run: () => void): void {
+    if (this.#holder === undefined || this.#holder === connection) run()
+    else this.#waiting.push({ connection, run })
+  }
+
+  hold(connection: Database): void {
+    this.#holder = connection
+  }
+
+  release(connection: Database): void {
+    if (this.#holder !== connection) return
+    this.#holder = undefined
+    while (this.#holder === undefined) {
+      const next = this.#waiting.shift()
+      if (!next) return
+      next.run()
+    }
+  }
+}
+
+const gates = new Map<string, WriteGate>()
+const maxStatements = 500
+
+export class Database {
+  readonly filename: string
+  /** Set by Sequelize: the transaction's id, or `default`. */
+  uuid?: string
+  readonly #database: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+  readonly #gate: WriteGate
+
+  constructor(filename: string, _mode: number, done: (error: Error | null) => void) {
+    this.filename = filename
+    this.#database = openSqlite(filename)
+    const gate = gates.get(filename) ?? new WriteGate()
+    gates.set(filename, gate)
+    this.#gate = gate
+    setImmediate(done, null)
+  }
+
+  run(sql: string, parameters: Parameters | Callback = [], done?: Callback): this {
+    if (typeof parameters === 'function') return this.run(sql, [], parameters)
+    const execute = () => {
+      const begins = /^\s*BEGIN\b/i.test(sql)
+      const ends = /^\s*(COMMIT|END|ROLLBACK(?!\s+TO))\b/i.test(sql)
+      const { error, rows, outcome } = this.#execute(sql, parameters)
+      if (begins && !error) this.#gate.hold(this)
+      if (ends) this.#gate.release(this)
+      if (done) queueMicrotask(() => done.call(outcome, error, rows))
+    }
+    if (/^\s*(SELECT|PRAGMA|EXPLAIN)\b/i.test(sql)) execute()
+    else this.#gate.enter(this, execute)
+    return this
+  }
+
+  all(sql: string, parameters: Parameters | Callback = [], done?: Callback): this {
+    return this.run(sql, parameters, done)
+  }
+
+  exec(sql: string, done?: (error: Error | null) => void): this {
+    return this.run(sql, [], done && ((error) => done(error)))
+  }
+
+  serialize(run?: () => void): void {
+    run?.()
+  }
+
+  close(done?: (error: Error | null) => void): void {
+    let failure: Error | null = null
+    try {
+      this.#statements.clear()
+      this.#database.close()
+    } catch (error) {
+      failure = error as Error
+    }
+    this.#gate.release(this)
+    if (done) queueMicrotask(() => done(failure))
+  }
+
+  #execute(sql: string, parameters: Parameters) {
+    const outcome = new Statement()
+    try {
+      const statement = this.#prepare(sql)
+      const [named, places] = bindable(parameters)
+      if (statement.columns().length > 0) {
+        return { error: null, rows: statement.all(named, ...places), outcome }
+      }
+      const { lastInsertRowid, changes } = statement.run(named, ...places)
+      Object.assign(outcome, { lastID: lastInsertRowid, changes })
+      return { error: null, rows: [], outcome }
+    } catch (error) {
+      return { error: withSqliteCode(error as Error), rows: [], outcome }
+    }
+  }
+
+  #prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql)
+    if (known) return known
+    const statement = this.#database.prepare(sql)
+    statement.setAllowUnknownNamedParameters(true)
+    const oldest = this.#statements.keys().next().value
+    if (this.#statements.size >= maxStatements && oldest !== undefined) this.#statements.delete(oldest)
+    this.#statements.set(sql, statement)
+    return statement
+  }
+}
+
+type Bound = [named: Record<string, SQLInputValue>, places: SQLInputValue[]]
+
+function bindable(parameters: Parameters): Bound {
+  if (Array.isArray(parameters)) return [{}, parameters.map(bindableValue)]
+  const named = Object.entries(parameters).map(([name, value]) => [name, bindableValue(value)])
+  return [Object.fromEntries(named), []]
+}
+
+function bindableValue(value: unknown): SQLInputValue {
+  if (value === undefined) return null
+  if (typeof value === 'boolean') return Number(value)
+  if (value instanceof Date) return value.toISOString()
+  return value as SQLInputValue
+}
+
+// Primary result codes (sqlite.org/rescode.html) under the names by which Sequelize tells its errors apart.
+const codes: Record<number, string> = {
+  5: 'SQLITE_BUSY',
+  6: 'SQLITE_LOCKED',
+  8: 'SQLITE_READONLY',
+  10: 'SQLITE_IOERR',
+  11: 'SQLITE_CORRUPT',
+  13: 'SQLITE_FULL',
+  14: 'SQLITE_CANTOPEN',
+  19: 'SQLITE_CONSTRAINT',
+}
+
+function withSqliteCode(error: Error): Error {
+  if (!('errcode' in error) || typeof error.errcode !== 'number') return error
+  const code = codes[error.errcode & 0xff] ?? 'SQLITE_ERROR'
+  return Object.assign(error, { code, message: `${code}: ${error.message}` })
+}
+
+export const OPEN_READONLY = 1
+export const OPEN_READWRITE = 2
+export const OPEN_CREATE = 4
+export default { Database, OPEN_READONLY, OPEN_READWRITE, OPEN_CREATE }

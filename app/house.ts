@@ -1,0 +1,55 @@
+import type Router from '@koa/router'
+import type { Composer, Context } from 'telegraf'
+import type { z } from 'zod'
+import type { CronEntry } from './core/cron.ts'
+import type { Database } from './core/database.ts'
+import type { Health } from './core/health.ts'
+import type { Log } from './core/log.ts'
+import type { Migration } from './core/migrations.ts'
+import type { JobKind, Jobs } from './jobs/index.ts'
+import type { Links } from './links/index.ts'
+import type { Store } from './store/index.ts'
+import type { Command, TelegramBot } from './telegram/index.ts'
+import type { Users } from './users/index.ts'
+
+/** What every role has. */
+export interface House {
+  log: Log
+  database: Database
+  health: Health
+  store: Store
+  links: Links
+}
+
+/** What the bot role has besides. */
+export interface BotHouse extends House {
+  telegram: TelegramBot
+  jobs: Jobs
+  users: Users
+}
+
+/** What a feature adds to the bot role. */
+export interface BotParts {
+  handlers?: Composer<Context>
+  /** For Telegram's menu, in this order. */
+  commands?: Command[]
+  jobKinds?: JobKind[]
+  cron?: CronEntry[]
+}
+
+/** What a feature adds to the web role. */
+export interface WebParts {
+  routes?: (router: Router) => void
+}
+
+/** A capability: one folder, and one line in features.ts. */
+export interface Feature<S extends z.ZodObject = z.ZodObject> {
+  name: string
+  settings: S
+  migrations?: Migration[]
+  bot?(house: BotHouse, settings: z.output<S>): BotParts
+  web?(house: House, settings: z.output<S>): WebParts
+}
+
+/** The settings of a feature, as it declared them. */
+export type SettingsOf = (feature: Feature) => Record<string, unknown>

@@ -1,0 +1,81 @@
+import type { Message } from 'telegraf/types'
+import { safeName } from './file-name.ts'
+
+/** The file of a message, as Telegram describes it. */
+export interface Attachment {
+  kind: string
+  fileId: string
+  fileUniqueId: string
+  /** Bytes; Telegram may leave it out. */
+  size: number | undefined
+  /** Safe for a file system and a header. */
+  name: string
+  mimeType: string
+}
+
+interface TelegramFile {
+  file_id: string
+  file_unique_id: string
+  file_size?: number
+  file_name?: string
+  mime_type?: string
+  performer?: string
+  title?: string
+}
+
+// An animation also comes as a `document`, so the more exact kinds stand first.
+const kinds = {
+  animation: { mimeType: 'video/mp4', extension: 'mp4' },
+  video: { mimeType: 'video/mp4', extension: 'mp4' },
+  audio: { mimeType: 'audio/mpeg', extension: 'mp3' },
+  voice: { mimeType: 'audio/ogg', extension: 'ogg' },
+  video_note: { mimeType: 'video/mp4', extension: 'mp4' },
+  photo: { mimeType: 'image/jpeg', extension: 'jpg' },
+  document: { mimeType: 'application/octet-stream', extension: '' },
+} as const
+
+type Kind = keyof typeof kinds
+
+/** The file that a message carries, or undefined when it carries none. */
+export function attachmentOf(message: Message): Attachment | undefined {
+  for (const kind of Object.keys(kinds) as Kind[]) {
+    const file = fileOf(message, kind)
+    if (file) return describe(kind, file, message.date)
+  }
+  return undefined
+}
+
+function fileOf(message: Message, kind: Kind): TelegramFile | undefined {
+  const files = message as unknown as Partial<Record<Kind, TelegramFile | TelegramFile[]>>
+  const found = files[kind]
+  if (!Array.isArray(found)) return found
+  // A photo comes in several sizes.
+  return found.reduce<TelegramFile | undefined>(
+    (largest, file) => ((file.file_size ?? 0) >= (largest?.file_size ?? 0) ? file : largest),
+    undefined,
+  )
+}
+
+function describe(kind: Kind, file: TelegramFile, date: number): Attachment {
+  const { mimeType, extension } = kinds[kind]
+  return {
+    kind,
+    fileId: file.file_id,
+    fileUniqueId: file.file_unique_id,
+    size: file.file_size,
+    name: safeName(file.file_name ?? invented(kind, file, date)) || invented(kind, {}, date),
+    mimeType: isMimeType(file.mime_type) ? file.mime_type : mimeType,
+  }
+
+  function invented(kind: Kind, { performer, title }: Partial<TelegramFile>, date: number): string {
+    const stem =
+      [performer, title].filter(Boolean).join(' - ') ||
+      `${kind}_${new Date(date * 1000).toISOString().slice(0, 19).replace('T', '_').replaceAll(':', '-')}`
+    return extension ? `${stem}.${extension}` : stem
+  }
+}
+
+/** The sender chooses it, and it becomes a header: only type and subtype (RFC 9110, 8.3.1) are let through. */
+function isMimeType(text: string | undefined): text is string {
+  return text !== undefined && /^[a-z0-9!#$&^_.+-]{1,60}\/[a-z0-9!#$&^_.+-]{1,60}$/i.test(text)
+}

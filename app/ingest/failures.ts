@@ -1,0 +1,104 @@
+import { codeOf } from '../core/errors.ts'
+import { SizeMismatch, TooLarge } from '../store/index.ts'
+import { ForeignPath, TelegramRefusal, TelegramUnreachable } from '../telegram/index.ts'
+
+export interface Failure {
+  errorType: string
+  /** Whether the same may work a little later. */
+  passing: boolean
+  /** What the user reads; ends with what he can do. */
+  reason: string
+}
+
+const tryLater = 'Press Retry, or send the file again later.'
+const transfer = `The transfer from Telegram failed. ${tryLater}`
+
+interface Rule extends Failure {
+  matches(error: unknown): boolean
+}
+
+/** The first row that matches an error says what it is. */
+const rules: Rule[] = [
+  {
+    matches: (error) => refusal(error, /file is too big/),
+    errorType: 'SIZE_LIMIT',
+    passing: false,
+    reason:
+      'Telegram does not let bots fetch a file of this size here. Send a smaller one, or split it into parts.',
+  },
+  {
+    matches: (error) => error instanceof TooLarge,
+    errorType: 'SIZE_LIMIT',
+    passing: false,
+    reason: 'The file is larger than was announced, and above the limit. Send a smaller one.',
+  },
+  {
+    matches: (error) => refusal(error, /invalid file_id|wrong file identifier/),
+    errorType: 'FILE_GONE',
+    passing: false,
+    reason: 'Telegram no longer has this file. Send it again from its source.',
+  },
+  {
+    matches: (error) => error instanceof ForeignPath,
+    errorType: 'FOREIGN_PATH',
+    passing: false,
+    reason: `The server's Bot API is not set up right; its owner finds the cause in the log. ${tryLater}`,
+  },
+  {
+    matches: (error) => error instanceof SizeMismatch,
+    errorType: 'SIZE_MISMATCH',
+    passing: true,
+    reason: `The file did not arrive whole. ${tryLater}`,
+  },
+  {
+    matches: (error) => codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT',
+    errorType: 'NO_ROOM',
+    passing: true,
+    reason: `The server's disk is full. ${tryLater}`,
+  },
+  {
+    matches: (error) => error instanceof TelegramRefusal && error.code === 429,
+    errorType: 'RATE_LIMIT',
+    passing: true,
+    reason: `Telegram asks this bot to slow down. ${tryLater}`,
+  },
+  {
+    // Any failure of the local server's own download, a hidden flood wait among them.
+    matches: (error) => refusal(error, /temporarily unavailable/),
+    errorType: 'NETWORK_ERROR',
+    passing: true,
+    reason: transfer,
+  },
+  {
+    matches: (error) => error instanceof TelegramRefusal && (error.code >= 500 || error.code <= 200),
+    errorType: 'NETWORK_ERROR',
+    passing: true,
+    reason: transfer,
+  },
+  {
+    matches: (error) => error instanceof TelegramRefusal,
+    errorType: 'HTTP_ERROR',
+    passing: false,
+    reason: transfer,
+  },
+  {
+    matches: (error) => error instanceof TelegramUnreachable,
+    errorType: 'NETWORK_ERROR',
+    passing: true,
+    reason: `The connection to Telegram was lost. ${tryLater}`,
+  },
+]
+
+const unknown: Failure = {
+  errorType: 'UNKNOWN',
+  passing: false,
+  reason: `Something went wrong on the server; its owner finds the cause in the log. ${tryLater}`,
+}
+
+export function classify(error: unknown): Failure {
+  return rules.find((rule) => rule.matches(error)) ?? unknown
+}
+
+function refusal(error: unknown, description: RegExp): boolean {
+  return error instanceof TelegramRefusal && description.test(error.description)
+}

@@ -1,0 +1,31 @@
+/** Bytes that the usual file systems allow for a name. */
+const maxBytes = 255
+
+// Control characters; path separators; and the marks that turn the direction of writing, with which
+// `gpj.exe` shows as `exe.jpg`.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+const unsafe = /[\u0000-\u001f\u007f-\u009f/\\\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g
+
+/**
+ * A sender's file name as it can be saved anywhere: without paths, control characters and lone surrogates, at most
+ * 255 bytes of UTF-8, its extension kept. Empty when nothing is left.
+ */
+export function safeName(name: string): string {
+  const clean = name.toWellFormed().replace(unsafe, ' ').replace(/\s+/g, ' ').trim()
+  if (/^\.*$/.test(clean)) return ''
+  if (Buffer.byteLength(clean) <= maxBytes) return clean
+  const extension = /\.[A-Za-z0-9]{1,16}$/.exec(clean)?.[0] ?? ''
+  return cut(clean.slice(0, clean.length - extension.length), maxBytes - extension.length) + extension
+}
+
+/** The longest start of `text` that fits into `bytes` and splits no visible character. */
+function cut(text: string, bytes: number): string {
+  let kept = ''
+  let left = bytes
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    left -= Buffer.byteLength(segment)
+    if (left < 0) break
+    kept += segment
+  }
+  return kept.trimEnd()
+}

@@ -1,0 +1,9 @@
+import { z } from 'zod'
+import { wholeNumber } from '../core/settings.ts'
+
+export const ingestSettings = z.object({
+  MAX_FILE_SIZE: wholeNumber(1).default(2_147_483_648),
+  RATE_LIMIT_PER_MINUTE: wholeNumber(1, 10_000).default(10),
+})
+
+export type IngestSettings = z.output<typeof ingestSettings>

@@ -1,0 +1,39 @@
+import type { Migration } from '../core/migrations.ts'
+
+export const jobsMigrations: Migration[] = [
+  {
+    name: 'jobs-1',
+    statements: [
+      `CREATE TABLE jobs (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        job_key TEXT NOT NULL UNIQUE,
+        status TEXT NOT NULL,
+        bot_id BIGINT NOT NULL,
+        user_id BIGINT NOT NULL,
+        chat_id BIGINT NOT NULL,
+        size BIGINT NOT NULL,
+        payload TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        due_at BIGINT NOT NULL,
+        worker TEXT,
+        lease_until BIGINT,
+        error_type TEXT,
+        error_message TEXT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL
+      )`,
+      `CREATE INDEX jobs_active ON jobs (kind, status, due_at)
+        WHERE status IN ('PENDING', 'QUEUED', 'RUNNING')`,
+      'CREATE INDEX jobs_user ON jobs (user_id, created_at)',
+      `CREATE TABLE job_events (
+        id INTEGER PRIMARY KEY,
+        job_id BIGINT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+        event_type TEXT NOT NULL,
+        data TEXT NOT NULL,
+        created_at BIGINT NOT NULL
+      )`,
+      'CREATE INDEX job_events_job ON job_events (job_id)',
+    ],
+  },
+]

@@ -1,0 +1,213 @@
+import type { Stats } from 'node:fs'
+import { constants, copyFile, link, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { codeOf, StartError } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
+
+export { storeSettings } from './settings.ts'
+
+/** How the bytes came in: another name for the same inode, shared blocks or a copy, or a stream. */
+export type Intake = 'link' | 'copy' | 'stream'
+
+/** Bytes that a file should have. */
+export interface Expected {
+  /** What was announced, if anything was. */
+  size: number | undefined
+  /** What is not kept in any case. */
+  limit: number
+}
+
+/** The bytes are not of the size that was announced; nothing was kept. */
+export class SizeMismatch extends Error {
+  override name = 'SizeMismatch'
+
+  constructor(announced: number, actual: number) {
+    super(`the file has ${actual} bytes instead of ${announced}`)
+  }
+}
+
+/** The file is above its limit; nothing was kept. */
+export class TooLarge extends Error {
+  override name = 'TooLarge'
+}
+
+/**
+ * Bytes under a UUID. Every UUID is a name of its own on its inode, so the file system counts the references: the
+ * room comes back with the last name. A name appears only when all its bytes are on the disk.
+ */
+export class Store {
+  readonly root: string
+  readonly #log: Log
+
+  constructor(root: string, log: Log) {
+    this.root = resolve(root)
+    this.#log = log
+  }
+
+  /** Makes the folders. @throws StartError when the store cannot be written to */
+  async open(): Promise<void> {
+    try {
+      for (let shard = 0; shard < 256; shard++) {
+        await mkdir(join(this.root, shard.toString(16).padStart(2, '0')), { recursive: true })
+      }
+      await rm(this.#incoming(), { recursive: true, force: true })
+      await mkdir(this.#incoming())
+    } catch (error) {
+      throw new StartError(`STORAGE_PATH: ${this.root} cannot be written to (${codeOf(error)})`)
+    }
+  }
+
+  /** The name below the store's root, which nginx knows as well. */
+  nameOf(uuid: string): string {
+    return `${uuid.slice(0, 2)}/${uuid}`
+  }
+
+  pathOf(uuid: string): string {
+    return join(this.root, this.nameOf(uuid))
+  }
+
+  /** The kept file's facts, or undefined when there is none. */
+  async stat(uuid: string): Promise<Stats | undefined> {
+    return await stat(this.pathOf(uuid)).catch((error) => {
+      if (codeOf(error) === 'ENOENT') return undefined
+      throw error
+    })
+  }
+
+  /**
+   * Takes in a finished file under `uuid` without moving a byte where the file system allows it. May be repeated.
+   * @throws SizeMismatch, TooLarge
+   */
+  async keep(uuid: string, source: string, { size, limit }: Expected): Promise<Intake> {
+    // The size is looked at before the name appears, so that a wrong file is never there, not for a moment.
+    const { size: actual } = await stat(source)
+    if (size !== undefined && actual !== size) throw new SizeMismatch(size, actual)
+    if (actual > limit) throw new TooLarge()
+    const intake = await this.#linkOrCopy(uuid, source)
+    // TDLib makes its files 0640; the closed folder keeps others out, and nginx need not share a group with TDLib.
+    const file = await open(this.pathOf(uuid), 'r')
+    try {
+      await file.chmod(0o644)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await this.#syncFolder(uuid)
+    return intake
+  }
+
+  /**
+   * Takes in a stream under `uuid`.
+   * @throws SizeMismatch, TooLarge, and what the stream throws
+   */
+  async receive(
+    uuid: string,
+    stream: Readable,
+    { size, limit, received }: Expected & { received: (bytes: number) => void },
+  ): Promise<void> {
+    const partial = join(this.#incoming(), uuid)
+    const file = await open(partial, 'w', 0o644)
+    let bytes = 0
+    try {
+      const counted = async function* (chunks: AsyncIterable<Buffer>) {
+        for await (const chunk of chunks) {
+          bytes += chunk.length
+          if (bytes > limit) throw new TooLarge()
+          received(bytes)
+          yield chunk
+        }
+      }
+      await pipeline(stream, counted, file.createWriteStream({ autoClose: false }))
+      if (size !== undefined && bytes !== size) throw new SizeMismatch(size, bytes)
+      await file.chmod(0o644)
+      await file.sync()
+      await rename(partial, this.pathOf(uuid))
+      await this.#syncFolder(uuid)
+    } finally {
+      await file.close()
+      await rm(partial, { force: true })
+    }
+  }
+
+  /** Gives the bytes of `from` a second name, for a second link. Returns false when they are gone. */
+  async share(from: string, uuid: string): Promise<boolean> {
+    try {
+      await this.#linkOrCopy(uuid, this.pathOf(from))
+      await this.#syncFolder(uuid)
+      return true
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return false
+      throw error
+    }
+  }
+
+  /** Removes one name; without complaint when there is none. */
+  async remove(uuid: string): Promise<void> {
+    await rm(this.pathOf(uuid), { force: true })
+  }
+
+  /** Bytes that this process may still write to the store's file system, and all that it has. */
+  async room(): Promise<{ free: number; total: number }> {
+    const { bavail, blocks, bsize } = await statfs(this.root)
+    return { free: bavail * bsize, total: blocks * bsize }
+  }
+
+  /** Writes and removes a file. @throws what the file system says */
+  async probe(): Promise<void> {
+    const name = join(this.#incoming(), `.probe-${process.pid}`)
+    const file = await open(name, 'w')
+    try {
+      await file.write('tgdepot')
+    } finally {
+      await file.close()
+      await rm(name, { force: true })
+    }
+  }
+
+  async #linkOrCopy(uuid: string, source: string): Promise<Intake> {
+    const target = this.pathOf(uuid)
+    try {
+      await link(source, target)
+      return 'link'
+    } catch (error) {
+      const code = codeOf(error)
+      if (code === 'EEXIST') {
+        const [a, b] = await Promise.all([stat(source), stat(target)])
+        if (a.ino === b.ino && a.dev === b.dev) return 'link'
+        // A copy whose record was lost in a crash: its name appears only when it is whole.
+        if (a.size === b.size) return 'copy'
+        await rm(target)
+        return await this.#linkOrCopy(uuid, source)
+      }
+      // EXDEV: another file system or mount. EPERM: another owner's file. EMLINK: ext4 allows 65000 names.
+      if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK') throw error
+      this.#log.warn({ code }, 'cannot hard-link into the store: the file is copied')
+      await this.#copy(source, target, uuid)
+      return 'copy'
+    }
+  }
+
+  async #copy(source: string, target: string, uuid: string): Promise<void> {
+    const partial = join(this.#incoming(), uuid)
+    try {
+      await copyFile(source, partial, constants.COPYFILE_FICLONE)
+      const file = await open(partial, 'r')
+      await file.sync().finally(() => file.close())
+      await rename(partial, target)
+    } finally {
+      await rm(partial, { force: true })
+    }
+  }
+
+  /** Without it a power cut may take back the name that a user was already told. */
+  async #syncFolder(uuid: string): Promise<void> {
+    const folder = await open(join(this.root, uuid.slice(0, 2)), 'r')
+    await folder.sync().finally(() => folder.close())
+  }
+
+  #incoming(): string {
+    return join(this.root, 'incoming')
+  }
+}

@@ -1,0 +1,5 @@
+import { z } from 'zod'
+
+export const storeSettings = z.object({
+  STORAGE_PATH: z.string().default('var/store'),
+})

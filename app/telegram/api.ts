@@ -1,0 +1,139 @@
+import http from 'node:http'
+import https from 'node:https'
+import type { Readable } from 'node:stream'
+import { codeOf } from '../core/errors.ts'
+import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
+
+export interface CallOptions {
+  /** Milliseconds for the whole call. */
+  timeout?: number
+  signal?: AbortSignal
+}
+
+/** Milliseconds for a call that Telegram answers at once; above its own 60 s, so that its error text arrives. */
+const usualTimeout = 65_000
+
+/** Far above the largest answer, getUpdates' 4 MiB. */
+const maxAnswer = 16 * 1024 * 1024
+
+// Telegraf's own client cuts every call at 500 s, loses the text of a 5xx, and puts the token in errors.
+/** JSON calls of one bot. Errors are {@link TelegramRefusal} and {@link TelegramUnreachable}, never with the token. */
+export class TelegramApi {
+  readonly #root: URL
+  readonly #token: string
+  readonly #client: typeof http | typeof https
+  // An idle connection is closed here first: one that the server closes at the moment of reuse loses a call.
+  readonly #agent: http.Agent
+
+  constructor(root: string, token: string) {
+    this.#root = new URL(root.endsWith('/') ? root : `${root}/`)
+    this.#token = token
+    this.#client = this.#root.protocol === 'https:' ? https : http
+    this.#agent = new this.#client.Agent({ keepAlive: true, maxSockets: 64, timeout: 30_000 })
+  }
+
+  get botId(): number {
+    return Number(this.#token.split(':', 1)[0])
+  }
+
+  /** The folder that the local server keeps for this bot: named by the token, so it never goes into a log. */
+  get folderName(): string {
+    return this.#token
+  }
+
+  async call<T>(method: string, payload: object = {}, options: CallOptions = {}): Promise<T> {
+    const body = JSON.stringify(payload, (_key, value) => (value === null ? undefined : value))
+    const { status, answer } = await this.#post(method, body, options)
+    if (answer?.ok === true) return answer.result as T
+    throw new TelegramRefusal(
+      method,
+      answer?.error_code ?? status,
+      answer?.description ?? 'the answer is not from a Bot API server',
+      answer?.parameters?.retry_after,
+    )
+  }
+
+  /**
+   * The bytes of a file that the server keeps (not offered by a local one).
+   * @param path the relative `file_path` of getFile's answer
+   */
+  async download(path: string, signal: AbortSignal): Promise<Readable> {
+    const encoded = path.split('/').map(encodeURIComponent).join('/')
+    const response = await this.#request('GET', 'download', `file/bot${this.#token}/${encoded}`, { signal })
+    if (response.statusCode === 200) return response
+    response.resume()
+    throw new TelegramRefusal('download', response.statusCode ?? 0, response.statusMessage ?? '')
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  async #post(method: string, body: string, { timeout = usualTimeout, signal }: CallOptions) {
+    const signals = [AbortSignal.timeout(timeout), ...(signal ? [signal] : [])]
+    const path = `bot${this.#token}/${method}`
+    const response = await this.#request('POST', method, path, { signal: AbortSignal.any(signals), body })
+    try {
+      let text = ''
+      response.setEncoding('utf8')
+      for await (const chunk of response) {
+        text += chunk
+        if (text.length > maxAnswer) throw new TelegramUnreachable(method, 'ANSWER_TOO_LARGE')
+      }
+      return { status: response.statusCode ?? 0, answer: parseAnswer(text) }
+    } catch (error) {
+      throw unreachable(method, error)
+    }
+  }
+
+  #request(
+    verb: string,
+    method: string,
+    path: string,
+    { signal, body = '' }: { signal: AbortSignal; body?: string },
+  ): Promise<http.IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const headers =
+        verb === 'POST'
+          ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+          : {}
+      // The leading ./ keeps `bot123:…` from being read as a scheme.
+      const request = this.#client.request(new URL(`./${path}`, this.#root), {
+        method: verb,
+        agent: this.#agent,
+        headers,
+        signal,
+      })
+      request.on('response', resolve)
+      request.on('error', (error) => reject(unreachable(method, error)))
+      request.end(body)
+    })
+  }
+}
+
+interface Answer {
+  ok: boolean
+  result?: unknown
+  error_code?: number
+  description?: string
+  parameters?: { retry_after?: number }
+}
+
+function parseAnswer(text: string): Answer | undefined {
+  try {
+    const answer: unknown = JSON.parse(text)
+    return typeof answer === 'object' && answer !== null ? (answer as Answer) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function unreachable(method: string, error: unknown): Error {
+  if (error instanceof TelegramUnreachable) return error
+  const code = codeOf(error)
+  if (code === 'ABORT_ERR' && error instanceof Error) {
+    const timedOut = error.cause instanceof DOMException && error.cause.name === 'TimeoutError'
+    return new TelegramUnreachable(method, timedOut ? 'TIMEOUT' : 'STOPPED')
+  }
+  return new TelegramUnreachable(method, code === 'ECONNRESET' ? 'CUT' : (code ?? 'UNKNOWN'))
+}

@@ -1,0 +1,32 @@
+/** The Bot API server answered, and said no. */
+export class TelegramRefusal extends Error {
+  override name = 'TelegramRefusal'
+  readonly method: string
+  /** Telegram's `error_code`, or the HTTP status of an answer that is not Telegram's. */
+  readonly code: number
+  readonly description: string
+  /** Seconds to wait before this call may be made again. */
+  readonly retryAfter: number | undefined
+
+  constructor(method: string, code: number, description: string, retryAfter?: number) {
+    super(`${method}: ${code} ${description}`)
+    this.method = method
+    this.code = code
+    this.description = description
+    this.retryAfter = retryAfter
+  }
+}
+
+/** No answer of the Bot API server: it is down, silent, or hung up. */
+export class TelegramUnreachable extends Error {
+  override name = 'TelegramUnreachable'
+  readonly method: string
+  /** A system error's code (`ECONNREFUSED`), or `TIMEOUT`, `STOPPED` (by us), `CUT` (by the server). */
+  readonly code: string
+
+  constructor(method: string, code: string) {
+    super(`${method}: no answer (${code})`)
+    this.method = method
+    this.code = code
+  }
+}

@@ -1,0 +1,143 @@
+import { open, readdir, realpath, stat } from 'node:fs/promises'
+import { isAbsolute, join, sep } from 'node:path'
+import type { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { codeOf, StartError } from '../core/errors.ts'
+import type { TelegramApi } from './api.ts'
+import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
+
+/** Where getFile left a file: on this disk, or on the server, to be streamed. */
+export type Fetched = { path: string } | { stream: Readable }
+
+/** getFile of a local server answers when the file is there; 4 GB at 300 kB/s take 4 h. */
+const fetchTimeout = 6 * 3_600_000
+
+/** The local server hangs up at 500 s without an answer, and the transfer goes on. */
+const cutAfter = 400_000
+
+/** An ok answer without a path becomes one with a path when asked again. */
+const maxAsks = 5
+
+/** Milliseconds between two looks at a growing file. */
+const watchEvery = 100
+
+/** Bytes that may wait to be written to the disk before they are pushed there. */
+const maxUnwritten = 4 * 1024 * 1024
+
+/** A file that the server names, but that is not one of its files. */
+export class ForeignPath extends Error {
+  override name = 'ForeignPath'
+}
+
+/** Gets files of Telegram messages; one at a time for each bot, since the server serves the newest call first. */
+export class TelegramFiles {
+  readonly #api: TelegramApi
+  readonly #directory: string | undefined
+
+  /** @param directory the local server's `--dir`, if there is a local server */
+  constructor(api: TelegramApi, directory: string | undefined) {
+    this.#api = api
+    this.#directory = directory
+  }
+
+  /**
+   * Makes the server fetch a file. `received` is told the bytes on the disk as they come.
+   * @throws TelegramRefusal, TelegramUnreachable, ForeignPath
+   */
+  async fetch(fileId: string, received: (bytes: number) => void, signal: AbortSignal): Promise<Fetched> {
+    const done = new AbortController()
+    const watching = this.#watch(received, AbortSignal.any([signal, done.signal]))
+    try {
+      const path = await this.#ask(fileId, signal)
+      if (!isAbsolute(path)) return { stream: await this.#api.download(path, signal) }
+      return { path: await this.#ours(path) }
+    } finally {
+      done.abort()
+      await watching
+    }
+  }
+
+  async #ask(fileId: string, signal: AbortSignal): Promise<string> {
+    for (let ask = 1; ; ask++) {
+      const began = performance.now()
+      try {
+        const options = { timeout: fetchTimeout, signal }
+        const file = await this.#api.call<{ file_path?: string }>('getFile', { file_id: fileId }, options)
+        if (file.file_path !== undefined) return file.file_path
+        if (ask >= maxAsks) throw new TelegramRefusal('getFile', 200, 'the answer has no file_path')
+        await delay(200 * ask, undefined, { signal })
+      } catch (error) {
+        const cut = error instanceof TelegramUnreachable && error.code === 'CUT'
+        if (!cut || performance.now() - began < cutAfter) throw error
+      }
+    }
+  }
+
+  /** The path with its links resolved, which must lie in the server's folder: the store takes it in by that name. */
+  async #ours(path: string): Promise<string> {
+    if (this.#directory === undefined) {
+      throw new ForeignPath('the Bot API server answers with a path on its disk, but BOT_API_DIR is not set')
+    }
+    const [folder, file] = await Promise.all([realpath(this.#directory), realpath(path)])
+    if (!file.startsWith(folder + sep)) throw new ForeignPath('the file lies outside BOT_API_DIR')
+    return file
+  }
+
+  /**
+   * The server does not say how far it is. Its partial file is the one entry of `temp` that is new or grows; being
+   * sparse, it is measured by its blocks. What has come is pushed to the disk at once, so that little is left to
+   * write between the server's answer and ours, which must survive a power cut.
+   */
+  async #watch(received: (bytes: number) => void, signal: AbortSignal): Promise<void> {
+    if (this.#directory === undefined) return
+    const folder = join(this.#directory, this.#api.folderName, 'temp')
+    const before = await sizes(folder)
+    let written = 0
+    while (!signal.aborted) {
+      await delay(watchEvery, undefined, { signal }).catch(() => {})
+      const [name, bytes] = grownMost(before, await sizes(folder))
+      if (name === undefined || signal.aborted) continue
+      received(bytes)
+      if (bytes - written < maxUnwritten) continue
+      written = bytes
+      await writeOut(join(folder, name))
+    }
+  }
+}
+
+function grownMost(before: Map<string, number>, now: Map<string, number>): [string | undefined, number] {
+  let most: [string | undefined, number] = [undefined, 0]
+  for (const [name, bytes] of now) {
+    if (bytes > (before.get(name) ?? 0) && bytes > most[1]) most = [name, bytes]
+  }
+  return most
+}
+
+async function writeOut(path: string): Promise<void> {
+  try {
+    const file = await open(path, 'r')
+    await file.datasync().finally(() => file.close())
+  } catch (error) {
+    // Finished in the meantime, and so renamed.
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+}
+
+async function sizes(folder: string): Promise<Map<string, number>> {
+  const names = await readdir(folder).catch(() => [])
+  const entries = await Promise.all(
+    names.map(async (name): Promise<[string, number] | undefined> => {
+      const { blocks } = await stat(join(folder, name)).catch(() => ({ blocks: undefined }))
+      return blocks === undefined ? undefined : [name, blocks * 512]
+    }),
+  )
+  return new Map(entries.filter((entry) => entry !== undefined))
+}
+
+/** @throws StartError when the local server's folder is named but cannot be read. */
+export async function checkBotApiDir(directory: string | undefined): Promise<void> {
+  if (directory === undefined) return
+  await readdir(directory).catch((error) => {
+    throw new StartError(`BOT_API_DIR: ${directory} cannot be read (${codeOf(error)})`)
+  })
+}

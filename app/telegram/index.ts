@@ -1,0 +1,150 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Composer, Context } from 'telegraf'
+import type { UserFromGetMe } from 'telegraf/types'
+import type { Database } from '../core/database.ts'
+import type { Health } from '../core/health.ts'
+import type { Log } from '../core/log.ts'
+import { TelegramApi } from './api.ts'
+import { createBot } from './bot.ts'
+import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
+import { checkBotApiDir, TelegramFiles } from './files.ts'
+import { Messages } from './messages.ts'
+import type { TelegramSettings } from './settings.ts'
+import { describe, Updates } from './updates.ts'
+
+export { TelegramRefusal, TelegramUnreachable } from './errors.ts'
+export { type Fetched, ForeignPath, type TelegramFiles } from './files.ts'
+export { type Button, escapeHtml, type Messages } from './messages.ts'
+export { telegramMigrations } from './migrations.ts'
+export { telegramSettings } from './settings.ts'
+
+/** Milliseconds between two tries to log in. */
+const loginPause = 3000
+
+/** Above the 500 s for which the server may leave a call without an answer before the bot's login is done. */
+const loginTimeout = 510_000
+
+const updateTypes = ['message', 'callback_query']
+
+/** A command as Telegram's menu shows it. */
+export interface Command {
+  command: string
+  description: string
+}
+
+/** One bot: its updates, its files, and its messages. */
+export class TelegramBot implements AsyncDisposable {
+  readonly messages: Messages
+  readonly files: TelegramFiles
+  readonly #api: TelegramApi
+  readonly #settings: TelegramSettings
+  readonly #database: Database
+  readonly #health: Health
+  readonly #log: Log
+  #state: string | undefined
+
+  constructor(parts: { settings: TelegramSettings; database: Database; health: Health; log: Log }) {
+    this.#settings = parts.settings
+    this.#database = parts.database
+    this.#health = parts.health
+    this.#log = parts.log
+    this.#api = new TelegramApi(parts.settings.TELEGRAM_API_URL, parts.settings.TELEGRAM_BOT_TOKEN)
+    this.files = new TelegramFiles(this.#api, parts.settings.BOT_API_DIR)
+    this.messages = new Messages(this.#api, parts.database, parts.log)
+  }
+
+  get id(): number {
+    return this.#api.botId
+  }
+
+  /** @throws StartError when BOT_API_DIR is not there */
+  async check(): Promise<void> {
+    await checkBotApiDir(this.#settings.BOT_API_DIR)
+  }
+
+  /**
+   * Logs in, waiting for the server as long as it takes, then serves updates with `handlers` until `signal` is
+   * aborted; returns when the running handler has ended.
+   */
+  async run(handlers: Composer<Context>, commands: Command[], signal: AbortSignal): Promise<void> {
+    const me = await this.#login(signal)
+    if (!me) return
+    const bot = createBot(this.#api, me)
+    bot.use(handlers)
+    const updates = new Updates(
+      {
+        api: this.#api,
+        database: this.#database,
+        log: this.#log,
+        handle: (update) => bot.handleUpdate(update),
+        connected: (ok, detail) => this.#connected(ok, detail),
+      },
+      updateTypes,
+    )
+    this.messages.start()
+    await this.#offer(commands)
+    await updates.run(signal)
+  }
+
+  /** Answers the press of a button, after the caller's transaction; Telegram shows `text` for a moment. */
+  answerPress(callbackQueryId: string, text: string): void {
+    this.#database.afterCommit(() => {
+      this.#api
+        .call('answerCallbackQuery', { callback_query_id: callbackQueryId, text })
+        .catch((error) => this.#log.debug({ error }, 'press of a button not answered'))
+    })
+  }
+
+  /** Removes handled updates that Telegram can no longer repeat: it does so for 24 h. */
+  async forgetHandled(): Promise<void> {
+    const before = Date.now() - 48 * 3_600_000
+    await this.#database.query('DELETE FROM updates WHERE handled_at < $1', before)
+  }
+
+  /** Reports to /health whether the server answers; called at intervals by the bot role. */
+  async reportHealth(): Promise<void> {
+    const ok = this.#state === ''
+    const detail = ok ? 'logged in' : (this.#state ?? 'waiting for its first answer')
+    await this.#health.report('bot_api', { ok, detail })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.messages.stop()
+    this.#api.close()
+    await this.#health.report('bot_api', { ok: false, detail: 'the bot role has stopped' })
+  }
+
+  async #login(signal: AbortSignal): Promise<UserFromGetMe | undefined> {
+    while (!signal.aborted) {
+      try {
+        const me = await this.#api.call<UserFromGetMe>('getMe', {}, { timeout: loginTimeout, signal })
+        this.#connected(true, 'logged in')
+        return me
+      } catch (error) {
+        if (signal.aborted) break
+        if (!(error instanceof TelegramRefusal || error instanceof TelegramUnreachable)) throw error
+        this.#connected(false, describe(error))
+        const wait = error instanceof TelegramRefusal ? error.retryAfter : undefined
+        const pause = wait === undefined ? loginPause : wait * 1000
+        await delay(pause, undefined, { signal }).catch(() => {})
+      }
+    }
+    return undefined
+  }
+
+  async #offer(commands: Command[]): Promise<void> {
+    await this.#api
+      .call('setMyCommands', { commands })
+      .catch((error) => this.#log.warn({ error }, 'the menu of commands is not set'))
+  }
+
+  /** Says a change of state once, however often it is seen. */
+  #connected(ok: boolean, detail: string): void {
+    const state = ok ? '' : detail
+    if (state === this.#state) return
+    this.#state = state
+    if (ok) this.#log.info({ bot_id: this.#api.botId }, 'Bot API server: logged in')
+    else this.#log.warn({ bot_id: this.#api.botId, reason: detail }, 'Bot API server: waiting for it')
+    this.reportHealth().catch((error) => this.#log.error({ error }, 'health not recorded'))
+  }
+}

@@ -1,0 +1,39 @@
+import type { Migration } from '../core/migrations.ts'
+
+export const telegramMigrations: Migration[] = [
+  {
+    name: 'telegram-1',
+    statements: [
+      // What Telegram sent, kept until it is handled and for a while after, to know it again.
+      `CREATE TABLE updates (
+        bot_id BIGINT NOT NULL,
+        update_id BIGINT NOT NULL,
+        body TEXT NOT NULL,
+        tries INTEGER NOT NULL DEFAULT 0,
+        received_at BIGINT NOT NULL,
+        handled_at BIGINT,
+        PRIMARY KEY (bot_id, update_id)
+      )`,
+      'CREATE INDEX updates_waiting ON updates (bot_id, update_id) WHERE handled_at IS NULL',
+      'CREATE INDEX updates_handled ON updates (handled_at) WHERE handled_at IS NOT NULL',
+      // What a chat must show: the text of the newest revision, until Telegram has taken it.
+      `CREATE TABLE messages (
+        id INTEGER PRIMARY KEY,
+        bot_id BIGINT NOT NULL,
+        chat_id BIGINT NOT NULL,
+        reply_to BIGINT,
+        message_id BIGINT,
+        text TEXT NOT NULL,
+        keyboard TEXT,
+        revision INTEGER NOT NULL DEFAULT 1,
+        sent_revision INTEGER NOT NULL DEFAULT 0,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        due_at BIGINT NOT NULL,
+        failure TEXT,
+        created_at BIGINT NOT NULL
+      )`,
+      `CREATE INDEX messages_due ON messages (bot_id, due_at)
+        WHERE sent_revision < revision AND failure IS NULL`,
+    ],
+  },
+]
