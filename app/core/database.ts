@@ -11,7 +11,7 @@ export const databaseSettings = z.object({
   DATABASE_URL: z
     .string()
     .regex(/^sqlite:.+/, 'must be sqlite:<path of the database file>')
-    .default('sqlite:var/db/tgdepot.db'),
+    .default('sqlite:./data/db/tgdepot.sqlite'),
 })
 
 type Row = Record<string, unknown>

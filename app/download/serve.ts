@@ -15,7 +15,7 @@ const headers = {
   'Cache-Control': 'private, no-store',
   // The sender chooses type and content: neither may run as a page of this site.
   'Content-Security-Policy': "default-src 'none'; sandbox",
-  'Cross-Origin-Resource-Policy': 'same-site',
+  'Cross-Origin-Resource-Policy': 'same-origin',
   'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',
   'X-Robots-Tag': 'noindex, nofollow',

@@ -4,7 +4,7 @@ import type { Migration } from '../core/migrations.ts'
 import { httpAddress, wholeNumber } from '../core/settings.ts'
 
 export const linksSettings = z.object({
-  DOWNLOAD_URL_BASE: httpAddress.default('http://localhost:8000'),
+  DOWNLOAD_URL_BASE: httpAddress.default('http://127.0.0.1:8000'),
   FILE_RETENTION_DAYS: wholeNumber(0, 36_500).default(30),
 })
 

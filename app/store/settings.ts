@@ -1,5 +1,5 @@
 import { z } from 'zod'
 
 export const storeSettings = z.object({
-  STORAGE_PATH: z.string().default('var/store'),
+  STORAGE_PATH: z.string().default('./data/store'),
 })

@@ -1,0 +1,217 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { applyChange, type BotAccount, newAccount } from './accounts.ts'
+import { Journal } from './journal.ts'
+import type {
+  Answer,
+  Callback,
+  Chat,
+  CloudFile,
+  CloudRecord,
+  FeedEntry,
+  Media,
+  Message,
+  User,
+} from './records.ts'
+
+export type Room = {
+  messages: Map<number, Message>
+  lastMessageId: number
+  answers: Answer[]
+}
+
+/**
+ * What Telegram knows: accounts, chats, messages and files. Every change is a line of the journal, so a new
+ * process on the same folder goes on where the last one was killed.
+ */
+export class Cloud {
+  readonly dir: string
+  readonly bots = new Map<number, BotAccount>()
+  readonly users = new Map<number, User>()
+  readonly chats = new Map<number, { chat: Chat; bots: Set<number> }>()
+  readonly files = new Map<number, CloudFile>()
+  readonly filesByUniqueId = new Map<string, CloudFile>()
+  readonly callbacks = new Map<string, Callback & { answered: boolean; at: number }>()
+  settings: Record<string, unknown> = {}
+  /** Called with the id of a bot that has something new to hear. */
+  onNews: (botId: number) => void = () => {}
+  readonly #media = new Map<number, Media>()
+  readonly #rooms = new Map<string, Room>()
+  readonly #journal: Journal<CloudRecord>
+  #seq = 0
+
+  constructor(dir: string) {
+    mkdirSync(join(dir, 'files'), { recursive: true, mode: 0o750 })
+    this.dir = dir
+    this.#journal = new Journal(join(dir, 'journal.jsonl'))
+    this.#journal.open((record) => this.#apply(record))
+  }
+
+  /** Makes one change and journals it. */
+  write(record: CloudRecord): void {
+    this.#journal.append(record)
+    for (const botId of this.#apply(record)) this.onNews(botId)
+  }
+
+  close(): void {
+    this.#journal.close()
+  }
+
+  bot(botId: number): BotAccount {
+    if (!this.bots.has(botId)) this.write({ t: 'bot', bot_id: botId })
+    return this.bots.get(botId) as BotAccount
+  }
+
+  /** True if Telegram takes this token; the first one seen for a bot is the right one. */
+  admits(botId: number, token: string): boolean {
+    const hash = createHash('sha256').update(token).digest('hex')
+    const account = this.bot(botId)
+    if (account.revoked.has(hash)) return false
+    if (account.tokenHash === undefined) this.write({ t: 'bot', bot_id: botId, token_hash: hash })
+    return account.tokenHash === hash
+  }
+
+  /** A private chat belongs to one bot; a group or channel is the same room for all of its bots. */
+  room(botId: number, chatId: number): Room {
+    const key = chatId > 0 ? `${botId}:${chatId}` : `${chatId}`
+    let room = this.#rooms.get(key)
+    if (!room) {
+      room = { messages: new Map(), lastMessageId: 0, answers: [] }
+      this.#rooms.set(key, room)
+    }
+    return room
+  }
+
+  hasOpened(botId: number, chatId: number): boolean {
+    return this.chats.get(chatId)?.bots.has(botId) ?? false
+  }
+
+  nextMessageId(botId: number, chatId: number): number {
+    return 1 + (chatId > 0 ? this.bot(botId).lastMessageId : this.room(botId, chatId).lastMessageId)
+  }
+
+  /** As what, and by which name, a file was sent last. */
+  mediaOf(fileId: number): Media | undefined {
+    return this.#media.get(fileId)
+  }
+
+  nextFileId(): number {
+    return this.files.size + 1
+  }
+
+  #apply(record: CloudRecord): number[] {
+    this.#seq++
+    switch (record.t) {
+      case 'bot': {
+        const account = this.bots.get(record.bot_id) ?? newAccount(record.bot_id)
+        account.tokenHash = record.token_hash ?? account.tokenHash
+        this.bots.set(record.bot_id, account)
+        return []
+      }
+      case 'revoke': {
+        const account = this.#account(record.bot_id)
+        if (account.tokenHash) account.revoked.add(account.tokenHash)
+        account.tokenHash = undefined
+        return []
+      }
+      case 'user':
+        this.users.set(record.user.id, record.user)
+        return []
+      case 'chat': {
+        const bots = this.chats.get(record.chat.id)?.bots ?? new Set()
+        this.chats.set(record.chat.id, { chat: record.chat, bots: bots.add(record.bot_id) })
+        return []
+      }
+      case 'file':
+        this.files.set(record.file.id, record.file)
+        this.filesByUniqueId.set(record.file.unique_id, record.file)
+        return []
+      case 'message':
+        return this.#addMessage(record)
+      case 'edit':
+        return this.#editMessage(record)
+      case 'delete': {
+        const message = this.room(record.bot_id, record.chat_id).messages.get(record.message_id)
+        if (message) message.deleted = true
+        return []
+      }
+      case 'react': {
+        const message = this.room(record.bot_id, record.chat_id).messages.get(record.message_id)
+        if (message) message.reaction = record.reaction
+        return []
+      }
+      case 'block': {
+        const { blockedBy } = this.#account(record.bot_id)
+        if (record.blocked) blockedBy.add(record.user_id)
+        else blockedBy.delete(record.user_id)
+        const update = { type: 'my_chat_member', user_id: record.user_id, blocked: record.blocked } as const
+        return this.#tell([record.bot_id], record.at, record.user_id, update)
+      }
+      case 'callback': {
+        const { callback } = record
+        this.callbacks.set(callback.id, { ...callback, answered: false, at: record.at })
+        const update = { type: 'callback_query', callback_id: callback.id } as const
+        return this.#tell([callback.bot_id], record.at, callback.chat_id, update)
+      }
+      case 'answer': {
+        const callback = this.callbacks.get(record.answer.callback_query_id)
+        if (!callback) return []
+        callback.answered = true
+        this.room(callback.bot_id, callback.chat_id).answers.push(record.answer)
+        return []
+      }
+      case 'profile':
+        this.#account(record.bot_id).profile.set(record.name, record.value)
+        return []
+      case 'settings':
+        this.settings = { ...this.settings, ...record.settings }
+        return []
+    }
+  }
+
+  #addMessage(record: CloudRecord & { t: 'message' }): number[] {
+    const { message } = record
+    const room = this.room(record.bot_id, record.chat_id)
+    room.messages.set(message.message_id, message)
+    room.lastMessageId = message.message_id
+    const { media } = message
+    if (media) for (const id of [media.file, ...(media.smaller ?? [])]) this.#media.set(id, media)
+    if (record.chat_id > 0) this.#account(record.bot_id).lastMessageId = message.message_id
+    const type = this.#isChannel(record.chat_id) ? 'channel_post' : 'message'
+    const update = { type, message_id: message.message_id } as const
+    return this.#tell(this.#listeners(record, message.from.id), record.at, record.chat_id, update)
+  }
+
+  #editMessage(record: CloudRecord & { t: 'edit' }): number[] {
+    const message = this.room(record.bot_id, record.chat_id).messages.get(record.message_id)
+    if (!message) return []
+    applyChange(message, record.at, record.change)
+    if (message.from.is_bot) return []
+    const type = this.#isChannel(record.chat_id) ? 'edited_channel_post' : 'edited_message'
+    const update = { type, message_id: record.message_id } as const
+    return this.#tell(this.#listeners(record, record.by), record.at, record.chat_id, update)
+  }
+
+  /** Bots that hear of an event in this chat: never the one that caused it, and no bot hears another bot. */
+  #listeners(event: { bot_id: number; chat_id: number }, causedBy: number): number[] {
+    if (this.bots.has(causedBy)) return []
+    if (event.chat_id > 0) return [event.bot_id]
+    return [...(this.chats.get(event.chat_id)?.bots ?? [])]
+  }
+
+  #tell(botIds: number[], at: number, chatId: number, update: FeedEntry['update']): number[] {
+    for (const id of botIds) this.#account(id).feed.push({ seq: this.#seq, at, chat_id: chatId, update })
+    return botIds
+  }
+
+  #isChannel(chatId: number): boolean {
+    return this.chats.get(chatId)?.chat.type === 'channel'
+  }
+
+  #account(botId: number): BotAccount {
+    const account = this.bots.get(botId)
+    if (!account) throw new Error(`The journal names bot ${botId} before it exists`)
+    return account
+  }
+}

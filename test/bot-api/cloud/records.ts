@@ -1,0 +1,119 @@
+export type Kind = 'document' | 'video' | 'audio' | 'voice' | 'video_note' | 'animation' | 'photo'
+
+export type User = {
+  id: number
+  first_name: string
+  username?: string | undefined
+  language_code?: string | undefined
+}
+
+export type Chat = {
+  id: number
+  type: 'private' | 'group' | 'supergroup' | 'channel'
+  title?: string | undefined
+  username?: string | undefined
+}
+
+/** Bytes at Telegram: either made from a seed, or a file of that name in the cloud folder. */
+export type CloudFile = {
+  id: number
+  unique_id: string
+  size: number
+  seed?: string | number | undefined
+  stored?: string | undefined
+}
+
+/** `file` is the id of a CloudFile; a photo has its smaller sizes in `smaller`, smallest first. */
+export type Media = {
+  kind: Kind
+  file: number
+  smaller?: number[] | undefined
+  name?: string | undefined
+  mime_type?: string | undefined
+  /** What the message says of the size: null = nothing, absent = the truth. */
+  announced_size?: number | null | undefined
+}
+
+export type Entity = {
+  type: string
+  offset: number
+  length: number
+  url?: string | undefined
+  language?: string | undefined
+  custom_emoji_id?: string | undefined
+}
+
+export type Button = { text: string; [action: string]: unknown }
+export type InlineKeyboard = Button[][]
+
+export type Edit = {
+  at: number
+  text: string | undefined
+  inline_keyboard?: InlineKeyboard | undefined
+}
+
+export type Message = {
+  message_id: number
+  at: number
+  from: { id: number; is_bot: boolean }
+  text?: string | undefined
+  entities?: Entity[] | undefined
+  caption?: string | undefined
+  media?: Media | undefined
+  media_group_id?: string | undefined
+  reply_to_message_id?: number | undefined
+  inline_keyboard?: InlineKeyboard | undefined
+  link_preview_disabled?: boolean | undefined
+  forwarded_from?: { id: number; at: number } | undefined
+  reaction?: string[] | undefined
+  edited_at?: number | undefined
+  deleted?: boolean | undefined
+  edits: Edit[]
+}
+
+export type Change = {
+  text?: string | undefined
+  caption?: string | undefined
+  entities?: Entity[] | undefined
+  inline_keyboard?: InlineKeyboard | undefined
+  link_preview_disabled?: boolean | undefined
+}
+
+export type Callback = {
+  id: string
+  bot_id: number
+  from: number
+  chat_id: number
+  message_id: number
+  data: string
+}
+
+export type Answer = { callback_query_id: string; text: string; show_alert: boolean; at: number }
+
+/** What the journal holds. `at` is milliseconds since 1970. */
+export type CloudRecord =
+  | { t: 'bot'; bot_id: number; token_hash?: string }
+  | { t: 'revoke'; bot_id: number }
+  | { t: 'user'; user: User }
+  | { t: 'chat'; chat: Chat; bot_id: number }
+  | { t: 'file'; file: CloudFile }
+  | { t: 'message'; at: number; bot_id: number; chat_id: number; message: Message }
+  | { t: 'edit'; at: number; bot_id: number; chat_id: number; message_id: number; by: number; change: Change }
+  | { t: 'delete'; bot_id: number; chat_id: number; message_id: number }
+  | { t: 'react'; bot_id: number; chat_id: number; message_id: number; reaction: string[] }
+  | { t: 'block'; at: number; bot_id: number; user_id: number; blocked: boolean }
+  | { t: 'callback'; at: number; callback: Callback }
+  | { t: 'answer'; answer: Answer }
+  | { t: 'profile'; bot_id: number; name: string; value: unknown }
+  | { t: 'settings'; settings: Record<string, unknown> }
+
+/** Something a bot is to hear of, in the order it happened; `seq` grows by the journal's lines. */
+export type FeedEntry = {
+  seq: number
+  at: number
+  chat_id: number
+  update:
+    | { type: 'message' | 'edited_message' | 'channel_post' | 'edited_channel_post'; message_id: number }
+    | { type: 'callback_query'; callback_id: string }
+    | { type: 'my_chat_member'; user_id: number; blocked: boolean }
+}

@@ -1,0 +1,55 @@
+import type { Cloud } from '../cloud/cloud.ts'
+import type { Button, Edit, Kind, Message } from '../cloud/records.ts'
+
+export type ShownFile = {
+  kind: Kind
+  file_name?: string
+  mime_type?: string
+  file_unique_id: string
+  file_size: number
+}
+
+export type ShownMessage = {
+  message_id: number
+  from: { id: number; is_bot: boolean }
+  at: number
+  text?: string
+  caption?: string
+  file?: ShownFile
+  reply_to_message_id?: number
+  inline_keyboard?: Button[][]
+  link_preview_disabled?: boolean
+  reaction?: string[]
+  deleted?: boolean
+  edits: Edit[]
+}
+
+export type ShownChat = {
+  messages: ShownMessage[]
+  answers: { callback_query_id: string; text: string; show_alert: boolean; at: number }[]
+}
+
+/** What a chat with this bot shows, deleted messages included; times in milliseconds. */
+export function showChat(cloud: Cloud, botId: number, chatId: number): object {
+  const room = cloud.room(botId, chatId)
+  return {
+    messages: [...room.messages.values()].map((message) => show(cloud, message)),
+    answers: room.answers,
+  }
+}
+
+function show(cloud: Cloud, message: Message): object {
+  const { media, entities, media_group_id, edited_at, ...rest } = message
+  const file = media && cloud.files.get(media.file)
+  return {
+    ...rest,
+    entities: entities?.length ? entities : undefined,
+    file: file && {
+      kind: media.kind,
+      file_name: media.name,
+      mime_type: media.mime_type,
+      file_unique_id: file.unique_id,
+      file_size: file.size,
+    },
+  }
+}
