@@ -96,7 +96,11 @@ export async function openDatabase(
 async function createFile(file: string): Promise<void> {
   try {
     await mkdir(dirname(file), { recursive: true })
-    await (await open(file, 'a', 0o660)).close()
+    const created = await open(file, 'ax').catch((error) => {
+      if (codeOf(error) !== 'EEXIST') throw error
+    })
+    if (created) await created.chmod(0o660).finally(() => created.close())
+    else await (await open(file, 'a')).close()
   } catch (error) {
     throw new StartError(`DATABASE_URL: ${file} cannot be opened for writing (${codeOf(error)})`)
   }

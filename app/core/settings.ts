@@ -22,7 +22,9 @@ export function readSettings<T extends Shapes>(shapes: T, env: NodeJS.ProcessEnv
   const settings: Record<string, unknown> = {}
   for (const [owner, shape] of Object.entries(shapes)) {
     if (!shape) continue
-    const values = Object.fromEntries(Object.keys(shape.shape).map((name) => [name, readValue(name, env)]))
+    const values = Object.fromEntries(
+      Object.keys(shape.shape).map((name) => [name, readValue(name, env, faults)]),
+    )
     const result = shape.safeParse(values)
     if (result.success) settings[owner] = result.data
     else faults.push(...result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`))
@@ -31,18 +33,18 @@ export function readSettings<T extends Shapes>(shapes: T, env: NodeJS.ProcessEnv
   return settings as Settings<T>
 }
 
-function readValue(name: string, env: NodeJS.ProcessEnv): string | undefined {
-  const value = credential(name, env.CREDENTIALS_DIRECTORY) ?? env[name]
+function readValue(name: string, env: NodeJS.ProcessEnv, faults: string[]): string | undefined {
+  const value = credential(name, env.CREDENTIALS_DIRECTORY, faults) ?? env[name]
   return value?.trim() || undefined
 }
 
-function credential(name: string, directory: string | undefined): string | undefined {
+function credential(name: string, directory: string | undefined, faults: string[]): string | undefined {
   if (!directory) return undefined
   try {
     return readFileSync(join(directory, name), 'utf8')
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
-    throw new StartError(`${name}: its credential cannot be read (${codeOf(error)})`)
+    if (codeOf(error) !== 'ENOENT') faults.push(`${name}: its credential cannot be read (${codeOf(error)})`)
+    return undefined
   }
 }
 

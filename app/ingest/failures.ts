@@ -51,6 +51,19 @@ const rules: Rule[] = [
     reason: `The file did not arrive whole. ${tryLater}`,
   },
   {
+    // The server removes finished files as it sees fit; asked again, it fetches the file anew.
+    matches: (error) => codeOf(error) === 'ENOENT',
+    errorType: 'FILE_VANISHED',
+    passing: true,
+    reason: transfer,
+  },
+  {
+    matches: (error) => ['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'].includes(codeOf(error) ?? ''),
+    errorType: 'NETWORK_ERROR',
+    passing: true,
+    reason: transfer,
+  },
+  {
     matches: (error) => codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT',
     errorType: 'NO_ROOM',
     passing: true,

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { RateLimiterMemory } from 'rate-limiter-flexible'
 import { Composer, type Context } from 'telegraf'
 import type { BotHouse, Feature } from '../house.ts'
+import type { NewMessage } from '../telegram/index.ts'
 import { refusalOf } from './admission.ts'
 import { type Attachment, attachmentOf } from './attachment.ts'
 import { type IngestSettings, ingestSettings } from './settings.ts'
@@ -22,14 +24,14 @@ export const ingest: Feature<typeof ingestSettings> = {
 }
 
 function handlers(house: BotHouse, settings: IngestSettings): Composer<Context> {
-  const { telegram, users, links } = house
+  const { users, links } = house
   const composer = new Composer<Context>()
   const greet = async (ctx: Context) => {
     if (!ctx.chat || !ctx.from) return
     const text = users.mayUse(ctx.from.id)
       ? help({ limit: settings.MAX_FILE_SIZE, days: links.retentionDays })
       : notAllowed(ctx.from.id)
-    await telegram.messages.post({ chatId: ctx.chat.id, text })
+    await reply(house, ctx.from.id, { chatId: ctx.chat.id, text })
   }
   composer.start(greet)
   composer.help(greet)
@@ -42,9 +44,21 @@ function handlers(house: BotHouse, settings: IngestSettings): Composer<Context> 
     // In a group people talk to each other; and what is neither text nor file (a pinned message) needs no answer.
     const speaks = ['text', 'sticker', 'location', 'contact', 'poll'].some((kind) => kind in ctx.message)
     if (ctx.chat.type !== 'private' || !speaks) return
-    await telegram.messages.post({ ...message, text: users.mayUse(userId) ? notAFile : notAllowed(userId) })
+    await reply(house, userId, { ...message, text: users.mayUse(userId) ? notAFile : notAllowed(userId) })
   })
   return composer
+}
+
+/** Answers a minute that a user gets besides links: one who floods the bot must not use up what it may send. */
+const replies = new RateLimiterMemory({ points: 20, duration: 60 })
+
+async function reply({ telegram, log }: BotHouse, userId: number, message: NewMessage): Promise<void> {
+  const allowed = await replies.consume(userId).then(
+    () => true,
+    () => false,
+  )
+  if (allowed) await telegram.messages.post(message)
+  else log.debug({ user_id: userId }, 'no answer: too many')
 }
 
 async function receive(
@@ -54,11 +68,13 @@ async function receive(
 ): Promise<void> {
   const { telegram, jobs, log } = house
   const { chatId, replyTo, userId, file } = message
+  const key = `ingest:${telegram.id}:${chatId}:${replyTo}`
+  // The same message under another update id, as after a move to another Bot API server.
+  if (await jobs.has(key)) return
   const refusal = await refusalOf(house, settings, userId, file)
   if (refusal !== undefined) {
     log.info({ user_id: userId, chat_id: chatId, size: file.size, reason: refusal }, 'file not taken')
-    await telegram.messages.post({ chatId, replyTo, text: refusal })
-    return
+    return await reply(house, userId, { chatId, replyTo, text: refusal })
   }
   const statusMessage = await telegram.messages.post({ chatId, replyTo, text: received(file) })
   const { fileId, fileUniqueId, name, mimeType, size } = file
@@ -72,7 +88,6 @@ async function receive(
     mimeType,
     size,
   }
-  const key = `ingest:${telegram.id}:${chatId}:${replyTo}`
   await jobs.create({ kind: 'ingest', key, botId: telegram.id, userId, chatId, size: size ?? 0, payload })
 }
 

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import type { BotHouse } from '../house.ts'
 import type { Job, JobKind } from '../jobs/index.ts'
-import type { Intake } from '../store/index.ts'
+import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { TelegramRefusal } from '../telegram/index.ts'
 import { classify } from './failures.ts'
 import type { IngestSettings } from './settings.ts'
@@ -38,6 +38,7 @@ export function transfers(house: BotHouse, settings: IngestSettings): JobKind {
     name: 'ingest',
     // The server serves the newest call first, so that of two large files one would starve.
     concurrency: 1,
+    ready: () => house.telegram.connected,
     run: (job, signal) => transfer(house, settings, job, signal),
 
     judge(job, error) {
@@ -120,7 +121,13 @@ async function take(
   const fetched = await telegram.files.fetch(fileId, received, signal)
   let intake: Intake = 'stream'
   if ('path' in fetched) {
-    intake = await store.keep(uuid, fetched.path, { size, limit: MAX_FILE_SIZE })
+    try {
+      intake = await store.keep(uuid, fetched.path, { size, limit: MAX_FILE_SIZE })
+    } catch (error) {
+      // The server would answer with the same wrong file again, and keep it for a day.
+      if (error instanceof SizeMismatch || error instanceof TooLarge) await rm(fetched.path, { force: true })
+      throw error
+    }
   } else {
     await store.receive(uuid, fetched.stream, { size, limit: MAX_FILE_SIZE, received })
   }

@@ -1,5 +1,5 @@
 import type { Database } from '../core/database.ts'
-import type { Log } from '../core/log.ts'
+import { type Log, scrub } from '../core/log.ts'
 import { mayMove, type Status } from './states.ts'
 
 export interface NewJob {
@@ -111,7 +111,7 @@ export class Jobs {
         to,
         Date.now(),
         move.errorType,
-        move.errorMessage,
+        move.errorMessage && scrub(move.errorMessage),
         move.dueAt ?? Date.now(),
         Number(move.uncounted ?? false),
       )
@@ -156,6 +156,12 @@ export class Jobs {
     return rows.length
   }
 
+  /** Whether a job with this key was ever made. */
+  async has(key: string): Promise<boolean> {
+    const rows = await this.#database.query('SELECT 1 FROM jobs WHERE job_key = $1', key)
+    return rows.length > 0
+  }
+
   /** Lets a queued job that waits for its time begin now. */
   async hurry(id: number): Promise<void> {
     await this.#database.query(
@@ -181,7 +187,7 @@ export class Jobs {
       'INSERT INTO job_events (job_id, event_type, data, created_at) VALUES ($1, $2, $3, $4)',
       id,
       event,
-      JSON.stringify(data),
+      scrub(JSON.stringify(data)),
       Date.now(),
     )
   }

@@ -19,6 +19,8 @@ export interface JobKind {
   name: string
   /** Jobs done at the same time by this process. */
   concurrency: number
+  /** False while nothing of this kind can be done: its jobs wait instead of failing. */
+  ready(): boolean
   /** Does the job and moves it to COMPLETED. Stops soon after `signal` is aborted, by throwing. */
   run(job: Job, signal: AbortSignal): Promise<void>
   /** Judges an error; called outside a transaction. */
@@ -65,7 +67,9 @@ export class Queue implements AsyncDisposable {
   async #run(kind: JobKind): Promise<void> {
     while (!this.#stop.signal.aborted) {
       try {
-        const job = await this.#parts.jobs.claim(kind.name, this.#worker, Date.now() + lease)
+        const job = kind.ready()
+          ? await this.#parts.jobs.claim(kind.name, this.#worker, Date.now() + lease)
+          : undefined
         if (job) await this.#work(kind, job)
         else await this.#sleep()
       } catch (error) {

@@ -13,6 +13,9 @@ export interface CallOptions {
 /** Milliseconds for a call that Telegram answers at once; above its own 60 s, so that its error text arrives. */
 const usualTimeout = 65_000
 
+/** Milliseconds without a byte after which a download is given up. */
+const idleTimeout = 60_000
+
 /** Far above the largest answer, getUpdates' 4 MiB. */
 const maxAnswer = 16 * 1024 * 1024
 
@@ -44,13 +47,11 @@ export class TelegramApi {
   async call<T>(method: string, payload: object = {}, options: CallOptions = {}): Promise<T> {
     const body = JSON.stringify(payload, (_key, value) => (value === null ? undefined : value))
     const { status, answer } = await this.#post(method, body, options)
-    if (answer?.ok === true) return answer.result as T
-    throw new TelegramRefusal(
-      method,
-      answer?.error_code ?? status,
-      answer?.description ?? 'the answer is not from a Bot API server',
-      answer?.parameters?.retry_after,
-    )
+    // A page of a proxy in between says nothing about the call.
+    if (!answer) throw new TelegramUnreachable(method, `NOT_BOT_API_${status}`)
+    if (answer.ok) return answer.result as T
+    const { error_code = status, description = '', parameters } = answer
+    throw new TelegramRefusal(method, error_code, description, parameters?.retry_after)
   }
 
   /**
@@ -60,6 +61,7 @@ export class TelegramApi {
   async download(path: string, signal: AbortSignal): Promise<Readable> {
     const encoded = path.split('/').map(encodeURIComponent).join('/')
     const response = await this.#request('GET', 'download', `file/bot${this.#token}/${encoded}`, { signal })
+    response.setTimeout(idleTimeout, () => response.destroy(new TelegramUnreachable('download', 'TIMEOUT')))
     if (response.statusCode === 200) return response
     response.resume()
     throw new TelegramRefusal('download', response.statusCode ?? 0, response.statusMessage ?? '')
@@ -122,7 +124,8 @@ interface Answer {
 function parseAnswer(text: string): Answer | undefined {
   try {
     const answer: unknown = JSON.parse(text)
-    return typeof answer === 'object' && answer !== null ? (answer as Answer) : undefined
+    const isAnswer = typeof answer === 'object' && answer !== null && 'ok' in answer
+    return isAnswer ? (answer as Answer) : undefined
   } catch {
     return undefined
   }

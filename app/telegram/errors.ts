@@ -21,7 +21,7 @@ export class TelegramRefusal extends Error {
 export class TelegramUnreachable extends Error {
   override name = 'TelegramUnreachable'
   readonly method: string
-  /** A system error's code (`ECONNREFUSED`), or `TIMEOUT`, `STOPPED` (by us), `CUT` (by the server). */
+  /** A system error's code (`ECONNREFUSED`), or `TIMEOUT`, `STOPPED` (by us), `CUT` (by the server), `NOT_BOT_API_<status>`. */
   readonly code: string
 
   constructor(method: string, code: string) {

@@ -12,11 +12,11 @@ export type Fetched = { path: string } | { stream: Readable }
 /** getFile of a local server answers when the file is there; 4 GB at 300 kB/s take 4 h. */
 const fetchTimeout = 6 * 3_600_000
 
-/** The local server hangs up at 500 s without an answer, and the transfer goes on. */
-const cutAfter = 400_000
-
-/** An ok answer without a path becomes one with a path when asked again. */
+/** Answers in a row that come at once and do not help: no path, or the connection cut. */
 const maxAsks = 5
+
+/** Milliseconds within which an answer came at once. */
+const atOnce = 1000
 
 /** Milliseconds between two looks at a growing file. */
 const watchEvery = 100
@@ -57,19 +57,30 @@ export class TelegramFiles {
     }
   }
 
+  /**
+   * The server hangs up at 500 s without an answer, and the transfer goes on: asked again, it joins the one that
+   * runs. An ok answer may lack the path; asked again, it has it.
+   */
   async #ask(fileId: string, signal: AbortSignal): Promise<string> {
-    for (let ask = 1; ; ask++) {
+    const deadline = performance.now() + fetchTimeout
+    for (let asks = 1; ; asks++) {
       const began = performance.now()
-      try {
-        const options = { timeout: fetchTimeout, signal }
-        const file = await this.#api.call<{ file_path?: string }>('getFile', { file_id: fileId }, options)
-        if (file.file_path !== undefined) return file.file_path
-        if (ask >= maxAsks) throw new TelegramRefusal('getFile', 200, 'the answer has no file_path')
-        await delay(200 * ask, undefined, { signal })
-      } catch (error) {
-        const cut = error instanceof TelegramUnreachable && error.code === 'CUT'
-        if (!cut || performance.now() - began < cutAfter) throw error
-      }
+      const answer = await this.#getFile(fileId, deadline - began, signal)
+      if (typeof answer === 'string') return answer
+      if (performance.now() - began > atOnce) asks = 1
+      if (asks >= maxAsks || performance.now() > deadline) throw answer
+      await delay(200 * asks, undefined, { signal })
+    }
+  }
+
+  async #getFile(fileId: string, timeout: number, signal: AbortSignal): Promise<string | Error> {
+    try {
+      const options = { timeout: Math.max(1, timeout), signal }
+      const file = await this.#api.call<{ file_path?: string }>('getFile', { file_id: fileId }, options)
+      return file.file_path ?? new TelegramRefusal('getFile', 200, 'the answer has no file_path')
+    } catch (error) {
+      if (error instanceof TelegramUnreachable && error.code === 'CUT') return error
+      throw error
     }
   }
 
@@ -114,13 +125,12 @@ function grownMost(before: Map<string, number>, now: Map<string, number>): [stri
 }
 
 async function writeOut(path: string): Promise<void> {
-  try {
-    const file = await open(path, 'r')
-    await file.datasync().finally(() => file.close())
-  } catch (error) {
-    // Finished in the meantime, and so renamed.
-    if (codeOf(error) !== 'ENOENT') throw error
-  }
+  // Finished in the meantime, and so renamed; or a fault of the disk, which is met again where it counts.
+  const file = await open(path, 'r').catch(() => undefined)
+  await file
+    ?.datasync()
+    .catch(() => {})
+    .finally(() => file.close())
 }
 
 async function sizes(folder: string): Promise<Map<string, number>> {

@@ -14,7 +14,7 @@ import { describe, Updates } from './updates.ts'
 
 export { TelegramRefusal, TelegramUnreachable } from './errors.ts'
 export { type Fetched, ForeignPath, type TelegramFiles } from './files.ts'
-export { type Button, escapeHtml, type Messages } from './messages.ts'
+export { type Button, escapeHtml, type Messages, type NewMessage } from './messages.ts'
 export { telegramMigrations } from './migrations.ts'
 export { telegramSettings } from './settings.ts'
 
@@ -57,6 +57,11 @@ export class TelegramBot implements AsyncDisposable {
     return this.#api.botId
   }
 
+  /** Whether the server answered last time. */
+  get connected(): boolean {
+    return this.#state === ''
+  }
+
   /** @throws StartError when BOT_API_DIR is not there */
   async check(): Promise<void> {
     await checkBotApiDir(this.#settings.BOT_API_DIR)
@@ -82,7 +87,7 @@ export class TelegramBot implements AsyncDisposable {
       updateTypes,
     )
     this.messages.start()
-    await this.#offer(commands)
+    void this.#offer(commands, signal)
     await updates.run(signal)
   }
 
@@ -132,10 +137,10 @@ export class TelegramBot implements AsyncDisposable {
     return undefined
   }
 
-  async #offer(commands: Command[]): Promise<void> {
-    await this.#api
-      .call('setMyCommands', { commands })
-      .catch((error) => this.#log.warn({ error }, 'the menu of commands is not set'))
+  async #offer(commands: Command[], signal: AbortSignal): Promise<void> {
+    await this.#api.call('setMyCommands', { commands }, { signal }).catch((error) => {
+      if (!signal.aborted) this.#log.warn({ error }, 'the menu of commands is not set')
+    })
   }
 
   /** Says a change of state once, however often it is seen. */

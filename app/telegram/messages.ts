@@ -50,6 +50,8 @@ export class Messages {
   readonly #busy = new Set<number>()
   readonly #inFlight = new Set<Promise<void>>()
   readonly #lastEdit = new Map<number, number>()
+  /** Until when Telegram wants to hear nothing for a chat; milliseconds since 1970. */
+  readonly #heldUntil = new Map<number, number>()
   #stopped = false
   #timer: NodeJS.Timeout | undefined
   #looking = false
@@ -80,7 +82,8 @@ export class Messages {
   /** Changes what the chat must show. */
   async revise(id: number, { text, keyboard }: { text: string; keyboard?: Button[][] }): Promise<void> {
     await this.#database.query(
-      `UPDATE messages SET text = $2, keyboard = $3, revision = revision + 1, attempts = 0, failure = NULL, due_at = $4
+      `UPDATE messages SET text = $2, keyboard = $3, revision = revision + 1, attempts = 0, failure = NULL,
+         due_at = CASE WHEN due_at > $4 THEN due_at ELSE $4 END
        WHERE id = $1`,
       id,
       text,
@@ -102,11 +105,12 @@ export class Messages {
       `SELECT * FROM messages WHERE id = $1 AND sent_revision = revision AND failure IS NULL`,
       id,
     )
-    if (!row?.message_id || this.#busy.has(row.chat_id) || this.#stopped) return
+    if (!row?.message_id || !this.#isFree(row.chat_id)) return
     this.#start(row, async () => {
-      await this.#edit({ ...row, text, keyboard: null }).catch((error) =>
-        this.#log.debug({ message: id, error }, 'progress not shown'),
-      )
+      await this.#edit({ ...row, text, keyboard: null }).catch((error) => {
+        this.#hold(row.chat_id, error)
+        this.#log.debug({ message: id, error }, 'progress not shown')
+      })
     })
   }
 
@@ -143,16 +147,31 @@ export class Messages {
 
   async #look(): Promise<void> {
     if (this.#stopped || this.#inFlight.size >= maxInFlight) return
+    // An older message of the same chat that waits for its time holds back the newer ones: order is kept.
     const rows = await this.#database.query<MessageRow>(
-      `SELECT * FROM messages WHERE bot_id = $1 AND due_at <= $2
-         AND sent_revision < revision AND failure IS NULL ORDER BY due_at, id LIMIT 100`,
+      `SELECT * FROM messages AS m WHERE bot_id = $1 AND due_at <= $2
+         AND sent_revision < revision AND failure IS NULL AND NOT EXISTS (
+           SELECT 1 FROM messages AS older WHERE older.bot_id = m.bot_id AND older.chat_id = m.chat_id
+             AND older.id < m.id AND older.sent_revision < older.revision AND older.failure IS NULL
+         ) ORDER BY due_at, id LIMIT 100`,
       this.#api.botId,
       Date.now(),
     )
     for (const row of rows) {
       if (this.#inFlight.size >= maxInFlight) return
-      if (!this.#busy.has(row.chat_id)) this.#start(row, () => this.#deliver(row))
+      if (this.#isFree(row.chat_id)) this.#start(row, () => this.#deliver(row))
     }
+  }
+
+  #isFree(chatId: number): boolean {
+    const held = (this.#heldUntil.get(chatId) ?? 0) > Date.now()
+    if (!held) this.#heldUntil.delete(chatId)
+    return !held && !this.#busy.has(chatId) && !this.#stopped
+  }
+
+  #hold(chatId: number, error: unknown): void {
+    if (!(error instanceof TelegramRefusal) || error.retryAfter === undefined) return
+    this.#heldUntil.set(chatId, Date.now() + error.retryAfter * 1000)
   }
 
   #start(row: MessageRow, work: () => Promise<void>): void {
@@ -215,6 +234,7 @@ export class Messages {
       return
     }
     if (!(error instanceof TelegramRefusal || error instanceof TelegramUnreachable)) throw error
+    this.#hold(chat_id, error)
     const retryAfter = error instanceof TelegramRefusal ? error.retryAfter : undefined
     const wait =
       retryAfter === undefined ? backoff[Math.min(attempts, backoff.length - 1)] : retryAfter * 1000

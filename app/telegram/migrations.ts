@@ -32,6 +32,8 @@ export const telegramMigrations: Migration[] = [
         failure TEXT,
         created_at BIGINT NOT NULL
       )`,
+      `CREATE INDEX messages_waiting ON messages (bot_id, chat_id, id)
+        WHERE sent_revision < revision AND failure IS NULL`,
       `CREATE INDEX messages_due ON messages (bot_id, due_at)
         WHERE sent_revision < revision AND failure IS NULL`,
     ],
