@@ -29,7 +29,8 @@ export async function startBot(
 
   const jobs = new Jobs(database, log)
   const bot: BotHouse = { ...house, telegram, jobs, users: new Users(settings.users) }
-  const parts = features.flatMap((feature) => feature.bot?.(bot, settingsOf(feature)) ?? [])
+  const offered = await Promise.all(features.map((feature) => feature.bot?.(bot, settingsOf(feature))))
+  const parts = offered.filter((part) => part !== undefined)
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const queue = started.use(new Queue({ jobs, kinds, transaction: database.transaction, log }))
   started.use(

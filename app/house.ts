@@ -42,13 +42,16 @@ export interface WebParts {
   routes?: (router: Router) => void
 }
 
-/** A capability: one folder, and one line in features.ts. */
+/**
+ * A capability: one folder, and one line in features.ts. What a role needs is imported when the role asks for it, so
+ * that the web role does not carry the bot's libraries.
+ */
 export interface Feature<S extends z.ZodObject = z.ZodObject> {
   name: string
   settings: S
   migrations?: Migration[]
-  bot?(house: BotHouse, settings: z.output<S>): BotParts
-  web?(house: House, settings: z.output<S>): WebParts
+  bot?(house: BotHouse, settings: z.output<S>): Promise<BotParts>
+  web?(house: House, settings: z.output<S>): Promise<WebParts>
 }
 
 /** The settings of a feature, as it declared them. */

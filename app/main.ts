@@ -1,9 +1,8 @@
 import { z } from 'zod'
-import { startBot } from './bot.ts'
 import { databaseSettings, openDatabase } from './core/database.ts'
 import { StartError } from './core/errors.ts'
 import { Health, healthMigrations } from './core/health.ts'
-import { httpSettings } from './core/http.ts'
+import { httpSettings } from './core/http-settings.ts'
 import { createLog, type Log, logLevels } from './core/log.ts'
 import { readSettings } from './core/settings.ts'
 import { features } from './features.ts'
@@ -13,7 +12,6 @@ import { Links, linksMigrations, linksSettings } from './links/index.ts'
 import { Store, storeSettings } from './store/index.ts'
 import { telegramMigrations, telegramSettings } from './telegram/index.ts'
 import { usersSettings } from './users/index.ts'
-import { startWeb } from './web.ts'
 
 /** Milliseconds after which a stop that hangs is ended by force; below the units' TimeoutStopSec. */
 const lastResort = 28_000
@@ -66,8 +64,15 @@ async function run(
     store: new Store(settings.store.STORAGE_PATH, log),
     links: new Links(settings.links, database),
   }
-  if (http) owned.use(await startWeb(house, http, settingsOf))
-  if (telegram && users) owned.use(await startBot(house, { telegram, users }, settingsOf))
+  // Each role's libraries are loaded for that role alone: memory is what a small machine has least of.
+  if (http) {
+    const { startWeb } = await import('./web.ts')
+    owned.use(await startWeb(house, http, settingsOf))
+  }
+  if (telegram && users) {
+    const { startBot } = await import('./bot.ts')
+    owned.use(await startBot(house, { telegram, users }, settingsOf))
+  }
   log.info({ signal: await stop }, 'stopping')
 }
 

@@ -2,18 +2,9 @@ import { chmod, rm } from 'node:fs/promises'
 import http from 'node:http'
 import Router from '@koa/router'
 import Koa from 'koa'
-import { z } from 'zod'
 import { codeOf, StartError } from './errors.ts'
+import type { HttpSettings } from './http-settings.ts'
 import type { Log } from './log.ts'
-import { wholeNumber } from './settings.ts'
-
-export const httpSettings = z.object({
-  SERVER_HOST: z.string().default('127.0.0.1'),
-  SERVER_PORT: wholeNumber(0, 65_535).default(8000),
-  SERVER_SOCKET: z.string().optional(),
-})
-
-type HttpSettings = z.output<typeof httpSettings>
 
 /** Milliseconds for running answers when the server stops; below systemd's own limit. */
 const drain = 20_000

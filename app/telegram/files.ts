@@ -75,7 +75,7 @@ export class TelegramFiles {
 
   async #getFile(fileId: string, timeout: number, signal: AbortSignal): Promise<string | Error> {
     try {
-      const options = { timeout: Math.max(1, timeout), signal }
+      const options = { timeout: Math.max(1, Math.ceil(timeout)), signal }
       const file = await this.#api.call<{ file_path?: string }>('getFile', { file_id: fileId }, options)
       return file.file_path ?? new TelegramRefusal('getFile', 200, 'the answer has no file_path')
     } catch (error) {

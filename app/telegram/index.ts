@@ -5,7 +5,6 @@ import type { Database } from '../core/database.ts'
 import type { Health } from '../core/health.ts'
 import type { Log } from '../core/log.ts'
 import { TelegramApi } from './api.ts'
-import { createBot } from './bot.ts'
 import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
 import { checkBotApiDir, TelegramFiles } from './files.ts'
 import { Messages } from './messages.ts'
@@ -74,6 +73,7 @@ export class TelegramBot implements AsyncDisposable {
   async run(handlers: Composer<Context>, commands: Command[], signal: AbortSignal): Promise<void> {
     const me = await this.#login(signal)
     if (!me) return
+    const { createBot } = await import('./bot.ts')
     const bot = createBot(this.#api, me)
     bot.use(handlers)
     const updates = new Updates(

@@ -15,7 +15,7 @@ const minFree = 256 * 1024 * 1024
 export const upkeep: Feature = {
   name: 'upkeep',
   settings: z.object({}),
-  bot: (house) => ({
+  bot: async (house) => ({
     cron: [
       { name: 'expired links', schedule: '* * * * *', run: () => removeExpired(house) },
       { name: 'handled updates', schedule: '17 * * * *', run: () => house.telegram.forgetHandled() },
