@@ -143,13 +143,20 @@ export class TelegramBot implements AsyncDisposable {
     })
   }
 
-  /** Says a change of state once, however often it is seen. */
+  /** Says a change of state once, however often it is seen: an outage has several faces while it lasts. */
   #connected(ok: boolean, detail: string): void {
     const state = ok ? '' : detail
     if (state === this.#state) return
+    const wasAway = isAway(this.#state)
     this.#state = state
     if (ok) this.#log.info({ bot_id: this.#api.botId }, 'Bot API server: logged in')
+    else if (wasAway && isAway(state)) this.#log.debug({ reason: detail }, 'Bot API server: still away')
     else this.#log.warn({ bot_id: this.#api.botId, reason: detail }, 'Bot API server: waiting for it')
     this.reportHealth().catch((error) => this.#log.error({ error }, 'health not recorded'))
   }
+}
+
+/** Whether a state says that the server is down or just starting, and not that someone has to mend something. */
+function isAway(state: string | undefined): boolean {
+  return state?.startsWith('not reachable') || state?.startsWith('refused (5') || false
 }
