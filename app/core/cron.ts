@@ -13,25 +13,25 @@ export interface CronEntry {
 /** Runs entries by the clock; a run that is still going when its time comes again is not started twice. */
 export class Cron implements AsyncDisposable {
   readonly #tasks: ScheduledTask[] = []
-  readonly #running = new Set<Promise<void>>()
+  readonly #running = new Map<string, Promise<void>>()
 
   constructor(entries: CronEntry[], log: Log) {
     for (const { name, schedule, atStart, run } of entries) {
       const execute = async () => {
+        if (this.#running.has(name)) return
         const running = run().catch((error) => log.error({ task: name, error }, 'scheduled task failed'))
-        this.#running.add(running)
+        this.#running.set(name, running)
         await running
-        this.#running.delete(running)
+        this.#running.delete(name)
       }
-      const task = cron.schedule(schedule, execute, { name, noOverlap: true, logger: quiet })
-      this.#tasks.push(task)
-      if (atStart) task.execute().catch(() => {})
+      this.#tasks.push(cron.schedule(schedule, execute, { name, logger: quiet }))
+      if (atStart) void execute()
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#tasks.map((task) => task.destroy()))
-    await Promise.all(this.#running)
+    await Promise.all(this.#running.values())
   }
 }
 

@@ -75,7 +75,9 @@ export async function openDatabase(
     else action()
   }
   const database = { sequelize, transaction, query, afterCommit }
-  await applyMigrations(database, migrations)
+  await applyMigrations(database, migrations).catch((error) => {
+    throw new StartError(`DATABASE_URL: ${file} cannot be used as a database (${error.message})`)
+  })
 
   const reader = openSqlite(file)
   reader.exec('PRAGMA query_only = ON')

@@ -50,31 +50,47 @@ class WriteGate {
   release(connection: Database): void {
     if (this.#holder !== connection) return
     this.#holder = undefined
-    while (this.#holder === undefined) {
-      const next = this.#waiting.shift()
-      if (!next) return
-      next.run()
-    }
+    this.#next()
+  }
+
+  /** One at a time, with a turn of the event loop in between: each writes to the disk. */
+  #next(): void {
+    if (this.#holder !== undefined) return
+    this.#waiting.shift()?.run()
+    if (this.#waiting.length > 0) setImmediate(() => this.#next())
   }
 }
 
-const gates = new Map<string, WriteGate>()
+interface Handle {
+  database: DatabaseSync
+  statements: Map<string, StatementSync>
+}
+
+/** What the connections of this process to one database file share. */
+interface Shared {
+  gate: WriteGate
+  open: number
+  /** Handles for the next transactions: Sequelize makes a connection for each, and opening one costs more than it. */
+  idle: Handle[]
+}
+
+const files = new Map<string, Shared>()
+const maxIdle = 2
 const maxStatements = 500
 
 export class Database {
   readonly filename: string
   /** Set by Sequelize: the transaction's id, or `default`. */
   uuid?: string
-  readonly #database: DatabaseSync
-  readonly #statements = new Map<string, StatementSync>()
-  readonly #gate: WriteGate
+  readonly #handle: Handle
+  readonly #shared: Shared
 
   constructor(filename: string, _mode: number, done: (error: Error | null) => void) {
     this.filename = filename
-    this.#database = openSqlite(filename)
-    const gate = gates.get(filename) ?? new WriteGate()
-    gates.set(filename, gate)
-    this.#gate = gate
+    this.#shared = files.get(filename) ?? { gate: new WriteGate(), open: 0, idle: [] }
+    files.set(filename, this.#shared)
+    this.#handle = this.#shared.idle.pop() ?? { database: openSqlite(filename), statements: new Map() }
+    this.#shared.open++
     setImmediate(done, null)
   }
 
@@ -84,12 +100,12 @@ export class Database {
       const begins = /^\s*BEGIN\b/i.test(sql)
       const ends = /^\s*(COMMIT|END|ROLLBACK(?!\s+TO))\b/i.test(sql)
       const { error, rows, outcome } = this.#execute(sql, parameters)
-      if (begins && !error) this.#gate.hold(this)
-      if (ends) this.#gate.release(this)
+      if (begins && !error) this.#shared.gate.hold(this)
+      if (ends) this.#shared.gate.release(this)
       if (done) queueMicrotask(() => done.call(outcome, error, rows))
     }
     if (/^\s*(SELECT|PRAGMA|EXPLAIN)\b/i.test(sql)) execute()
-    else this.#gate.enter(this, execute)
+    else this.#shared.gate.enter(this, execute)
     return this
   }
 
@@ -106,15 +122,14 @@ export class Database {
   }
 
   close(done?: (error: Error | null) => void): void {
-    let failure: Error | null = null
-    try {
-      this.#statements.clear()
-      this.#database.close()
-    } catch (error) {
-      failure = error as Error
-    }
-    this.#gate.release(this)
-    if (done) queueMicrotask(() => done(failure))
+    const { gate, idle } = this.#shared
+    const { database } = this.#handle
+    this.#shared.open--
+    if (this.#shared.open > 0 && idle.length < maxIdle && !database.isTransaction) idle.push(this.#handle)
+    else database.close()
+    if (this.#shared.open === 0) for (const handle of idle.splice(0)) handle.database.close()
+    gate.release(this)
+    if (done) queueMicrotask(() => done(null))
   }
 
   #execute(sql: string, parameters: Parameters) {
@@ -134,13 +149,14 @@ export class Database {
   }
 
   #prepare(sql: string): StatementSync {
-    const known = this.#statements.get(sql)
+    const known = this.#handle.statements.get(sql)
     if (known) return known
-    const statement = this.#database.prepare(sql)
+    const statement = this.#handle.database.prepare(sql)
     statement.setAllowUnknownNamedParameters(true)
-    const oldest = this.#statements.keys().next().value
-    if (this.#statements.size >= maxStatements && oldest !== undefined) this.#statements.delete(oldest)
-    this.#statements.set(sql, statement)
+    const oldest = this.#handle.statements.keys().next().value
+    if (this.#handle.statements.size >= maxStatements && oldest !== undefined)
+      this.#handle.statements.delete(oldest)
+    this.#handle.statements.set(sql, statement)
     return statement
   }
 }

@@ -79,6 +79,7 @@ async function transfer(
   const expiresAt = links.expiry()
   const { fileUniqueId, fileId, messageId, name, mimeType, uuid } = payload
   await database.transaction(async () => {
+    if (intake !== 'known') await jobs.record(job.id, 'DOWNLOAD_FINISHED', { intake, size })
     const source = { botId: job.botId, fileId, chatId: job.chatId, messageId }
     await links.create({ uuid, userId: job.userId, name, mimeType, size, fileUniqueId, source, expiresAt })
     if (!(await jobs.transition(job.id, 'RUNNING', 'COMPLETED')))
@@ -131,6 +132,5 @@ async function take(
   } else {
     await store.receive(uuid, fetched.stream, { size, limit: MAX_FILE_SIZE, received })
   }
-  await jobs.record(job.id, 'DOWNLOAD_FINISHED', { intake })
   return { intake, ...('path' in fetched && { leftover: fetched.path }) }
 }

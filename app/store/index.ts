@@ -2,7 +2,6 @@ import type { Stats } from 'node:fs'
 import { constants, copyFile, link, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { codeOf, StartError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 
@@ -90,11 +89,10 @@ export class Store {
     const file = await open(this.pathOf(uuid), 'r')
     try {
       await file.chmod(0o644)
-      await file.sync()
+      await Promise.all([file.sync(), this.#syncFolder(uuid)])
     } finally {
       await file.close()
     }
-    await this.#syncFolder(uuid)
     return intake
   }
 
@@ -111,15 +109,15 @@ export class Store {
     const file = await open(partial, 'w', 0o644)
     let bytes = 0
     try {
-      const counted = async function* (chunks: AsyncIterable<Buffer>) {
-        for await (const chunk of chunks) {
+      const counted = async function* () {
+        for await (const chunk of stream) {
           bytes += chunk.length
           if (bytes > limit) throw new TooLarge()
           received(bytes)
           yield chunk
         }
       }
-      await pipeline(stream, counted, file.createWriteStream({ autoClose: false }))
+      await file.writeFile(counted())
       if (size !== undefined && bytes !== size) throw new SizeMismatch(size, bytes)
       await file.chmod(0o644)
       await file.sync()

@@ -46,14 +46,13 @@ export class TelegramFiles {
    */
   async fetch(fileId: string, received: (bytes: number) => void, signal: AbortSignal): Promise<Fetched> {
     const done = new AbortController()
-    const watching = this.#watch(received, AbortSignal.any([signal, done.signal]))
+    void this.#watch(received, AbortSignal.any([signal, done.signal]))
     try {
       const path = await this.#ask(fileId, signal)
       if (!isAbsolute(path)) return { stream: await this.#api.download(path, signal) }
       return { path: await this.#ours(path) }
     } finally {
       done.abort()
-      await watching
     }
   }
 

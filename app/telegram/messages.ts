@@ -97,7 +97,7 @@ export class Messages {
   showProgress(id: number, text: () => string): void {
     if (Date.now() - (this.#lastEdit.get(id) ?? 0) < progressEvery) return
     this.#lastEdit.set(id, Date.now())
-    this.#show(id, text()).catch((error) => this.#log.debug({ message: id, error }, 'progress not shown'))
+    this.#show(id, text()).catch((error) => this.#log.debug({ outgoing: id, error }, 'progress not shown'))
   }
 
   async #show(id: number, text: string): Promise<void> {
@@ -109,7 +109,7 @@ export class Messages {
     this.#start(row, async () => {
       await this.#edit({ ...row, text, keyboard: null }).catch((error) => {
         this.#hold(row.chat_id, error)
-        this.#log.debug({ message: id, error }, 'progress not shown')
+        this.#log.debug({ outgoing: id, error }, 'progress not shown')
       })
     })
   }
@@ -177,7 +177,7 @@ export class Messages {
   #start(row: MessageRow, work: () => Promise<void>): void {
     this.#busy.add(row.chat_id)
     const task = work()
-      .catch((error) => this.#log.error({ message: row.id, error }, 'message not recorded'))
+      .catch((error) => this.#log.error({ outgoing: row.id, error }, 'message not recorded'))
       .finally(() => {
         this.#busy.delete(row.chat_id)
         this.#inFlight.delete(task)
@@ -229,7 +229,7 @@ export class Messages {
       return
     }
     if (error instanceof TelegramRefusal && (error.code === 400 || error.code === 403)) {
-      this.#log.warn({ message: id, chat_id, reason: error.description }, 'message cannot be delivered')
+      this.#log.warn({ outgoing: id, chat_id, reason: error.description }, 'message cannot be delivered')
       await this.#database.query('UPDATE messages SET failure = $2 WHERE id = $1', id, error.description)
       return
     }
@@ -238,7 +238,7 @@ export class Messages {
     const retryAfter = error instanceof TelegramRefusal ? error.retryAfter : undefined
     const wait =
       retryAfter === undefined ? backoff[Math.min(attempts, backoff.length - 1)] : retryAfter * 1000
-    this.#log.info({ message: id, chat_id, attempts, wait_ms: wait, error: error.message }, 'message waits')
+    this.#log.info({ outgoing: id, chat_id, attempts, wait_ms: wait, reason: error.message }, 'message waits')
     await this.#database.query(
       'UPDATE messages SET attempts = attempts + 1, due_at = $2 WHERE id = $1',
       id,

@@ -54,13 +54,16 @@ export class Updates {
     // Without an offset Telegram begins at the oldest unconfirmed one; known ones are told apart by their row. An
     // offset kept over a restart would miss updates, since Telegram may start counting anew after a quiet week.
     let offset: number | undefined
+    // The first answer after an outage comes at once: until then nobody knows that it is over.
+    let connected = false
     while (!signal.aborted) {
       try {
         const updates = await api.call<Update[]>(
           'getUpdates',
-          { offset, timeout: longPoll, limit: 100, allowed_updates: this.#types },
+          { offset, timeout: connected ? longPoll : 0, limit: 100, allowed_updates: this.#types },
           { timeout: (longPoll + 15) * 1000, signal },
         )
+        connected = true
         this.#parts.connected(true, 'logged in')
         const last = updates.at(-1)
         if (!last) continue
@@ -69,6 +72,7 @@ export class Updates {
         this.#wake()
       } catch (error) {
         if (signal.aborted) return
+        connected = false
         await this.#wait(error, signal)
       }
     }
