@@ -1,0 +1,117 @@
+# Sourced, never run: what every step of the installer uses. Variables in capitals are shared by all steps.
+# shellcheck shell=bash disable=SC2034,SC2154
+
+OPT=/opt/tgdepot
+ETC=/etc/tgdepot
+SECRETS=$ETC/secrets
+DATA=/var/lib/tgdepot
+# What the installer remembers between two runs. Nothing in it is needed to serve.
+STATE=$OPT/state
+LOG=/var/log/tgdepot-install.log
+SITE=/etc/nginx/sites-enabled/tgdepot.conf
+SNIPPETS=/etc/nginx/tgdepot
+UNITS=/etc/systemd/system
+CERTBOT_HOOK=/etc/letsencrypt/renewal-hooks/deploy/tgdepot-nginx
+SERVICES=(tgdepot-bot-api tgdepot-bot tgdepot-web)
+
+# A function at the end of a pipe runs in this shell, so that what it finds changed is not lost.
+shopt -s lastpipe
+
+# Set by whatever changes the machine, reset for each step.
+CHANGED=0
+NOTE=''
+# The title of the step that is running.
+STEP=''
+
+say() { printf '%s\n' "$*"; }
+
+log_line() { printf '%s %s\n' "$(date -u +%FT%TZ)" "$*" >>"$LOG"; }
+
+warn() {
+  [[ ! -t 2 ]] || printf '\r\033[K' >&2
+  printf 'note     %s\n' "$*" >&2
+}
+
+die() {
+  printf 'install.sh: %s\n' "$*" >&2
+  [[ ! -w $LOG ]] || log_line "stopped: $*"
+  exit 1
+}
+
+mark_changed() { CHANGED=1; }
+
+# Runs a command whose output matters only when it fails: then all of it is shown. No secret may be an argument.
+run() {
+  local output status=0
+  output=$(mktemp)
+  log_line "+ $*"
+  "$@" >"$output" 2>&1 </dev/null || status=$?
+  cat "$output" >>"$LOG"
+  if ((status)); then
+    cat "$output" >&2
+    rm -f "$output"
+    die "'$*' failed with status $status (all of it above and in $LOG)"
+  fi
+  rm -f "$output"
+}
+
+# Runs the step in deploy/steps/NN-name.sh: a title in $step_title and a function step_name.
+run_step() {
+  local file=$1 name word=ok
+  name=$(basename "$file" .sh)
+  name=${name#*-}
+  # shellcheck source=/dev/null
+  source "$file"
+  CHANGED=0 NOTE='' STEP=$step_title
+  log_line "step $name"
+  [[ ! -t 1 ]] || printf '…        %s' "$step_title"
+  "step_${name//-/_}"
+  ((CHANGED == 0)) || word=changed
+  [[ ! -t 1 ]] || printf '\r\033[K'
+  printf '%-8s %s%s\n' "$word" "$step_title" "${NOTE:+: $NOTE}"
+  STEP=''
+}
+
+# Makes a file's content and mode what they should be, from standard input, at one stroke and only if they differ.
+write_file() {
+  local target=$1 mode=$2 new
+  mkdir -p "$(dirname "$target")"
+  new=$(mktemp "$(dirname "$target")/.tgdepot.XXXXXX")
+  cat >"$new"
+  if [[ -f $target && ! -L $target ]] && cmp -s "$new" "$target" && [[ $(stat -c %a "$target") == "${mode#0}" ]]; then
+    rm -f "$new"
+    return
+  fi
+  chmod "$mode" "$new"
+  mv -fT "$new" "$target"
+  mark_changed
+}
+
+install_file() { write_file "$2" "$3" <"$1"; }
+
+make_folder() {
+  [[ -d $1 ]] || mark_changed
+  install -d -m "$2" "$1"
+}
+
+# Points a link somewhere else without a moment in which it is missing.
+point_link() {
+  local target=$1 link=$2
+  [[ $(readlink "$link" || true) != "$target" ]] || return 0
+  ln -sfn "$target" "$link.new"
+  mv -fT "$link.new" "$link"
+  mark_changed
+}
+
+# One hash for the content of files; one that is missing counts too.
+digest_of() {
+  local file
+  for file in "$@"; do
+    printf '%s ' "$file"
+    if [[ -e $file ]]; then sha256sum <"$file"; else printf 'missing\n'; fi
+  done | sha256sum | cut -c1-64
+}
+
+is_installed() { [[ $(dpkg-query -Wf '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+
+systemd_version() { systemctl --version | awk 'NR == 1 { print int($2) }'; }

@@ -1,0 +1,122 @@
+# Sourced by install.sh: starts the units, restarts only what changed, and asks whether all of it works.
+# shellcheck shell=bash disable=SC2034
+
+# Everything a service reads when it starts. The release is named by its content, so its name stands for it.
+service_digest() {
+  local service=$1 files=("$UNITS/$1.service" "$UNITS/tgdepot-.service.d"/*.conf "$UNITS/$1.service.d"/*.conf)
+  local release=none
+  case $service in
+    tgdepot-bot-api)
+      files+=("$ETC/bot-api.env" "$SECRETS/TELEGRAM_API_ID" "$SECRETS/TELEGRAM_API_HASH" "$OPT/bot-api/current/telegram-bot-api") ;;
+    tgdepot-bot) files+=("$ETC/tgdepot.env" "$SECRETS/TELEGRAM_BOT_TOKEN") release=$(current_release) ;;
+    tgdepot-web) files+=("$ETC/tgdepot.env") release=$(current_release) ;;
+  esac
+  printf '%s %s\n' "$release" "$(digest_of "${files[@]}")"
+}
+
+# The Bot API server requires this unit, so it restarts with it; new rules alone are loaded without that.
+load_firewall() {
+  local rules unit
+  run nft --check --file "$ETC/firewall.nft"
+  rules=$(digest_of "$ETC/firewall.nft")
+  unit=$(digest_of "$UNITS/tgdepot-firewall.service" "$UNITS/tgdepot-firewall.service.d"/*.conf)
+  if ! systemctl is-active --quiet tgdepot-firewall || [[ $(cat "$STATE/firewall-unit" 2>/dev/null) != "$unit" ]]; then
+    systemctl reset-failed tgdepot-firewall 2>/dev/null || true
+    run systemctl restart tgdepot-firewall
+    mark_changed
+  elif [[ $(cat "$STATE/firewall-rules" 2>/dev/null) != "$rules" ]] || ! nft list table inet tgdepot >/dev/null 2>&1; then
+    run systemctl reload tgdepot-firewall
+    mark_changed
+  fi
+  printf '%s\n' "$unit" >"$STATE/firewall-unit"
+  printf '%s\n' "$rules" >"$STATE/firewall-rules"
+}
+
+# Restarts the services whose files changed since they were last started by us, and starts those that are down.
+start_services() {
+  local service now restarted=()
+  run systemctl daemon-reload
+  load_firewall
+  for service in "${SERVICES[@]}"; do
+    now=$(service_digest "$service")
+    if [[ $(cat "$STATE/$service" 2>/dev/null) == "$now" ]] && systemctl is-active --quiet "$service"; then continue; fi
+    systemctl reset-failed "$service" 2>/dev/null || true
+    log_line "restart $service"
+    # One that does not even start is seen by the final check, with its last words.
+    systemctl restart "$service" >>"$LOG" 2>&1 || true
+    printf '%s\n' "$now" >"$STATE/$service"
+    restarted+=("${service#tgdepot-}")
+    mark_changed
+  done
+  if ! systemctl is-active --quiet tgdepot.target; then
+    systemctl start tgdepot.target >>"$LOG" 2>&1 || true
+    mark_changed
+  fi
+  ((${#restarted[@]} == 0)) || NOTE="started ${restarted[*]}"
+}
+
+# The page as a visitor gets it, with the certificate that visitors see.
+ask_nginx() {
+  local domain=${ANSWERS[TGDEPOT_DOMAIN],,} listen=${ANSWERS[TGDEPOT_LISTEN]}
+  local -a ask=(curl --silent --show-error --max-time 5 --noproxy '*')
+  if [[ ${ANSWERS[TGDEPOT_TLS]} == none ]]; then
+    [[ $listen == *:* ]] || listen=127.0.0.1:$listen
+    "${ask[@]}" --header "Host: $domain" "$@" "http://${listen/#0.0.0.0:/127.0.0.1:}/health"
+  else
+    "${ask[@]}" --cacert "$CERTIFICATE" --resolve "$domain:443:127.0.0.1" "$@" "https://$domain/health"
+  fi
+}
+
+ask_socket() { curl --silent --show-error --max-time 5 --unix-socket /run/tgdepot/web.sock "$@" http://localhost/health; }
+
+# Says what does not work, one line each; nothing when all of it does.
+find_troubles() {
+  local service status
+  for service in tgdepot-firewall "${SERVICES[@]}" nginx; do
+    systemctl is-active --quiet "$service" || printf '%s is %s\n' "$service" "$(systemctl is-active "$service" || true)"
+  done
+  # 000 is curl's word for no answer at all.
+  status=$(ask_socket --output /dev/null --write-out '%{http_code}' 2>/dev/null) || true
+  [[ $status == 200 ]] || printf 'the web role answers /health with %s\n' "${status/000/nothing}"
+  status=$(ask_nginx --output /dev/null --write-out '%{http_code}' 2>/dev/null) || true
+  [[ $status == 200 ]] || printf 'nginx answers /health with %s\n' "${status/000/nothing}"
+}
+
+# A program that ended six times in a row will not become healthy by waiting.
+keeps_crashing() {
+  local restarts
+  for restarts in $(systemctl show --property=NRestarts --value "${SERVICES[@]}"); do
+    ((restarts < 6)) || return 0
+  done
+  return 1
+}
+
+# Waits until nothing is wrong for three looks in a row; prints what still is after so many seconds and fails.
+wait_until_healthy() {
+  local end=$((SECONDS + $1)) troubles good=0
+  while :; do
+    troubles=$(find_troubles)
+    if [[ -z $troubles ]]; then
+      ((++good < 3)) || return 0
+    else
+      good=0
+    fi
+    ((SECONDS < end)) || break
+    if ((good == 0)) && keeps_crashing; then break; fi
+    sleep 1
+  done
+  printf '%s\n' "$troubles"
+  return 1
+}
+
+# What a person needs to see when it does not work: the parts, and the last words of each service.
+show_troubles() {
+  local service
+  printf '%s\n' "$1"
+  ask_socket 2>/dev/null || true
+  printf '\n'
+  for service in "${SERVICES[@]}"; do
+    printf -- '--- %s\n' "$service"
+    journalctl --no-pager --quiet --output=cat --lines=15 --unit="$service" || true
+  done
+}

@@ -1,0 +1,125 @@
+# Looks at everything before anything is changed.
+# shellcheck shell=bash disable=SC2034
+step_title='Machine and answers'
+
+step_preflight() {
+  check_system
+  check_answers
+  check_room
+  check_ports
+  check_nginx
+  check_dns
+  if ((${#FAULTS[@]})); then
+    printf 'install.sh: nothing was changed, because:\n' >&2
+    printf '  - %s\n' "${FAULTS[@]}" >&2
+    STEP=''
+    exit 2
+  fi
+}
+
+check_system() {
+  local system
+  # shellcheck source=/dev/null
+  system=$(. /etc/os-release && printf '%s %s' "$ID" "${VERSION_ID-}")
+  case $system in
+    'ubuntu 22.04' | 'ubuntu 24.04' | 'ubuntu 26.04' | 'debian 12' | 'debian 13') ;;
+    *) fault "this is $system; tgdepot knows Ubuntu 22.04, 24.04, 26.04 and Debian 12, 13" ;;
+  esac
+  case $(dpkg --print-architecture) in
+    amd64 | arm64) ;;
+    *) fault "$(dpkg --print-architecture) processors: tgdepot knows amd64 and arm64" ;;
+  esac
+  [[ -d /run/systemd/system ]] || fault 'systemd does not run this machine'
+}
+
+free_mb() {
+  local folder=$1
+  while [[ ! -d $folder ]]; do folder=$(dirname "$folder"); done
+  df -Pm "$folder" | awk 'NR == 2 { print $4 }'
+}
+
+will_build() { [[ ${ANSWERS[TGDEPOT_BOT_API]:-build} == build && ! -x $OPT/bot-api/${BOT_API_COMMIT:0:12}/telegram-bot-api ]]; }
+
+check_room() {
+  local folder mount
+  (($(memory_mb) >= 450)) || fault "$(memory_mb) MB of memory: 512 MB is the least"
+  (($(free_mb "$OPT") >= 1000)) || fault "$(free_mb "$OPT") MB free for $OPT: a release needs 1000"
+  (($(free_mb "$DATA") >= 1000)) || fault "$(free_mb "$DATA") MB free for $DATA: 1000 is the least, the largest files more"
+  if will_build; then
+    (($(free_mb "$BUILD") >= 4000)) || fault "$(free_mb "$BUILD") MB free for $BUILD: building the Bot API server needs 4000"
+  fi
+  # Files get their second name by a hard link, which cannot leave a mount.
+  [[ -d $DATA ]] || return 0
+  mount=$(findmnt -nro TARGET -T "$DATA")
+  for folder in "$DATA"/bot-api "$DATA"/store; do
+    [[ ! -d $folder || $(findmnt -nro TARGET -T "$folder") == "$mount" ]] ||
+      fault "$folder is a mount of its own: all of $DATA must be one file system"
+  done
+}
+
+# Who listens on a TCP port: "name pid" lines; nothing where it is free.
+listeners() {
+  ss -Hltnp "sport = :$1" 2>/dev/null | grep -o '"[^"]*",pid=[0-9]*' | sed 's/"\([^"]*\)",pid=/\1 /' | sort -u || true
+}
+
+check_port() {
+  local port=$1 owner=$2 name pid
+  while read -r name pid; do
+    [[ -n $name && $name != "$owner" ]] || continue
+    [[ $(cat "/proc/$pid/cgroup" 2>/dev/null) != *"/$owner"* ]] || continue
+    fault "port $port is taken by $name (process $pid)"
+  done < <(listeners "$port")
+}
+
+check_ports() {
+  command -v ss >/dev/null || return 0
+  if [[ ${ANSWERS[TGDEPOT_TLS]} == none ]]; then
+    check_port "${ANSWERS[TGDEPOT_LISTEN]##*:}" nginx
+  else
+    check_port 80 nginx
+    check_port 443 nginx
+  fi
+  check_port 8081 tgdepot-bot-api.service
+}
+
+check_nginx() {
+  local output user
+  command -v nginx >/dev/null || return 0
+  if ! output=$(nginx -T 2>&1); then
+    fault "nginx refuses its present configuration: $(grep -m 1 -E 'emerg|error' <<<"$output" || true)"
+    return
+  fi
+  user=$(awk '$1 == "user" { sub(";", "", $2); print $2; exit }' <<<"$output")
+  [[ $user == www-data ]] || fault "nginx works as user '$user': tgdepot needs Debian's nginx with www-data"
+  grep -q 'sites-enabled/' <<<"$output" || fault 'nginx does not read /etc/nginx/sites-enabled'
+  [[ -n ${ANSWERS[TGDEPOT_DOMAIN]} ]] || return 0
+  # Two servers of one name: nginx would silently take the first.
+  if awk -v own="$SITE:" -v domain="${ANSWERS[TGDEPOT_DOMAIN],,}" '
+    /^# configuration file / { file = $4 }
+    file != own && /server_name/ && gsub(/[;{}]/, " & ") {
+      for (i = 1; i <= NF; i++) { if ($i == "server_name") inside = 1; else if ($i == ";") inside = 0; else if (inside && $i == domain) found = 1 }
+    }
+    END { exit !found }' <<<"$output"; then
+    fault "another site of this nginx is called ${ANSWERS[TGDEPOT_DOMAIN]} already"
+  fi
+}
+
+is_private() { [[ $1 =~ ^(127\.|10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2[0-9]|3[01])\.|100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.|::1$|f[cd]|fe80) ]]; }
+
+# A certificate authority comes by the domain's address; without acme a wrong one only delays the owner's first link.
+check_dns() {
+  local domain=${ANSWERS[TGDEPOT_DOMAIN]} complain=warn own address public=0 found=0
+  [[ -n $domain && ${ANSWERS[TGDEPOT_TLS]} != none ]] || return 0
+  [[ ${ANSWERS[TGDEPOT_TLS]} != acme ]] || complain=fault
+  own=$(ip -o addr show 2>/dev/null | awk '{ sub("/.*", "", $4); print $4 }')
+  for address in $own; do is_private "$address" || public=1; done
+  for address in $(getent ahosts "$domain" | awk '{ print $1 }' | sort -u); do
+    found=1
+    if grep -qxF "$address" <<<"$own"; then return 0; fi
+  done
+  if ((found == 0)); then "$complain" "the name $domain has no address yet: make a DNS record for it"
+  # Behind a router the public address is not on this machine, so nothing can be told from here.
+  elif ((public == 0)); then warn "the name $domain leads to $address; is that the router in front of this machine?"
+  else "$complain" "the name $domain leads to $address, which is not an address of this machine"
+  fi
+}

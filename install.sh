@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Installs, repairs and upgrades tgdepot on this machine: see --help. Everything is inside functions and the call is
+# the last line: a copy cut off on its way runs nothing.
+set -euo pipefail
+
+SOURCE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+# How long a release may take to become healthy before it is sent back: the login of a bot on a slow line included.
+HEALTH_SECONDS=90
+# Set once live files change.
+SWITCHED=0
+
+main() {
+  local file
+  for file in lib options bot-api release nginx services; do
+    # shellcheck source=/dev/null
+    source "$SOURCE/deploy/$file.sh"
+  done
+  # shellcheck source=/dev/null
+  source "$SOURCE/deploy/versions.env"
+  read_arguments "$@"
+  ((EUID == 0)) || die 'must be run as root: sudo ./install.sh'
+  umask 022
+  exec 9>/run/tgdepot-install.lock
+  # A killed run's npm or compiler still holds the lock: two of them in one folder would spoil it.
+  if ! flock --nonblock 9; then
+    say 'another install.sh, or what it had started, is still running: waiting for its end'
+    flock --timeout 3600 9 || die 'it has not ended within an hour'
+  fi
+  trap 'end_run $?' EXIT
+  collect_answers
+  [[ $ACTION == install ]] || { undo_upgrade; return; }
+  ask_missing
+  choose_certificate "${ANSWERS[TGDEPOT_TLS]}"
+  # The preflight changes nothing, so there is no log before it has passed.
+  LOG=/dev/null run_step "$SOURCE/deploy/steps/10-preflight.sh"
+  open_log
+  install -d -m 0755 "$ETC" "$OPT"
+  install -d -m 0700 "$STATE"
+  for file in "$SOURCE"/deploy/steps/[2-9]*.sh; do run_step "$file"; done
+  finish
+}
+
+open_log() {
+  touch "$LOG"
+  chmod 0600 "$LOG"
+  log_line "install.sh of $SOURCE"
+}
+
+finish() {
+  local troubles
+  say "         waiting until everything answers (up to $HEALTH_SECONDS s)"
+  if ! troubles=$(wait_until_healthy "$HEALTH_SECONDS"); then
+    show_troubles "$troubles" | tee -a "$LOG" >&2
+    die 'tgdepot does not work; the reason is above'
+  fi
+  current_release >"$STATE/healthy"
+  remove_old_releases
+  say 'ok       every unit is active, /health is 200 on the socket and through nginx'
+  show_next_steps
+}
+
+# Whatever ends the installer early: nothing temporary stays, and a release that has not worked yet makes room again.
+# A signal is the owner's wish to stop here: the next run goes on.
+end_run() {
+  local status=$1
+  trap - EXIT
+  remove_swap
+  ((status != 0)) || return 0
+  [[ -z $STEP ]] || printf 'install.sh: stopped at "%s"; it can be run again from here\n' "$STEP" >&2
+  if ((SWITCHED && status < 128)) && has_way_back && ! release_has_worked; then
+    printf 'install.sh: going back from release %s\n' "$(current_release)" >&2
+    restore_release
+    printf 'install.sh: release %s works again; the reason is above and in %s\n' "$(current_release)" "$LOG" >&2
+  fi
+}
+
+restore_release() {
+  local troubles
+  go_back
+  reload_answers
+  choose_certificate "${ANSWERS[TGDEPOT_TLS]}"
+  run systemctl daemon-reload
+  load_nginx
+  start_services
+  if ! troubles=$(wait_until_healthy "$HEALTH_SECONDS"); then
+    show_troubles "$troubles" | tee -a "$LOG" >&2
+    die "release $(current_release) is back, but does not work either"
+  fi
+  current_release >"$STATE/healthy"
+}
+
+undo_upgrade() {
+  has_way_back || die 'there is no earlier release to go back to'
+  open_log
+  restore_release
+  say "ok       back on release $(current_release)"
+}
+
+show_next_steps() {
+  cat <<EOF
+
+tgdepot works. Open your bot in Telegram and send it a file: the answer is a link to https://${ANSWERS[TGDEPOT_DOMAIN],,}/.
+  journalctl -f -u 'tgdepot-*'      what it does
+  systemctl restart tgdepot.target  start all of it again
+  $ETC/tgdepot.env          settings: add your own lines, then run install.sh again
+  $DATA                  all data
+EOF
+}
+
+main "$@"

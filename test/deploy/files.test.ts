@@ -1,0 +1,70 @@
+import test from 'ava'
+import { Bench } from './bash.ts'
+
+test('a file is replaced only when its content or mode differs', async (t) => {
+  await using bench = await Bench.open()
+  const { stdout } = await bench.run(`
+    put() { CHANGED=0; printf '%s\\n' "$1" | write_file etc/deep/file "$2"; echo "$CHANGED $(stat -c '%a %i' etc/deep/file)"; }
+    put one 0644; put one 0644; put one 0600; put two 0600`)
+  const [first, same, mode, content] = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' '))
+  t.like(first, ['1', '644'])
+  t.deepEqual(same, ['0', '644', first?.[2]])
+  t.like(mode, ['1', '600'])
+  t.like(content, ['1', '600'])
+})
+
+test("a command's output is shown only when it fails, then all of it, and is kept in the log either way", async (t) => {
+  await using bench = await Bench.open()
+  const { status, stdout, stderr } = await bench.run(`
+    run echo quiet
+    grep -c quiet log
+    run sh -c 'echo loud; echo error >&2; exit 3'
+    echo not reached`)
+  t.is(status, 1)
+  t.is(stdout, '2\n')
+  t.regex(stderr, /loud\nerror\n.*status 3/)
+})
+
+test('a release is named by its content, wherever it lies and whatever lies beside it', async (t) => {
+  await using bench = await Bench.open()
+  const { stdout } = await bench.run(`
+    make() { mkdir -p "$1/app" "$1/test"; echo '{
+  "version": "1.2.3"
+}' >"$1/package.json"; echo code >"$1/app/main.ts"; }
+    make one; make two; echo secret >two/answers; echo t >two/test/x; touch -d yesterday two/app/main.ts
+    release_id one; release_id two; echo more >>two/app/main.ts; release_id two`)
+  const [one, two, changed] = stdout.trim().split('\n')
+  t.regex(one ?? '', /^1\.2\.3-[0-9a-f]{12}$/)
+  t.is(two, one)
+  t.not(changed, one)
+})
+
+test('the site speaks HTTP/2 in the words that this nginx knows', async (t) => {
+  await using bench = await Bench.open()
+  for (const [version, words] of [
+    ['1.18.0', 'listen 443 ssl http2;'],
+    ['1.22.1', 'listen 443 ssl http2;'],
+    ['1.26.3', 'http2 on;'],
+  ] as const) {
+    await bench.fake('nginx', `echo "nginx version: nginx/${version} (Ubuntu)" >&2`)
+    const { stdout } = await bench.run(`
+      ANSWERS=([TGDEPOT_DOMAIN]=Files.Example.org [TGDEPOT_TLS]=self-signed [TGDEPOT_LISTEN]=''); choose_certificate self-signed
+      fill_site "$SOURCE" http redirect tls`)
+    t.true(stdout.includes(words), version)
+    t.is(stdout.match(/http2/g)?.length, stdout.includes('listen [::]:443 ssl http2') ? 2 : 1, version)
+    t.regex(stdout, /server_name files\.example\.org;/)
+    t.notRegex(stdout, /@[A-Z0-9_]+@/)
+  }
+})
+
+test('a machine without IPv6 gets no IPv6 listener', async (t) => {
+  await using bench = await Bench.open()
+  const { stdout } = await bench.run(`
+    has_ipv6() { false; }; nginx_version() { echo 1.22.1; }
+    ANSWERS=([TGDEPOT_DOMAIN]=a.example [TGDEPOT_LISTEN]=''); choose_certificate acme; fill_site "$SOURCE" http redirect tls`)
+  t.regex(stdout, /listen 80;/)
+  t.notRegex(stdout, /\[::\]/)
+})

@@ -1,0 +1,88 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import { Bench } from './bash.ts'
+
+const settle = `read_arguments "$@"; collect_answers; ask_missing; check_answers; printf '%s\\n' "\${FAULTS[@]}"`
+const withArguments = (...args: string[]) => `set -- ${args.map((arg) => `'${arg}'`).join(' ')}; `
+const secrets = {
+  TELEGRAM_BOT_TOKEN: `123456789:${'A'.repeat(35)}`,
+  TELEGRAM_API_ID: '12345',
+  TELEGRAM_API_HASH: '0123456789abcdef0123456789abcdef',
+}
+const enough = ['--yes', '--domain', 'files.example.org', '--tls', 'self-signed', '--bot-api', '/bin/true']
+
+test('a complete set of answers has no fault', async (t) => {
+  await using bench = await Bench.open()
+  const { stdout, stderr } = await bench.run(withArguments(...enough) + settle, secrets)
+  t.is(stdout.trim(), '', stderr)
+})
+
+test('everything that is missing is said at once', async (t) => {
+  await using bench = await Bench.open()
+  const { stdout } = await bench.run(withArguments('--yes') + settle)
+  for (const word of ['domain', 'TLS', ...Object.keys(secrets)]) t.regex(stdout, new RegExp(word))
+})
+
+test('values that could break out of a configuration file are refused', async (t) => {
+  await using bench = await Bench.open()
+  const wrong: [string, string][] = [
+    ['--domain', 'a.example; include /etc/passwd'],
+    ['--domain', '-a.example'],
+    ['--tls', 'yes'],
+    ['--bot-api', '/nowhere'],
+  ]
+  for (const [flag, value] of wrong) {
+    const { stdout } = await bench.run(withArguments(...enough, flag, value) + settle, secrets)
+    t.not(stdout.trim(), '', `${flag} ${value}`)
+  }
+  for (const listen of ['0', '70000', '1.2.3.4:80;', 'host:80', '']) {
+    const args = [...enough, '--tls', 'none', '--listen', listen]
+    const { stdout } = await bench.run(`${withArguments(...args)}${settle}`, secrets)
+    if (listen === '') t.is(stdout.trim(), '')
+    else t.regex(stdout, /listen/, listen)
+  }
+})
+
+test('a flag comes before the environment, that before the answers file, that before the last run', async (t) => {
+  await using bench = await Bench.open()
+  const answers = join(bench.dir, 'answers')
+  await writeFile(answers, 'TGDEPOT_DOMAIN=file\nTGDEPOT_TLS=file\nTGDEPOT_EMAIL=file\n')
+  const script = `
+    printf 'TGDEPOT_DOMAIN=last\\nTGDEPOT_TLS=last\\nTGDEPOT_EMAIL=last\\nTGDEPOT_LISTEN=last\\n' >"$ETC/answers"
+    read_arguments --domain flag --answers '${answers}'; collect_answers
+    echo "\${ANSWERS[TGDEPOT_DOMAIN]} \${ANSWERS[TGDEPOT_TLS]} \${ANSWERS[TGDEPOT_EMAIL]} \${ANSWERS[TGDEPOT_LISTEN]}"`
+  const { stdout } = await bench.run(script, { TGDEPOT_DOMAIN: 'environment', TGDEPOT_TLS: 'environment' })
+  t.is(stdout.trim(), 'flag environment file last')
+})
+
+test('an answers file is data: nothing in it is run', async (t) => {
+  await using bench = await Bench.open()
+  await writeFile(
+    join(bench.dir, 'answers'),
+    '# mine\nTGDEPOT_DOMAIN=$(touch ran)`touch ran`\nNONSENSE=1\nwhat\n',
+  )
+  const { stdout } = await bench.run(`${withArguments('--yes', '--answers', 'answers')}${settle}; ls`)
+  t.notRegex(stdout, /^ran$/m)
+  t.regex(stdout, /line 3: NONSENSE is not known/)
+  t.regex(stdout, /line 4: not NAME=value/)
+  t.regex(stdout, /not a host name/)
+})
+
+test('secrets leave the environment, and are never among the saved answers', async (t) => {
+  await using bench = await Bench.open()
+  const script = `${withArguments(...enough)}${settle}; save_answers; env; cat "$ETC/answers" log`
+  const { stdout } = await bench.run(script, secrets)
+  t.regex(stdout, /TGDEPOT_DOMAIN=files.example.org/)
+  for (const secret of Object.values(secrets)) t.false(stdout.includes(secret))
+})
+
+test('a secret of the wrong form is named but not shown', async (t) => {
+  await using bench = await Bench.open()
+  const { stdout, stderr } = await bench.run(withArguments(...enough) + settle, {
+    ...secrets,
+    TELEGRAM_BOT_TOKEN: 'not-a-token-at-all',
+  })
+  t.regex(stdout, /TELEGRAM_BOT_TOKEN does not have the form/)
+  t.false((stdout + stderr).includes('not-a-token'))
+})
