@@ -172,7 +172,7 @@ export class StandIn implements AsyncDisposable {
     return this.#ask('GET', `/chats/${chatId}?bot_id=${botId}`)
   }
 
-  /** Waits until the chat shows a message that fits, and returns it; an error tells what was there instead. */
+  /** Waits until the chat shows a message that fits; the error tells what was there instead. */
   async waitForMessage(
     chatId: number,
     predicate: (message: ShownMessage) => boolean,

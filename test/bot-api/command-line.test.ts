@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -82,7 +82,10 @@ test('a busy port does not end it: it serves once the port is free', async (t) =
   const dir = await mkdtemp(join(tmpdir(), 'bot-api-busy-'))
   const flags = [`--dir=${dir}/bot-api`, `--http-port=${http}`, '--http-ip-address=127.0.0.1', '-v1']
   const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...flags], { env: ids })
-  t.teardown(() => child.kill('SIGKILL'))
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await rm(dir, { recursive: true, force: true })
+  })
   const [first] = await once(child.stderr, 'data')
   t.regex(String(first), /TCP listener was closed/)
   squatter.close()

@@ -18,7 +18,7 @@ export type Options = {
   groupname: string | undefined
 }
 
-/** A command line that the server cannot start with; `usage` = the list of flags belongs below the text. */
+/** A command line that the server cannot start with. */
 export class CommandLineError extends Error {}
 
 export const VERSION = 'Bot API 8.2'
@@ -60,8 +60,8 @@ export function usage(): string {
 }
 
 /**
- * Reads the real server's flags, and from the environment TELEGRAM_API_ID, TELEGRAM_API_HASH, TELEGRAM_CONTROL_PORT
- * and TELEGRAM_CLOUD_DIR. Throws CommandLineError.
+ * Reads the real server's flags, and from the environment TELEGRAM_API_ID, TELEGRAM_API_HASH,
+ * TELEGRAM_CONTROL_PORT and TELEGRAM_CLOUD_DIR. Throws CommandLineError.
  */
 export function readCommandLine(args: string[], env: NodeJS.ProcessEnv): Options | 'version' | 'help' {
   const values = parse(args)

@@ -78,7 +78,7 @@ test('the empty final file is there first, then the partial file is renamed over
   t.deepEqual(await readdir(join(server.dir, server.token, 'temp')), [])
 })
 
-test('its tidying removes what nobody read for 23 hours, partial files too, but nothing of the last hour', async (t) => {
+test('its tidying removes what nobody read for 23 hours, but nothing of the last hour', async (t) => {
   await using server = await startBotApi()
   const forgotten = await fetchFile(server, { name: 'a.bin' })
   const read = await fetchFile(server, { name: 'b.bin' })

@@ -8,8 +8,8 @@ export function newToken(): string {
 }
 
 /**
- * Two free neighbouring ports below the range from which the kernel takes the ports of outgoing connections: a
- * client that keeps trying while the server is down could otherwise be given the server's own port.
+ * Two free neighbouring ports below the range from which the kernel takes the ports of outgoing connections:
+ * a client that keeps trying while the server is down could otherwise be given the server's own port.
  */
 export async function findPorts(): Promise<{ http: number; control: number }> {
   for (;;) {
@@ -23,10 +23,10 @@ async function isFree(port: number): Promise<boolean> {
   try {
     probe.listen(port, '127.0.0.1')
     await once(probe, 'listening')
-    return true
   } catch {
     return false
-  } finally {
-    probe.close()
   }
+  probe.close()
+  await once(probe, 'close')
+  return true
 }

@@ -17,8 +17,9 @@ async function main(): Promise<void> {
   for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, server.reopenLog)
   process.on('SIGHUP', () => {})
   await server.listening
-  // A test that started this program learns that it may call.
+  // A test that started this program learns that it may call, and takes it along when it ends.
   process.send?.('listening')
+  process.on('disconnect', () => process.exit(0))
 }
 
 main().catch((error: Error) => {

@@ -109,7 +109,7 @@ test('an edit changes the text, drops the keyboard that it does not name, and is
   t.like(shown.edits, [{ text: 'second' }])
 })
 
-test('an edit that changes nothing is refused, also when only its mark-up is written otherwise', async (t) => {
+test('an edit that changes nothing is refused, also when its mark-up is written otherwise', async (t) => {
   const { result } = await send({ text: '<b>same</b>', parse_mode: 'HTML' })
   const edit = {
     chat_id: 1001,

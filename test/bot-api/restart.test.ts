@@ -80,3 +80,50 @@ test('several bots on one server have their own chats, files and updates', async
   const { result } = await callApi(server, 'getFile', { file_id: others }, other)
   t.is(result.file_path, join(server.dir, other, 'documents/file_1.bin'))
 })
+
+test('kills at random moments lose no update and deliver none twice after it was confirmed', async (t) => {
+  await using server = await startBotApi()
+  await callApi(server, 'getMe')
+  const taken: number[] = []
+  const received: number[] = []
+  const confirmedTwice: number[] = []
+  let isSending = true
+
+  async function sendMessages(): Promise<void> {
+    for (let i = 0; i < 200; i++) {
+      const sent = await server.sendText(`message ${i}`).catch(() => undefined)
+      if (sent) taken.push(sent.message_id)
+    }
+    isSending = false
+  }
+
+  async function receiveMessages(): Promise<void> {
+    let offset = 0
+    for (;;) {
+      const answer = await callApi(server, 'getUpdates', { offset, limit: 7, timeout: 1 }).catch(
+        () => undefined,
+      )
+      if (answer?.result?.length === 0 && !isSending) return
+      for (const { update_id, message } of answer?.result ?? []) {
+        if (update_id < offset) confirmedTwice.push(update_id)
+        offset = update_id + 1
+        received.push(message.message_id)
+      }
+    }
+  }
+
+  async function crash(): Promise<void> {
+    for (let i = 0; i < 4; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 50 + 200 * Math.random()))
+      await server.restart('SIGKILL')
+    }
+  }
+
+  await Promise.all([sendMessages(), receiveMessages(), crash()])
+  t.deepEqual(confirmedTwice, [])
+  t.is(new Set(received).size, received.length)
+  t.deepEqual(
+    taken.filter((id) => !received.includes(id)),
+    [],
+  )
+})

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmdirSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { join, resolve } from 'node:path'
+import { becomeUser } from './become-user.ts'
 import { Cloud } from './cloud/cloud.ts'
 import type { Options } from './command-line.ts'
 import { createControlDoor } from './control/control-door.ts'
@@ -26,8 +27,8 @@ export type RunningServer = {
 }
 
 /** Starts the server. Throws QueueLocked when another one works in the same folder. */
-export async function startServer(given: Options): Promise<RunningServer> {
-  const options = becomeUser(given)
+export async function startServer(options: Options): Promise<RunningServer> {
+  becomeUser(options.username, options.groupname)
   mkdirSync(options.dir, { recursive: true, mode: 0o750 })
   const dir = realpathSync(options.dir)
   // The real server tries at the start whether it may write here, and names with a colon.
@@ -67,12 +68,4 @@ export async function startServer(given: Options): Promise<RunningServer> {
       cloud.close()
     },
   }
-}
-
-/** `--username` and `--groupname`: gives up root before anything is written. */
-function becomeUser(options: Options): Options {
-  const { username, groupname } = options
-  if (groupname !== undefined) process.setgid?.(groupname)
-  if (username !== undefined) process.setuid?.(username)
-  return options
 }

@@ -68,7 +68,7 @@ export function setMessageReaction(bot: Bot, params: Params): true {
 
 /** The part of Telegram's list that a bot is likely to use. */
 const REACTIONS = [
-  ...'👍👎🔥🥰👏😁🤔🤯😱🤬😢🎉🤩🤮💩🙏👌🤡🥱🥴😍🐳💯🤣⚡🍌🏆💔🤨😐🍓🍾💋😈😴😭🤓👻👀🎃🙈😇😨🤝🤗🫡🎅🎄💅🤪🗿🆒💘🙉🦄😘💊🙊😎👾😡',
+  ...'👍👎🔥🥰👏😁🤔🤯😱🤬😢🎉🤩🙏👌🥱😍💯🤣⚡🏆💔🤨😐🍾😈😴😭🤓👻👀🎃😇😨🤝🤗🫡💅🤪🗿🆒🦄😎👾😡',
   '❤',
   '✍',
 ]

@@ -10,8 +10,8 @@ import { isPreviewDisabled, readCaption, readText } from './texts.ts'
 
 const EDITABLE_MS = 48 * 3600 * 1000
 const NOT_MODIFIED =
-  'message is not modified: specified new message content and reply markup are exactly the same as a current ' +
-  'content and reply markup of the message'
+  'message is not modified: specified new message content and reply markup are exactly the same ' +
+  'as a current content and reply markup of the message'
 
 export function sendMessage(bot: Bot, params: Params): object {
   const chatId = chatToWrite(bot, params)

@@ -10,6 +10,7 @@ export function getUpdates(bot: Bot, params: Params): Promise<object[]> {
     throw new ApiError(409, `Conflict: can't use getUpdates method while webhook is active; ${cure}`)
   }
   bot.allowedUpdates = readAllowedUpdates(params) ?? bot.allowedUpdates
+  bot.hearNews()
   return bot.longPoll.ask(params.integer('offset'), params.integer('limit'), params.integer('timeout'))
 }
 

@@ -9,8 +9,8 @@ type State = { files: number; parts: number; authorized_at: number }
 const NEW_SESSION: State = { files: 0, parts: 0, authorized_at: 0 }
 
 /**
- * `<dir>/<token>/`: the session with its two counters in `td.binlog`, the partial files in `temp/`, the finished
- * ones by kind.
+ * `<dir>/<token>/`: the session with its two counters in `td.binlog`, the partial files in `temp/`, the
+ * finished ones by kind.
  */
 export class BotFolder {
   readonly path: string
@@ -35,9 +35,11 @@ export class BotFolder {
       this.#save(NEW_SESSION)
       return
     }
-    // The last whole line counts: a kill may have cut the one after it.
-    const lines = readFileSync(log, 'utf8').split('\n').slice(0, -1)
-    this.#state = JSON.parse(lines.at(-1) ?? JSON.stringify(NEW_SESSION)) as State
+    const text = readFileSync(log, 'utf8')
+    const whole = text.split('\n').findLast(isState)
+    this.#state = whole === undefined ? NEW_SESSION : JSON.parse(whole)
+    // A kill or a full disk may have cut the last line: the next one must not be joined to it.
+    if (!text.endsWith('\n')) this.#save(this.#state, '\n')
   }
 
   authorize(at: number): void {
@@ -73,9 +75,9 @@ export class BotFolder {
     return join(this.path, 'td.binlog')
   }
 
-  #save(state: State): void {
+  #save(state: State, before = ''): void {
     this.#state = state
-    appendFileSync(this.#binlog, `${JSON.stringify(state)}\n`, { mode: 0o640 })
+    appendFileSync(this.#binlog, `${before}${JSON.stringify(state)}\n`, { mode: 0o640 })
   }
 
   async #create(name: string, suffix: string): Promise<{ path: string; handle: FileHandle }> {
@@ -90,4 +92,8 @@ export class BotFolder {
       }
     }
   }
+}
+
+function isState(line: string): boolean {
+  return line.startsWith('{') && line.endsWith('}')
 }

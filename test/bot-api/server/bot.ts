@@ -10,10 +10,13 @@ import { WebhookDelivery } from './webhook-delivery.ts'
 
 const DAY_MS = 24 * 3600 * 1000
 
+/** A bot that was logged out or closed keeps saying so for this long. */
+const KEEP_CLOSED_MS = 1_800_000
+
 /** Not sent unless asked for by name. */
 const RARE_UPDATES = ['chat_member', 'message_reaction', 'message_reaction_count']
 
-type State = { name: 'login' } | { name: 'ready' } | { name: 'closed'; error: () => ApiError }
+type State = { name: 'login' } | { name: 'ready' } | { name: 'closed'; at: number; error: () => ApiError }
 
 /** One bot that this server speaks for, from its first call until it is logged out or the server stops. */
 export class Bot {
@@ -54,7 +57,12 @@ export class Bot {
     return this.#state.name === 'closed'
   }
 
-  /** Carries out a call as soon as the bot is logged in. Rejects with what closes the bot, if that comes first. */
+  /** True once a closed bot may begin anew with its next call. */
+  get isForgettable(): boolean {
+    return this.#state.name === 'closed' && Date.now() - this.#state.at > KEEP_CLOSED_MS
+  }
+
+  /** Carries out a call once the bot is logged in. Rejects with what closes the bot, if that comes first. */
   call<T>(work: () => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#state.name === 'closed') return reject(this.#state.error())
@@ -66,9 +74,20 @@ export class Bot {
     })
   }
 
-  /** Queues what happened since the last time, and hands it to whoever waits. */
+  /**
+   * Queues what happened since the last time, and hands it to whoever waits. On a full disk the news stay in
+   * the cloud, and the next call of this takes them too.
+   */
   hearNews(): void {
     if (this.#state.name !== 'ready') return
+    try {
+      this.#queueNews()
+    } catch (error) {
+      this.server.log(1, `Updates of bot ${this.id} cannot be queued: ${error}`)
+    }
+  }
+
+  #queueNews(): void {
     const { cloud, queue } = this.server
     const account = cloud.bot(this.id)
     const seen = queue.seen(this.id)
@@ -96,7 +115,7 @@ export class Bot {
   /** Answers every waiting call, and from now on every new one, with this error. */
   async close(error: () => ApiError = restarting): Promise<void> {
     if (this.#state.name === 'closed') return
-    this.#state = { name: 'closed', error }
+    this.#state = { name: 'closed', at: Date.now(), error }
     this.server.settings.wake()
     this.#stopDeletion()
     this.webhook.stop()

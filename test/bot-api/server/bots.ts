@@ -25,7 +25,7 @@ export class Bots {
       throw new ApiError(421, 'Misdirected Request: unallowed token specified')
     }
     let bot = this.#bots.get(token)
-    if (!bot) {
+    if (!bot || bot.isForgettable) {
       bot = new Bot(this.#server, id, token)
       this.#bots.set(token, bot)
     }
@@ -41,7 +41,7 @@ export class Bots {
     return [...this.#bots.values()]
   }
 
-  /** Lets the next call try a new login, as the real server does half an hour after a log-out. */
+  /** Lets the next call try a new login without the half hour that this takes otherwise. */
   forgetClosed(): void {
     for (const [token, bot] of this.#bots) if (bot.isClosed) this.#bots.delete(token)
   }

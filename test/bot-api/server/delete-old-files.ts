@@ -12,9 +12,9 @@ const IMMUNITY_MS = HOUR_MS
 type Found = { path: string; size: number; atimeMs: number; mtimeMs: number }
 
 /**
- * The server's own tidying of a bot's folder, partial files included: what nobody read for 23 hours goes, then
- * the longest unread until at most 100 MB and 40 000 files are left. A file changed within the last hour stays.
- * Returns the removed paths.
+ * The server's own tidying of a bot's folder, partial files included: what nobody read for 23 hours goes,
+ * then the longest unread until at most 100 MB and 40 000 files are left. A file changed within the last hour
+ * stays. Returns the removed paths.
  */
 export function deleteOldFiles(botDir: string): string[] {
   const now = Date.now()

@@ -29,8 +29,8 @@ type Transfer = {
 }
 
 /**
- * The transfers of one bot. One part at a time is fetched, always for the transfer that was asked for last, as
- * the real server's queue does: an old big transfer starves behind new ones.
+ * The transfers of one bot. One part at a time is fetched, always for the transfer that was asked for last,
+ * as the real server's queue does: an old big transfer starves behind new ones.
  */
 export class Downloads {
   readonly #cloud: Cloud
@@ -43,7 +43,7 @@ export class Downloads {
   /** Failed ones keep their partial file; the next call for that file goes on from there. */
   readonly #stopped = new Map<number, Transfer>()
   readonly #finished = new Map<number, Finished>()
-  #running = false
+  #loop: Promise<void> | undefined
   #closed = false
   #paidUntil = 0
 
@@ -57,6 +57,7 @@ export class Downloads {
 
   /** The path of the complete file; waits until it is complete. Rejects with an ApiError. */
   async fetch(file: CloudFile, folder: string, extension: string): Promise<string> {
+    if (this.#closed) throw transferFailed()
     const finished = this.#finished.get(file.id)
     if (finished) {
       if (await isUntouched(finished)) return finished.path
@@ -66,7 +67,7 @@ export class Downloads {
     const transfer = this.#takeOrStart(file, folder, extension)
     transfer.waiters.push({ resolve, reject })
     this.#queue.unshift(transfer)
-    void this.#run()
+    this.#loop ??= this.#run()
     return promise
   }
 
@@ -78,14 +79,14 @@ export class Downloads {
     }))
   }
 
-  /** Ends every transfer with this error. */
+  /** Ends every transfer with this error; afterwards nothing writes into the bot's folder any more. */
   async close(error: ApiError): Promise<void> {
     this.#closed = true
+    const transfers = [...this.#queue, ...this.#stopped.values()]
+    for (const transfer of transfers) for (const waiter of transfer.waiters.splice(0)) waiter.reject(error)
     this.#settings.wake()
-    for (const transfer of [...this.#queue, ...this.#stopped.values()]) {
-      for (const waiter of transfer.waiters.splice(0)) waiter.reject(error)
-      if (!this.#running) await release(transfer)
-    }
+    await this.#loop
+    await Promise.all(transfers.map(release))
   }
 
   #takeOrStart(file: CloudFile, folder: string, extension: string): Transfer {
@@ -109,13 +110,10 @@ export class Downloads {
   }
 
   async #run(): Promise<void> {
-    if (this.#running) return
-    this.#running = true
-    while (!this.#closed) {
-      const first = this.#queue[0]
-      if (!first) break
+    while (!this.#closed && this.#queue.length > 0) {
       if (!(await this.#mayFetch())) continue
-      const transfer = this.#queue[0] ?? first
+      const transfer = this.#queue[0]
+      if (!transfer) break
       try {
         await this.#fetchPart(transfer)
         if (transfer.received >= transfer.file.size) await this.#complete(transfer)
@@ -124,9 +122,7 @@ export class Downloads {
         this.#stop(transfer)
       }
     }
-    this.#running = false
-    if (this.#closed)
-      for (const transfer of [...this.#queue, ...this.#stopped.values()]) await release(transfer)
+    this.#loop = undefined
   }
 
   /** False if the caller is to look again: the bandwidth has not let a part through yet. */
@@ -153,7 +149,8 @@ export class Downloads {
     transfer.reader ??= await openBytes(this.#cloud, file)
     await transfer.reader.read(offset, part)
     transfer.temp ??= await this.#folder.createPart()
-    await transfer.temp.handle.write(part, 0, part.length, offset)
+    const { bytesWritten } = await transfer.temp.handle.write(part, 0, part.length, offset)
+    if (bytesWritten < part.length) throw new Error('The disk is full')
     transfer.partsDone++
     transfer.received += part.length
   }

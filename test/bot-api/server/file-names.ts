@@ -47,7 +47,7 @@ export function folderOf(kind: Kind): string {
   return FOLDER[kind]
 }
 
-/** The extension a finished file gets, without its dot: the sender's, of which only letters and digits stay. */
+/** The extension of a finished file, without its dot: the sender's, of which letters and digits stay. */
 export function extensionOf(media: Pick<Media, 'kind' | 'name' | 'mime_type'>): string {
   const isNamed = media.name !== undefined && media.kind !== 'photo'
   if (!isNamed) return EXTENSION_OF_TYPE[media.mime_type ?? ''] ?? USUAL_EXTENSION[media.kind]

@@ -5,7 +5,7 @@ import type { Log } from './log.ts'
 
 const RETRY_MS = 1000
 
-/** Listens; while the port is taken it tries again every second, as the real server does. Returns the port. */
+/** Listens and returns the port; while that is taken it tries again every second, as the real server does. */
 export async function listen(server: Server, port: number, host: string, log: Log): Promise<number> {
   for (;;) {
     try {

@@ -61,14 +61,20 @@ export class UpdateQueue {
   /** Queues news and notes how far they reach, in one transaction. */
   push(botId: number, seen: number, news: { chatId: number; at: number; update: object }[]): void {
     this.#db.exec('BEGIN')
-    const row = this.#db.prepare('SELECT next_id FROM bots WHERE bot_id = ?').get(botId)
-    let nextId = row ? Number(row.next_id) : 100_000_000 + (botId % 800_000_000)
-    const insert = this.#db.prepare('INSERT INTO updates VALUES (?, ?, ?, ?, ?)')
-    for (const { chatId, at, update } of news) {
-      insert.run(botId, nextId++, chatId, at, JSON.stringify(update))
+    try {
+      const row = this.#db.prepare('SELECT next_id FROM bots WHERE bot_id = ?').get(botId)
+      let nextId = row ? Number(row.next_id) : 100_000_000 + (botId % 800_000_000)
+      const insert = this.#db.prepare('INSERT INTO updates VALUES (?, ?, ?, ?, ?)')
+      for (const { chatId, at, update } of news) {
+        insert.run(botId, nextId++, chatId, at, JSON.stringify(update))
+      }
+      this.#db.prepare('INSERT OR REPLACE INTO bots VALUES (?, ?, ?)').run(botId, seen, nextId)
+      this.#db.exec('COMMIT')
+    } catch (error) {
+      // A full disk: the news stay where they were and come with the next push.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      throw error
     }
-    this.#db.prepare('INSERT OR REPLACE INTO bots VALUES (?, ?, ?)').run(botId, seen, nextId)
-    this.#db.exec('COMMIT')
   }
 
   /** Pending updates from `offset` on, oldest first, none older than a day. */
@@ -76,7 +82,8 @@ export class UpdateQueue {
     this.#db.prepare('DELETE FROM updates WHERE bot_id = ? AND at < ?').run(botId, Date.now() - DAY_MS)
     const rows = this.#db
       .prepare(
-        'SELECT update_id, chat_id, body FROM updates WHERE bot_id = ? AND update_id >= ? ORDER BY update_id LIMIT ?',
+        `SELECT update_id, chat_id, body FROM updates WHERE bot_id = ? AND update_id >= ?
+         ORDER BY update_id LIMIT ?`,
       )
       .all(botId, offset, limit)
     return rows.map((row) => {

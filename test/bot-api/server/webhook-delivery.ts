@@ -7,7 +7,7 @@ const CALL_TIMEOUT_MS = 60_000
 const FIRST_RETRY_MS = 1000
 const MAX_RETRY_MS = 600_000
 
-/** Posts a bot's pending updates to its webhook: strictly one after another within a chat, chats side by side. */
+/** Posts a bot's pending updates to its webhook: one after another within a chat, chats side by side. */
 export class WebhookDelivery {
   readonly #botId: number
   readonly #queue: UpdateQueue
