@@ -1,0 +1,71 @@
+import { type Depot, domain, standIn, units } from '../depot.ts'
+import type { Step } from '../step.ts'
+
+const flags = `--yes --domain ${domain} --tls self-signed --bot-api ${standIn}`
+
+/** What changes when a unit is started anew, and the workers that nginx replaces at a reload. */
+async function runState({ machine }: Depot): Promise<string> {
+  const properties = 'Id,MainPID,InvocationID,ActiveEnterTimestampMonotonic'
+  const shown = [...units, 'tgdepot.target', 'tgdepot-firewall.service', 'nginx.service'].join(' ')
+  return machine.sh(
+    `systemctl show --property=${properties} ${shown}; pgrep --parent $(cat /run/nginx.pid) | sort`,
+  )
+}
+
+export const installation: Step[] = [
+  {
+    title: 'an installation without secrets names all that is missing and changes nothing',
+    async run(t, depot) {
+      const { code, stderr } = await depot.install(
+        `--yes --domain ${domain} --tls self-signed --bot-api ${standIn}`,
+      )
+      t.not(code, 0)
+      for (const name of Object.keys(depot.secrets)) t.regex(stderr, new RegExp(name))
+      for (const path of ['/opt/tgdepot', '/etc/tgdepot', '/var/lib/tgdepot']) {
+        t.not((await depot.machine.run(`test -e ${path}`)).code, 0, path)
+      }
+    },
+  },
+  {
+    title: 'one command installs it, and everything answers',
+    isBasic: true,
+    limit: 420,
+    async run(t, depot) {
+      const { TELEGRAM_API_ID, TELEGRAM_API_HASH } = depot.secrets
+      const env = { TELEGRAM_API_ID, TELEGRAM_API_HASH }
+      const { code, stdout, stderr } = await depot.install(
+        `${flags} --bot-token-file /root/secrets/token`,
+        env,
+      )
+      t.is(code, 0, stdout + stderr)
+      for (const unit of units) t.is(await depot.property(unit, 'ActiveState'), 'active', unit)
+      const { status, parts } = await depot.health()
+      t.is(status, 200, JSON.stringify(parts))
+      t.true(Object.values(parts).every(({ ok }) => ok))
+      t.deepEqual(await depot.machine.failedUnits(), [])
+    },
+  },
+  {
+    title: 'the same command again says so and restarts nothing',
+    limit: 420,
+    async run(t, depot) {
+      const before = await runState(depot)
+      const { code, stdout, stderr } = await depot.install(flags)
+      t.is(code, 0, stdout + stderr)
+      t.is(await runState(depot), before)
+      t.notRegex(stdout, /^changed/m)
+      t.regex(stdout, /^ok /m)
+    },
+  },
+  {
+    title: 'the same command without flags remembers its answers',
+    limit: 420,
+    async run(t, depot) {
+      const before = await runState(depot)
+      const { code, stdout, stderr } = await depot.install('--yes')
+      t.is(code, 0, stdout + stderr)
+      t.is(await runState(depot), before)
+      t.notRegex(stdout, /^changed/m)
+    },
+  },
+]
