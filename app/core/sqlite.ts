@@ -101,7 +101,8 @@ export class Database {
       const ends = /^\s*(COMMIT|END|ROLLBACK(?!\s+TO))\b/i.test(sql)
       const { error, rows, outcome } = this.#execute(sql, parameters)
       if (begins && !error) this.#shared.gate.hold(this)
-      if (ends) this.#shared.gate.release(this)
+      // A COMMIT that failed leaves the transaction open.
+      if (ends && !this.#handle.database.isTransaction) this.#shared.gate.release(this)
       if (done) queueMicrotask(() => done.call(outcome, error, rows))
     }
     if (/^\s*(SELECT|PRAGMA|EXPLAIN)\b/i.test(sql)) execute()

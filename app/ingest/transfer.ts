@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import type { BotHouse } from '../house.ts'
 import type { Job, JobKind } from '../jobs/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
@@ -98,7 +97,7 @@ async function transfer(
       text: done({ name, size }, links.urlOf(uuid), expiresAt),
     })
   })
-  if (leftover !== undefined) await rm(leftover, { force: true })
+  if (leftover !== undefined) await telegram.files.discard(leftover)
 }
 
 async function take(
@@ -126,7 +125,8 @@ async function take(
       intake = await store.keep(uuid, fetched.path, { size, limit: MAX_FILE_SIZE })
     } catch (error) {
       // The server would answer with the same wrong file again, and keep it for a day.
-      if (error instanceof SizeMismatch || error instanceof TooLarge) await rm(fetched.path, { force: true })
+      if (error instanceof SizeMismatch || error instanceof TooLarge)
+        await telegram.files.discard(fetched.path)
       throw error
     }
   } else {

@@ -1,5 +1,5 @@
-import { open, readdir, realpath, stat } from 'node:fs/promises'
-import { isAbsolute, join, sep } from 'node:path'
+import { open, readdir, realpath, rm, stat } from 'node:fs/promises'
+import { isAbsolute, join, relative, sep } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, StartError } from '../core/errors.ts'
@@ -54,6 +54,18 @@ export class TelegramFiles {
     } finally {
       done.abort()
     }
+  }
+
+  /**
+   * Removes the server's own name of a finished file. This is the last fence before something is deleted, so it goes
+   * by the place alone: `<BOT_API_DIR>/<this bot>/<type>/file_<N>…`. What lies elsewhere is left alone.
+   */
+  async discard(path: string): Promise<void> {
+    if (this.#directory === undefined) return
+    const [bot, type, name, ...deeper] = relative(await realpath(this.#directory), path).split(sep)
+    const ours = bot?.startsWith(`${this.#api.botId}:`) || bot?.startsWith(`${this.#api.botId}~`)
+    if (!ours || !type || type === 'temp' || !name?.startsWith('file_') || deeper.length > 0) return
+    await rm(path, { force: true })
   }
 
   /**

@@ -74,10 +74,10 @@ test('getFile can lack its path once, or name a foreign one', async (t) => {
   await server.sendFile({ name: 'a.bin' })
   const file_id = await receiveFileId(server)
   await server.fault({ method: 'getFile', missing_path: true })
-  await server.fault({ method: 'getFile', wrong_path: '/etc/passwd' })
+  await server.fault({ method: 'getFile', wrong_path: '/srv/not-a-file' })
   const paths: string[] = []
   for (let i = 0; i < 3; i++) paths.push((await callApi(server, 'getFile', { file_id })).result.file_path)
-  t.deepEqual([paths[0], paths[1]], [undefined, '/etc/passwd'] as unknown as string[])
+  t.deepEqual([paths[0], paths[1]], [undefined, '/srv/not-a-file'] as unknown as string[])
   t.true(paths[2]?.startsWith(server.dir))
 })
 

@@ -1,0 +1,68 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import test from 'ava'
+import { scrub } from '../../app/core/log.ts'
+
+const secret = `AAE${'abcDEF_-09'.repeat(3)}xy`
+const token = `8418233161:${secret}`
+const program = join(import.meta.dirname, '../helpers/write-log.ts')
+
+async function logged(journal: boolean): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [program, token, journal ? 'journal' : ''])
+  return stdout
+}
+
+const places: [title: string, text: string][] = [
+  ['an API address', `http://127.0.0.1:8081/bot${token}/getFile`],
+  ['a file address', `https://api.telegram.org/file/bot${token}/documents/file_1.pdf`],
+  ['a path of the local server', `/var/lib/bot-api/${token}/documents/file_1`],
+  ['a path where the colon is not allowed', `/mnt/${token.replace(':', '~')}/temp/3`],
+  ['an encoded address', encodeURIComponent(`bot${token}`)],
+  ['an address encoded in lower case', `bot${token.replace(':', '%3a')}`],
+  ['the test data centre', `bot${token}:T/getMe`],
+  ['quotes', JSON.stringify({ token })],
+  ['two in one line', `${token} ${token}`],
+  ['the end of a word', `token=${token}`],
+]
+
+for (const [title, text] of places) {
+  test(`a token in ${title} is replaced`, (t) => {
+    t.false(scrub(text).includes(secret.slice(0, 20)))
+    t.true(scrub(text).includes('[token]'))
+  })
+}
+
+test('what is no token stays', (t) => {
+  for (const text of [
+    '2026-11-21T00:00:00.000Z',
+    'a1b2c3d4-0000-4000-8000-0000000000a1',
+    '127.0.0.1:8081/bot',
+    'x:1',
+  ]) {
+    t.is(scrub(text), text)
+  }
+})
+
+test('a token is in no line: not in a message, a field, a name of a field, an error, its stack, path or cause', async (t) => {
+  const output = await logged(false)
+  t.false(output.includes(secret))
+  const lines = output
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  t.is(lines.length, 6)
+  t.regex(lines[3].error.cause.message, /\[token\]/)
+  t.regex(lines[3].error.stack, /write-log\.ts/)
+  t.is(lines[4].error.code, 'ENOENT')
+})
+
+test('for the journal a line begins with its priority', async (t) => {
+  const output = await logged(true)
+  t.false(output.includes(secret))
+  const priorities = output
+    .trim()
+    .split('\n')
+    .map((line) => /^<(\d)>\{/.exec(line)?.[1])
+  t.deepEqual(priorities, ['6', '6', '4', '3', '3', '2'])
+})

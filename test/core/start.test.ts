@@ -1,0 +1,125 @@
+import { chmod, mkdir, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import test from 'ava'
+import { type AppOptions, createApp } from '../helpers/start-app.ts'
+
+const token = `123456789:AA${'x'.repeat(33)}`
+
+/** Starts an app that must refuse to start; returns what it said. */
+async function refused(options: AppOptions, prepare?: (dir: string) => Promise<unknown>) {
+  await using app = await createApp(options)
+  await prepare?.(app.dir)
+  app.spawn()
+  const code = await app.ended()
+  return { code, lines: app.lines, output: app.output }
+}
+
+test('a start with many faults ends with all of them, a line each, and code 1', async (t) => {
+  const env = {
+    TELEGRAM_BOT_TOKEN: undefined,
+    TELEGRAM_API_URL: 'localhost:8081',
+    BOT_API_DIR: 'relative/path',
+    DOWNLOAD_URL_BASE: 'files.example.org',
+    SERVER_PORT: '70000',
+    DATABASE_URL: 'postgres://x',
+    X_ACCEL_PREFIX: 'files',
+    MAX_FILE_SIZE: '2GB',
+    FILE_RETENTION_DAYS: '-1',
+    RATE_LIMIT_PER_MINUTE: '0',
+    ALLOWED_USERS: 'ann',
+    ADMIN_USERS: '1;2',
+    LOG_LEVEL: 'loud',
+  }
+  const { code, lines } = await refused({ env })
+  t.is(code, 1)
+  t.deepEqual(lines.map(({ message }) => message.split(':', 1)[0]).sort(), Object.keys(env).sort())
+  t.true(lines.every(({ level }) => level === 'fatal'))
+})
+
+test('an unknown role is named', async (t) => {
+  const { code, lines } = await refused({ roles: ['bot', 'wbe' as 'web'] })
+  t.is(code, 1)
+  t.regex(lines[0]?.message ?? '', /unknown role wbe: the roles are bot and web/)
+})
+
+const impossible: [
+  title: string,
+  env: Record<string, string>,
+  says: RegExp,
+  prepare?: (dir: string) => Promise<unknown>,
+][] = [
+  [
+    'a BOT_API_DIR that is not there',
+    { BOT_API_DIR: '/nonexistent/bot-api' },
+    /^BOT_API_DIR: .*cannot be read \(ENOENT\)$/,
+  ],
+  [
+    'a STORAGE_PATH that is a file',
+    { STORAGE_PATH: 'a-file/store' },
+    /^STORAGE_PATH: .*cannot be written to \((ENOTDIR|EEXIST)\)$/,
+    (dir) => writeFile(join(dir, 'a-file'), ''),
+  ],
+  [
+    'a database folder that is a file',
+    { DATABASE_URL: 'sqlite:a-file/x.db' },
+    /^DATABASE_URL: .*cannot be opened for writing \((ENOTDIR|EEXIST)\)$/,
+    (dir) => writeFile(join(dir, 'a-file'), ''),
+  ],
+  [
+    'a socket in a folder that is not there',
+    { SERVER_SOCKET: 'nowhere/web.sock' },
+    /^SERVER_SOCKET: cannot listen/,
+  ],
+]
+
+for (const [title, env, says, prepare] of impossible) {
+  test(`${title} is one clear line, and the end`, async (t) => {
+    const { code, lines } = await refused({ env: { TELEGRAM_BOT_TOKEN: token, ...env } }, prepare)
+    t.is(code, 1)
+    const [fatal, ...others] = lines.filter(({ level }) => level === 'fatal')
+    t.regex(fatal?.message ?? '', says)
+    t.deepEqual(others, [])
+  })
+}
+
+test('a file that is no database is one clear line, and the end', async (t) => {
+  const { code, lines } = await refused({ env: { TELEGRAM_BOT_TOKEN: token } }, async (dir) => {
+    await mkdir(join(dir, 'db'))
+    await writeFile(
+      join(dir, 'db/tgdepot.db'),
+      'this is no database, but it is long enough to be read as one '.repeat(50),
+    )
+  })
+  t.is(code, 1)
+  t.is(lines.length, 1)
+  t.regex(lines[0]?.message ?? '', /^DATABASE_URL: /)
+})
+
+test('a port that is taken is one clear line, and the end', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await new Promise((resolve) => server.once('listening', resolve))
+  const { port } = server.address() as { port: number }
+  const { code, lines } = await refused({ env: { TELEGRAM_BOT_TOKEN: token, SERVER_PORT: String(port) } })
+  t.is(code, 1)
+  t.regex(lines.at(-1)?.message ?? '', /^SERVER_PORT: cannot listen on 127\.0\.0\.1:\d+ \(EADDRINUSE\)$/)
+})
+
+test('under the units’ umask the database is writable for its group, which the web role is in', async (t) => {
+  await using app = await createApp({ roles: ['web'], umask: '027' })
+  await chmod(app.dir, 0o755)
+  await app.start()
+  for (const suffix of ['', '-wal', '-shm']) {
+    t.is((await stat(app.databaseFile + suffix)).mode & 0o777, 0o660, `tgdepot.db${suffix}`)
+  }
+})
+
+test('the web role needs no token and reads none', async (t) => {
+  await using app = await createApp({
+    roles: ['web'],
+    env: { TELEGRAM_BOT_TOKEN: 'nonsense', TELEGRAM_API_URL: 'nonsense' },
+  })
+  await app.start()
+  t.is((await app.get('/')).status, 200)
+})

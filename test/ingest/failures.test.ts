@@ -1,0 +1,235 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { readFile, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'ava'
+import { type FaultRule, type StandIn, startBotApi } from '../bot-api/client.ts'
+import { linkFor, linkIn } from '../helpers/chat.ts'
+import { type App, startApp } from '../helpers/start-app.ts'
+import { until } from '../helpers/until.ts'
+
+let api: StandIn
+let app: App
+
+test.before(async () => {
+  api = await startBotApi()
+  app = await startApp({ api, env: { RATE_LIMIT_PER_MINUTE: '1000' } })
+})
+test.after.always(async () => {
+  await app?.[Symbol.asyncDispose]()
+  await api?.stop()
+})
+
+// Not a file of the machine: an app that fell for the path would remove it.
+const elsewhere = mkdtempSync(join(tmpdir(), 'tgdepot-elsewhere-'))
+const foreign = join(elsewhere, 'foreign')
+writeFileSync(foreign, 'x'.repeat(5000))
+test.after.always(() => rm(elsewhere, { recursive: true }))
+
+interface Case {
+  title: string
+  fault: Omit<FaultRule, 'method'> & { method?: string }
+  says: RegExp
+  type: string
+  /** Seconds until the next try that the message speaks of; absent = no try follows by itself. */
+  next?: number
+}
+
+const refusal = (error_code: number, description: string, retry_after?: number) => ({
+  error: { error_code, description, ...(retry_after !== undefined && { retry_after }) },
+})
+const transfer = /The transfer from Telegram failed\. Press Retry, or send the file again later\./
+
+const cases: Case[] = [
+  {
+    title: 'Telegram’s own transfer fails',
+    fault: { method: 'download' },
+    says: transfer,
+    type: 'NETWORK_ERROR',
+    next: 5,
+  },
+  {
+    title: 'the file is unavailable for now',
+    fault: refusal(400, 'Bad Request: wrong file_id or the file is temporarily unavailable'),
+    says: transfer,
+    type: 'NETWORK_ERROR',
+    next: 5,
+  },
+  {
+    title: 'Telegram wants a pause',
+    fault: refusal(429, 'Too Many Requests: retry after 7', 7),
+    says: /asks this bot to slow down/,
+    type: 'RATE_LIMIT',
+    next: 7,
+  },
+  {
+    title: 'the server restarts',
+    fault: refusal(500, 'Internal Server Error: restart'),
+    says: transfer,
+    type: 'NETWORK_ERROR',
+    next: 5,
+  },
+  {
+    title: 'a proxy answers with a page',
+    fault: { body: '<html>Bad Gateway</html>', status: 502 },
+    says: /(The connection to Telegram was lost|The transfer from Telegram failed)\./,
+    type: 'NETWORK_ERROR',
+    next: 5,
+  },
+  {
+    title: 'a proxy refuses with a page',
+    fault: { body: '<html>Forbidden</html>', status: 403 },
+    says: /(The connection to Telegram was lost|The transfer from Telegram failed)\./,
+    type: 'NETWORK_ERROR',
+    next: 5,
+  },
+  {
+    title: 'the answer lacks the path again and again',
+    fault: { missing_path: true, count: 5 },
+    says: transfer,
+    type: 'NETWORK_ERROR',
+    next: 5,
+  },
+  {
+    title: 'the server refuses for a reason nobody knows',
+    fault: refusal(403, 'Forbidden: something new'),
+    says: transfer,
+    type: 'HTTP_ERROR',
+  },
+  {
+    title: 'the path lies outside BOT_API_DIR',
+    fault: { wrong_path: foreign },
+    says: /Bot API is not set up right; its owner finds the cause in the log/,
+    type: 'FOREIGN_PATH',
+  },
+]
+
+for (const [index, { title, fault, says, type, next }] of cases.entries()) {
+  test.serial(`when ${title}, a sentence says so, and Retry works`, async (t) => {
+    const from = { id: 8000 + index }
+    await api.fault({ method: 'getFile', ...fault })
+    const sent = await api.sendFile({ from, name: 'x.bin', size: 5000 })
+    const failed = await api.waitForMessage(from.id, ({ text }) => says.test(text ?? ''))
+    t.true(failed.text?.startsWith('x.bin (4.9 KB)\n'), failed.text)
+    const ending = next === undefined ? /[^s]\.$/ : new RegExp(`The next try is in ${next} s\\.$`)
+    t.regex(failed.text ?? '', ending)
+    const [job] = app.sql('SELECT id, status, error_type FROM jobs WHERE user_id = ?', from.id)
+    t.like(job, { status: next === undefined ? 'FAILED' : 'QUEUED', error_type: type })
+    t.deepEqual(app.sql('SELECT * FROM links WHERE user_id = ?', from.id), [])
+
+    const [[button] = []] = failed.inline_keyboard ?? []
+    t.is(button?.text, 'Retry')
+    const { message_id, text } = failed
+    const pressedAt = Date.now()
+    await api.press({ from, chat_id: from.id, message_id, data: String(button?.callback_data) })
+    const link = await linkFor(api, sent)
+    t.true(Date.now() - pressedAt < 4000, 'Retry does not wait for the next try')
+    t.is(link.message.message_id, message_id, text)
+    t.is(link.message.inline_keyboard, undefined)
+    t.is((await app.get(link.path)).body.length, 5000)
+  })
+}
+
+for (const { title, description, says } of [
+  {
+    title: 'too big for the server',
+    description: 'Bad Request: file is too big',
+    says: /does not let bots fetch/,
+  },
+  { title: 'no longer there', description: 'Bad Request: invalid file_id', says: /no longer has this file/ },
+]) {
+  test.serial(`a file that is ${title} gets a sentence and no button that cannot help`, async (t) => {
+    await api.fault({ method: 'getFile', ...refusal(400, description) })
+    const { chat_id } = await api.sendFile({ from: { id: 8100 + description.length } })
+    const { inline_keyboard } = await api.waitForMessage(chat_id, ({ text }) => says.test(text ?? ''))
+    t.is(inline_keyboard, undefined)
+  })
+}
+
+test.serial('a failure that passes is tried again after 5 s without a word of the user', async (t) => {
+  await api.fault({ method: 'download' })
+  const sentAt = Date.now()
+  const sent = await api.sendFile({ from: { id: 8200 } })
+  await linkFor(api, sent)
+  const [first, second] = await api.calls('getFile', sentAt)
+  t.true(Number(second?.at) - Number(first?.at) >= 5000)
+})
+
+test.serial('Telegram’s pause is kept to the second before a file is asked for again', async (t) => {
+  await api.fault({ method: 'getFile', ...refusal(429, 'Too Many Requests: retry after 2', 2) })
+  const sentAt = Date.now()
+  await linkFor(api, await api.sendFile({ from: { id: 8201 } }))
+  const [first, second, ...others] = await api.calls('getFile', sentAt)
+  const pause = Number(second?.at) - Number(first?.at)
+  t.true(pause >= 2000 && pause < 4500, `${pause} ms`)
+  t.deepEqual(others, [])
+})
+
+test.serial('an answer without a path is asked for again at once', async (t) => {
+  await api.fault({ method: 'getFile', missing_path: true, count: 2 })
+  const sentAt = Date.now()
+  await linkFor(api, await api.sendFile({ from: { id: 8202 } }), 4000)
+  t.is((await api.calls('getFile', sentAt)).length, 3)
+})
+
+test.serial('a connection that is cut before the answer is tried again', async (t) => {
+  await api.fault({ method: 'getFile', cut: true })
+  await linkFor(api, await api.sendFile({ from: { id: 8203 } }))
+  t.pass()
+})
+
+test.serial('a path inside BOT_API_DIR that leads out of it is refused', async (t) => {
+  const way = join(api.dir, 'way-out')
+  await symlink(foreign, way)
+  await api.fault({ method: 'getFile', wrong_path: way })
+  const since = Date.now()
+  await api.sendFile({ from: { id: 8204 }, announced_size: null })
+  await api.waitForMessage(8204, ({ text }) => /not set up right/.test(text ?? ''))
+  t.deepEqual(app.sql('SELECT * FROM links WHERE user_id = 8204'), [])
+  t.is((await api.calls('getFile', since)).length, 1)
+  t.is((await readFile(foreign)).length, 5000, 'it is not touched')
+})
+
+test.serial('a file that is gone when its path arrives is fetched again', async (t) => {
+  const wrong_path = join(api.dir, api.token, 'documents', 'file_999')
+  await api.fault({ method: 'getFile', wrong_path })
+  const sent = await api.sendFile({ from: { id: 8205 } })
+  await linkFor(api, sent)
+  const written = JSON.stringify([
+    app.sql('SELECT * FROM jobs WHERE user_id = 8205'),
+    app.sql('SELECT * FROM job_events'),
+  ])
+  t.false(written.includes(api.token.slice(-20)), 'the path holds the token')
+})
+
+const fail = async (from: { id: number }, chat?: { id: number; type: 'supergroup'; title: string }) => {
+  await api.fault({ method: 'getFile', ...refusal(403, 'Forbidden: something new') })
+  const sent = await api.sendFile({ from, ...(chat && { chat }) })
+  const message = await api.waitForMessage(sent.chat_id, ({ text }) => transfer.test(text ?? ''))
+  return { sent, message, data: String(message.inline_keyboard?.[0]?.[0]?.callback_data) }
+}
+
+test.serial('Retry pressed twice makes one job', async (t) => {
+  const from = { id: 8300 }
+  const { sent, message, data } = await fail(from)
+  const press = () => api.press({ from, chat_id: from.id, message_id: message.message_id, data })
+  await Promise.all([press(), press()])
+  await linkFor(api, sent)
+  await until('both presses are answered', async () => (await api.chat(from.id)).answers.length === 2)
+  const jobs = app.sql('SELECT status FROM jobs WHERE user_id = ? ORDER BY id', from.id)
+  t.deepEqual(jobs, [{ status: 'FAILED' }, { status: 'COMPLETED' }])
+  const { messages } = await api.chat(from.id)
+  t.is(messages.filter((message) => linkIn(message)).length, 1)
+})
+
+test.serial('Retry pressed by someone else does nothing, and he is told', async (t) => {
+  const chat = { id: -1008301, type: 'supergroup' as const, title: 'Friends' }
+  const { message, data } = await fail({ id: 8301 }, chat)
+  await api.press({ from: { id: 8302 }, chat_id: chat.id, message_id: message.message_id, data })
+  const [answer] = await until('the press is answered', async () => {
+    const { answers } = await api.chat(chat.id)
+    return answers.length > 0 && answers
+  })
+  t.regex(answer?.text ?? '', /Only the sender/)
+  t.deepEqual(app.sql('SELECT status FROM jobs WHERE chat_id = ?', chat.id), [{ status: 'FAILED' }])
+})

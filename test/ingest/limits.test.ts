@@ -1,0 +1,85 @@
+import { statfs } from 'node:fs/promises'
+import test from 'ava'
+import { type StandIn, startBotApi } from '../bot-api/client.ts'
+import { linkFor } from '../helpers/chat.ts'
+import { type App, startApp } from '../helpers/start-app.ts'
+
+let api: StandIn
+let app: App
+
+test.before(async () => {
+  api = await startBotApi()
+  const env = { MAX_FILE_SIZE: String(1e15), RATE_LIMIT_PER_MINUTE: '3' }
+  app = await startApp({ api, env })
+})
+test.after.always(async () => {
+  await app?.[Symbol.asyncDispose]()
+  await api?.stop()
+})
+
+const answerTo = (chatId: number, messageId: number) =>
+  api.waitForMessage(
+    chatId,
+    ({ from, reply_to_message_id }) => from.is_bot && reply_to_message_id === messageId,
+  )
+
+const getFileCalls = async (since: number) => (await api.calls('getFile', since)).length
+
+test.serial('a file over MAX_FILE_SIZE is refused with the limit, before any transfer', async (t) => {
+  const since = Date.now()
+  const sent = await api.sendFile({ from: { id: 7001 }, name: 'huge.iso', announced_size: 2e15, size: 10 })
+  const { text } = await answerTo(7001, sent.message_id)
+  t.regex(text ?? '', /^huge\.iso \(1819 TB\) is too large: the limit is 909 TB\. Send/)
+  t.is(await getFileCalls(since), 0)
+  t.deepEqual(app.sql('SELECT id FROM jobs WHERE user_id = 7001'), [])
+})
+
+test.serial(
+  'a file over the free room, with what is promised already, is refused with what is left',
+  async (t) => {
+    const { bavail, bsize } = await statfs(app.storage)
+    const most = Math.floor(bavail * bsize * 0.7)
+    await api.settings({ download_bytes_per_second: 0 })
+    const since = Date.now()
+    const first = await api.sendFile({ from: { id: 7002 }, announced_size: most, size: 1000 })
+    t.regex((await answerTo(7002, first.message_id)).text ?? '', /Received/)
+    const second = await api.sendFile({ from: { id: 7003 }, announced_size: most, size: 1000 })
+    t.regex(
+      (await answerTo(7003, second.message_id)).text ?? '',
+      /does not fit: the server has room for [\d.]+ [MGT]B more\. Send a smaller file/,
+    )
+    t.true((await getFileCalls(since)) <= 1)
+    await api.settings({ download_bytes_per_second: null })
+    const failed = await api.waitForMessage(7002, ({ text }) => /did not arrive whole/.test(text ?? ''))
+    t.truthy(failed.inline_keyboard)
+  },
+)
+
+test.serial(
+  'over the rate a sentence says when; as the oldest leaves the window, one more is taken',
+  async (t) => {
+    const from = { id: 7004 }
+    const send = () => api.sendFile({ from, size: 10 })
+    const refused = async () => {
+      const { text } = await answerTo(from.id, (await send()).message_id)
+      return /^You can send 3 files a minute\. This one was not taken: send it again in (?:(\d+) s|1 min)\.$/.exec(
+        text ?? '',
+      )
+    }
+    for (let i = 0; i < 3; i++) await linkFor(api, await send())
+    const seconds = Number((await refused())?.[1] ?? 60)
+    t.true(seconds > 30 && seconds <= 60, `${seconds} s`)
+
+    app.sql(
+      `UPDATE jobs SET created_at = created_at - 60000
+     WHERE id = (SELECT min(id) FROM jobs WHERE user_id = ?)`,
+      from.id,
+    )
+    t.truthy(await linkFor(api, await send()), 'what was refused does not count')
+    t.truthy(await refused(), 'and only one')
+  },
+)
+
+test.serial('another user has a rate of his own', async (t) => {
+  t.truthy(await linkFor(api, await api.sendFile({ from: { id: 7005 }, size: 10 })))
+})

@@ -1,0 +1,99 @@
+import test from 'ava'
+import { type StandIn, startBotApi } from '../bot-api/client.ts'
+import { linkFor, saidIn } from '../helpers/chat.ts'
+import { type App, startApp } from '../helpers/start-app.ts'
+
+let api: StandIn
+let app: App
+
+test.before(async () => {
+  api = await startBotApi()
+  app = await startApp({ api, env: { FILE_RETENTION_DAYS: '7', MAX_FILE_SIZE: '1572864' } })
+})
+test.after.always(async () => {
+  await app?.[Symbol.asyncDispose]()
+  await api?.stop()
+})
+
+for (const [index, command] of ['/start', '/help', '/start from-a-link'].entries()) {
+  test(`${command} says what the bot does, with its limits`, async (t) => {
+    const from = { id: 6000 + index }
+    await api.sendText(command, { from })
+    const { text } = await api.waitForMessage(from.id, (message) => message.from.is_bot)
+    t.regex(text ?? '', /Send me a file/)
+    t.regex(text ?? '', /1\.5 MB/)
+    t.regex(text ?? '', /7 days/)
+  })
+}
+
+test('Telegram is told the commands for its menu', async (t) => {
+  const [call] = await api.calls('setMyCommands')
+  t.deepEqual(
+    (call?.params.commands as { command: string }[] | undefined)?.map(({ command }) => command),
+    ['start', 'help'],
+  )
+})
+
+test('text that is no command gets one friendly sentence', async (t) => {
+  const from = { id: 6010 }
+  const { message_id } = await api.sendText('hello?', { from })
+  const answer = await api.waitForMessage(from.id, (message) => message.from.is_bot)
+  t.regex(answer.text ?? '', /no file.*Send me/)
+  t.is(answer.reply_to_message_id, message_id)
+})
+
+test('the final message shows name, size, link and the day it ends, without a preview of the page', async (t) => {
+  const from = { id: 6011 }
+  const sent = await api.sendFile({ from, name: 'a.bin', size: 1_500_000 })
+  const { message } = await linkFor(api, sent)
+  t.is(message.reply_to_message_id, sent.message_id)
+  const [first, second, third, ...others] = message.text?.split('\n') ?? []
+  t.is(first, 'a.bin (1.4 MB)')
+  t.regex(second ?? '', /^https:\/\/files\.example\.org\/download\/[0-9a-f-]{36}$/)
+  const end = new Date(Date.now() + 7 * 86_400_000)
+  const day = end.toLocaleDateString('en-GB', { dateStyle: 'long', timeZone: 'UTC' })
+  t.true(third?.includes(`until ${day} (UTC)`), third)
+  t.deepEqual(others, [])
+  t.true(message.link_preview_disabled)
+  t.is(message.inline_keyboard, undefined)
+})
+
+test('every link has a UUID of version 4 of its own, also for the same file, which is fetched once', async (t) => {
+  const from = { id: 6012 }
+  const file = { from, unique_id: 'known-file', size: 5000 }
+  const first = await linkFor(api, await api.sendFile(file))
+  const second = await linkFor(api, await api.sendFile(file))
+  t.not(first.uuid, second.uuid)
+  t.regex(second.uuid, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  const intakes = app.sql<{ intake: string }>(
+    `SELECT json_extract(data, '$.intake') AS intake FROM job_events JOIN jobs ON jobs.id = job_id
+     WHERE user_id = ? AND event_type = 'JOB_COMPLETED' ORDER BY job_events.id`,
+    from.id,
+  )
+  t.deepEqual(intakes, [{ intake: 'link' }, { intake: 'known' }])
+  t.deepEqual((await app.get(first.path)).body, (await app.get(second.path)).body)
+})
+
+test('in a group files get their links and other talk gets no answer', async (t) => {
+  const chat = { id: -1006020, type: 'supergroup' as const, title: 'Friends' }
+  const from = { id: 6020 }
+  await api.sendText('good morning', { from, chat })
+  await api.sendText(`/help@someone_elses_bot`, { from, chat })
+  const sent = await api.sendFile({ from: { id: 6021 }, chat, size: 100 })
+  await linkFor(api, sent)
+  t.is((await saidIn(api, chat.id)).length, 1)
+  await api.sendText('/help', { from, chat })
+  const { text } = await api.waitForMessage(chat.id, ({ text }) => text?.startsWith('Send me') === true)
+  t.truthy(text)
+})
+
+test('the files of an album get a link each', async (t) => {
+  const from = { id: 6030 }
+  const sent = []
+  for (let i = 0; i < 4; i++) {
+    sent.push(await api.sendFile({ from, kind: 'photo', size: 3000 + i, media_group_id: 'album' }))
+  }
+  const links = await Promise.all(sent.map((message) => linkFor(api, message)))
+  const sizes = await Promise.all(links.map(async ({ path }) => (await app.get(path)).body.length))
+  t.deepEqual(sizes, [3000, 3001, 3002, 3003])
+})

@@ -1,0 +1,154 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import test from 'ava'
+import type { Job } from '../../app/jobs/index.ts'
+import { type JobKind, Queue } from '../../app/jobs/index.ts'
+import { type Depot, openDepot } from '../helpers/depot.ts'
+import { until } from '../helpers/until.ts'
+
+const add = (depot: Depot, key: string) =>
+  depot.jobs.create({ kind: 'test', key, botId: 1, userId: 1, chatId: 1, size: 1, payload: { key } })
+
+const nameOf = (job: Job) => (job.payload as { key: string }).key
+
+/** A kind of job that counts what is done to it. */
+function kindOf(depot: Depot, parts: Partial<JobKind>): JobKind {
+  return {
+    name: 'test',
+    concurrency: 1,
+    ready: () => true,
+    async run(job) {
+      await depot.jobs.transition(job.id, 'RUNNING', 'COMPLETED')
+    },
+    judge: (_job, error) => ({ errorType: 'TEST', message: String(error) }),
+    async failed() {},
+    ...parts,
+  }
+}
+
+async function startQueue(depot: Depot, parts: Partial<JobKind>): Promise<Queue> {
+  const { jobs, log } = depot
+  const { transaction } = depot.database
+  const queue = new Queue({ jobs, kinds: [kindOf(depot, parts)], transaction, log })
+  await queue.start()
+  return queue
+}
+
+const statuses = async (depot: Depot) =>
+  (await depot.database.query<{ status: string }>('SELECT status FROM jobs ORDER BY id')).map(
+    ({ status }) => status,
+  )
+
+const allEnded = (depot: Depot, ms?: number) =>
+  until(
+    'all jobs have ended',
+    async () => (await statuses(depot)).every((s) => /COMPLETED|FAILED/.test(s)),
+    ms,
+  )
+
+test('jobs are done in their order, one at a time, also those that come later', async (t) => {
+  await using depot = await openDepot()
+  const done: string[] = []
+  let running = 0
+  let most = 0
+  await add(depot, 'a')
+  await using _queue = await startQueue(depot, {
+    async run(job) {
+      most = Math.max(most, ++running)
+      await delay(20)
+      running--
+      done.push(nameOf(job))
+      await depot.jobs.transition(job.id, 'RUNNING', 'COMPLETED')
+    },
+  })
+  for (const key of ['b', 'c', 'd']) await add(depot, key)
+  await allEnded(depot, 900)
+  t.deepEqual(done, ['a', 'b', 'c', 'd'])
+  t.is(most, 1)
+})
+
+test('a job that fails for good is told once, in the transaction that ends it', async (t) => {
+  await using depot = await openDepot()
+  const told: unknown[] = []
+  await using _queue = await startQueue(depot, {
+    async run() {
+      throw new Error('broken')
+    },
+    async failed(job, verdict) {
+      told.push([nameOf(job), verdict.errorType, (await depot.jobs.find(job.id))?.status])
+    },
+  })
+  await add(depot, 'a')
+  await allEnded(depot)
+  t.deepEqual(told, [['a', 'TEST', 'FAILED']])
+  t.deepEqual(await depot.database.query('SELECT error_type, error_message FROM jobs'), [
+    { error_type: 'TEST', error_message: 'Error: broken' },
+  ])
+})
+
+test('a job that may be tried again waits its time, and counts its attempts', async (t) => {
+  await using depot = await openDepot()
+  const at: number[] = []
+  await using _queue = await startQueue(depot, {
+    async run(job) {
+      at.push(Date.now())
+      if (job.attempts < 3) throw new Error('not yet')
+      await depot.jobs.transition(job.id, 'RUNNING', 'COMPLETED')
+    },
+    judge: () => ({ errorType: 'TEST', message: 'x', retryIn: 300 }),
+  })
+  await add(depot, 'a')
+  await allEnded(depot)
+  t.is(at.length, 3)
+  t.true(at.every((time, i) => i === 0 || time - Number(at[i - 1]) >= 300))
+})
+
+test('the end of the queue hands its job back without counting it, and begins no other', async (t) => {
+  await using depot = await openDepot()
+  const begun: string[] = []
+  const queue = await startQueue(depot, {
+    async run(job, signal) {
+      begun.push(nameOf(job))
+      await delay(60_000, undefined, { signal })
+    },
+  })
+  await add(depot, 'a')
+  await add(depot, 'b')
+  await until('the first has begun', () => begun.length > 0)
+  await queue[Symbol.asyncDispose]()
+  t.deepEqual(begun, ['a'])
+  t.deepEqual(await depot.database.query('SELECT status, attempts FROM jobs'), [
+    { status: 'QUEUED', attempts: 0 },
+    { status: 'QUEUED', attempts: 0 },
+  ])
+})
+
+test('while nothing can be done, jobs wait and do not fail', async (t) => {
+  await using depot = await openDepot()
+  let isReady = false
+  await using _queue = await startQueue(depot, { ready: () => isReady })
+  await add(depot, 'a')
+  await delay(200)
+  t.deepEqual(await statuses(depot), ['QUEUED'])
+  isReady = true
+  await allEnded(depot)
+  t.deepEqual(await statuses(depot), ['COMPLETED'])
+})
+
+test('a failure to tell does not stop the queue', async (t) => {
+  await using depot = await openDepot()
+  let tells = 0
+  await using _queue = await startQueue(depot, {
+    async run(job) {
+      if (nameOf(job) === 'a') throw new Error('broken')
+      await depot.jobs.transition(job.id, 'RUNNING', 'COMPLETED')
+    },
+    async failed() {
+      tells++
+      throw new Error('nobody listens')
+    },
+  })
+  await add(depot, 'a')
+  await add(depot, 'b')
+  await until('the second is done', async () => (await statuses(depot))[1] === 'COMPLETED')
+  t.true(tells >= 1)
+})

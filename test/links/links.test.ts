@@ -1,0 +1,65 @@
+import test from 'ava'
+import { openDepot } from '../helpers/depot.ts'
+
+const uuid = (n: number) => `a1b2c3d4-0000-4000-8000-${String(n).padStart(12, '0')}`
+
+test('a link is what may be sent, until its time', async (t) => {
+  await using depot = await openDepot()
+  await depot.share({
+    uuid: uuid(1),
+    bytes: 'hello',
+    name: 'Ж',
+    mimeType: 'a/b',
+    expiresAt: Date.now() + 60_000,
+  })
+  t.deepEqual(
+    { ...(await depot.links.sendable(uuid(1))) },
+    { uuid: uuid(1), name: 'Ж', mime_type: 'a/b', size: 5 },
+  )
+  await depot.database.query('UPDATE links SET expires_at = $1', Date.now())
+  t.is(await depot.links.sendable(uuid(1)), undefined)
+})
+
+test('a link without an end stays', async (t) => {
+  await using depot = await openDepot()
+  await depot.share({ uuid: uuid(1), bytes: 'hello', expiresAt: null })
+  t.is((await depot.links.sendable(uuid(1)))?.size, 5)
+  t.deepEqual(await depot.links.expired(10), [])
+})
+
+test('a removed link is not sent, not found by content, and not removed again', async (t) => {
+  await using depot = await openDepot()
+  const expiresAt = Date.now() - 1000
+  await depot.share({ uuid: uuid(1), bytes: 'hello', fileUniqueId: 'f', expiresAt })
+  await depot.links.removed(uuid(1))
+  t.is(await depot.links.sendable(uuid(1)), undefined)
+  t.is(await depot.links.withContent('f', 5), undefined)
+  t.deepEqual(await depot.links.expired(10), [])
+})
+
+test('recording a link twice leaves the first', async (t) => {
+  await using depot = await openDepot()
+  await depot.share({ uuid: uuid(1), bytes: 'hello', name: 'first' })
+  await depot.share({ uuid: uuid(1), bytes: 'hello', name: 'second' })
+  t.is((await depot.links.sendable(uuid(1)))?.name, 'first')
+})
+
+test('content is known by id and size together, while its link lives', async (t) => {
+  await using depot = await openDepot()
+  await depot.share({ uuid: uuid(1), bytes: 'hello', fileUniqueId: 'f', expiresAt: Date.now() + 60_000 })
+  t.is(await depot.links.withContent('f', 5), uuid(1))
+  t.is(await depot.links.withContent('f', 6), undefined)
+  t.is(await depot.links.withContent('g', 5), undefined)
+  await depot.database.query('UPDATE links SET expires_at = $1', Date.now() - 1)
+  t.is(await depot.links.withContent('f', 5), undefined)
+})
+
+test('the decision is one search of an index', async (t) => {
+  await using depot = await openDepot()
+  const plan = await depot.database.query<{ detail: string }>(
+    `EXPLAIN QUERY PLAN SELECT uuid, name, mime_type, size FROM links
+     WHERE uuid = 'x' AND removed_at IS NULL AND (expires_at IS NULL OR expires_at > 1)`,
+  )
+  t.is(plan.length, 1)
+  t.regex(plan[0]?.detail ?? '', /^SEARCH links USING INDEX/)
+})

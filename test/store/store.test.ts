@@ -1,0 +1,176 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import test, { type ExecutionContext } from 'ava'
+import { pino } from 'pino'
+import { StartError } from '../../app/core/errors.ts'
+import { SizeMismatch, Store, TooLarge } from '../../app/store/index.ts'
+
+const log = pino({ level: 'silent' })
+const [one, two] = ['ab000000-0000-4000-8000-000000000001', 'cd000000-0000-4000-8000-000000000002'] as const
+const fits = { size: 5, limit: 100, received: () => {} }
+
+async function open(t: ExecutionContext, parent = tmpdir()) {
+  const dir = await mkdtemp(join(parent, 'tgdepot-store-'))
+  t.teardown(() => rm(dir, { recursive: true, force: true }))
+  const store = new Store(join(dir, 'store'), log)
+  await store.open()
+  const source = join(dir, 'source')
+  await writeFile(source, 'hello', { mode: 0o640 })
+  return { dir, store, source, text: (uuid: string) => readFile(store.pathOf(uuid), 'utf8') }
+}
+
+const names = async (store: Store) =>
+  (await readdir(store.root, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => name)
+
+test('a file is kept as another name of the same inode, readable for the web server', async (t) => {
+  const { store, source } = await open(t)
+  t.is(await store.keep(one, source, fits), 'link')
+  const [kept, given] = await Promise.all([stat(store.pathOf(one)), stat(source)])
+  t.is(kept.ino, given.ino)
+  t.is(kept.mode & 0o777, 0o644)
+  t.is(store.nameOf(one), `ab/${one}`)
+})
+
+test('keeping the change time of the contents: the Bot API server would fetch it again', async (t) => {
+  const { store, source } = await open(t)
+  const before = await stat(source)
+  await store.keep(one, source, fits)
+  t.is((await stat(source)).mtimeMs, before.mtimeMs)
+})
+
+test('keeping again is no fault and keeps the same', async (t) => {
+  const { store, source, text } = await open(t)
+  await store.keep(one, source, fits)
+  t.is(await store.keep(one, source, fits), 'link')
+  await rm(source)
+  t.is(await text(one), 'hello')
+})
+
+test('a name left by a crash with other bytes is replaced', async (t) => {
+  const { store, source, text } = await open(t)
+  await writeFile(store.pathOf(one), 'half')
+  await store.keep(one, source, fits)
+  t.is(await text(one), 'hello')
+})
+
+for (const [title, expected, error] of [
+  ['smaller than announced', { size: 6, limit: 100 }, SizeMismatch],
+  ['larger than announced', { size: 4, limit: 100 }, SizeMismatch],
+  ['over the limit', { size: undefined, limit: 4 }, TooLarge],
+] as const) {
+  test(`a file ${title} never gets a name`, async (t) => {
+    const { store, source } = await open(t)
+    await t.throwsAsync(store.keep(one, source, expected), { instanceOf: error })
+    t.deepEqual(await names(store), [])
+  })
+
+  test(`a stream ${title} never gets a name and leaves nothing`, async (t) => {
+    const { store } = await open(t)
+    const stream = Readable.from([Buffer.from('he'), Buffer.from('llo')])
+    await t.throwsAsync(store.receive(one, stream, { ...expected, received: () => {} }), {
+      instanceOf: error,
+    })
+    t.deepEqual(await names(store), [])
+    t.true(stream.destroyed)
+  })
+}
+
+test('a stream is kept whole, and told of as it comes', async (t) => {
+  const { store, text } = await open(t)
+  const received: number[] = []
+  const stream = Readable.from([Buffer.from('he'), Buffer.from('llo')])
+  await store.receive(one, stream, { ...fits, received: (bytes) => received.push(bytes) })
+  t.is(await text(one), 'hello')
+  t.deepEqual(received, [2, 5])
+  t.is((await stat(store.pathOf(one))).mode & 0o777, 0o644)
+})
+
+test('a stream that breaks leaves nothing', async (t) => {
+  const { store } = await open(t)
+  const stream = Readable.from(
+    (function* () {
+      yield Buffer.from('he')
+      throw new Error('broken')
+    })(),
+  )
+  await t.throwsAsync(store.receive(one, stream, fits), { message: 'broken' })
+  t.deepEqual(await names(store), [])
+})
+
+test('a stream has no name until all of it is there', async (t) => {
+  const { store } = await open(t)
+  const seen: boolean[] = []
+  const stream = Readable.from(
+    (async function* () {
+      yield Buffer.from('hello')
+      seen.push((await store.stat(one)) !== undefined)
+    })(),
+  )
+  await store.receive(one, stream, fits)
+  t.deepEqual(seen, [false])
+  t.is((await store.stat(one))?.size, 5)
+})
+
+test('shared bytes go with their last name', async (t) => {
+  const { store, source, text } = await open(t)
+  await store.keep(one, source, fits)
+  await rm(source)
+  t.true(await store.share(one, two))
+  t.true(await store.share(one, two), 'again is no fault')
+  t.is((await stat(store.pathOf(two))).nlink, 2)
+  await store.remove(one)
+  t.is(await text(two), 'hello')
+  t.is((await stat(store.pathOf(two))).nlink, 1)
+})
+
+test('bytes that are gone cannot be shared', async (t) => {
+  const { store } = await open(t)
+  t.false(await store.share(one, two))
+  t.deepEqual(await names(store), [])
+})
+
+test('removing twice is no fault', async (t) => {
+  const { store, source } = await open(t)
+  await store.keep(one, source, fits)
+  await store.remove(one)
+  await store.remove(one)
+  t.is(await store.stat(one), undefined)
+})
+
+test('half-written files of a crash are gone after the next start, kept ones stay', async (t) => {
+  const { store, source } = await open(t)
+  await store.keep(one, source, fits)
+  await writeFile(join(store.root, 'incoming', two), 'half')
+  await store.open()
+  t.deepEqual(await names(store), [one])
+})
+
+test('from another file system the bytes are copied whole, and the copy may be made again', async (t) => {
+  const { store, text } = await open(t, '/dev/shm')
+  const { source } = await open(t)
+  t.is(await store.keep(one, source, fits), 'copy')
+  t.is(await store.keep(one, source, fits), 'copy')
+  t.is(await text(one), 'hello')
+  t.is((await stat(store.pathOf(one))).mode & 0o777, 0o644)
+  t.deepEqual(await names(store), [one])
+})
+
+test('a store below a file is a fault of the start', async (t) => {
+  const { source } = await open(t)
+  await t.throwsAsync(new Store(join(source, 'store'), log).open(), {
+    instanceOf: StartError,
+    message: /^STORAGE_PATH: .* \(ENOTDIR\)$/,
+  })
+})
+
+test('the probe writes and leaves nothing', async (t) => {
+  const { store } = await open(t)
+  await store.probe()
+  t.deepEqual(await names(store), [])
+  await rm(store.root, { recursive: true })
+  await t.throwsAsync(store.probe(), { code: 'ENOENT' })
+})

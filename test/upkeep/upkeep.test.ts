@@ -1,0 +1,65 @@
+import test from 'ava'
+import type { BotHouse } from '../../app/house.ts'
+import { removeExpired } from '../../app/upkeep/index.ts'
+import { type Depot, openDepot } from '../helpers/depot.ts'
+import { startApp } from '../helpers/start-app.ts'
+
+const uuid = (n: number) => `a1b2c3d4-0000-4000-8000-${String(n).padStart(12, '0')}`
+
+/** As far as the clean-up uses a house. */
+const houseOf = ({ links, store, log }: Depot) => ({ links, store, log }) as BotHouse
+
+test('an expired link is 404 at once; the clean-up then removes its bytes and keeps its row', async (t) => {
+  await using depot = await openDepot()
+  await depot.share({ uuid: uuid(1), bytes: 'old', expiresAt: Date.now() + 3_600_000 })
+  await depot.share({ uuid: uuid(2), bytes: 'young', expiresAt: Date.now() + 3_600_000 })
+  await depot.share({ uuid: uuid(3), bytes: 'endless', expiresAt: null })
+  await using app = await startApp({ roles: ['web'], dir: depot.dir })
+  t.is((await app.get(`/download/${uuid(1)}`)).status, 200)
+  await depot.database.query('UPDATE links SET expires_at = $1 WHERE uuid = $2', Date.now() - 1, uuid(1))
+  t.is((await app.get(`/download/${uuid(1)}`)).status, 404)
+
+  await removeExpired(houseOf(depot))
+  t.deepEqual((await app.stored()).sort(), [uuid(2), uuid(3)])
+  t.is((await app.get(`/download/${uuid(2)}`)).status, 200)
+  const rows = await depot.database.query(
+    'SELECT uuid, removed_at IS NOT NULL AS removed FROM links ORDER BY uuid',
+  )
+  t.deepEqual(rows, [
+    { uuid: uuid(1), removed: 1 },
+    { uuid: uuid(2), removed: 0 },
+    { uuid: uuid(3), removed: 0 },
+  ])
+  t.like(depot.lines.at(-1), { links: 1, bytes: 3 })
+})
+
+test('a run is repeatable, says nothing when there is nothing, and gets over a missing file', async (t) => {
+  await using depot = await openDepot()
+  await depot.share({ uuid: uuid(1), bytes: 'x', expiresAt: 1 })
+  await depot.store.remove(uuid(1))
+  await removeExpired(houseOf(depot))
+  const said = depot.lines.length
+  await removeExpired(houseOf(depot))
+  t.is(depot.lines.length, said)
+  t.deepEqual(await depot.links.expired(10), [])
+})
+
+test('more links than one batch go in one run', async (t) => {
+  await using depot = await openDepot()
+  await depot.database.transaction(async () => {
+    for (let i = 0; i < 450; i++) {
+      await depot.links.create({
+        uuid: uuid(i),
+        userId: 1,
+        name: 'x',
+        mimeType: 'a/b',
+        size: 1,
+        fileUniqueId: 'f',
+        source: { botId: 1, fileId: 'id', chatId: 1, messageId: 1 },
+        expiresAt: 1,
+      })
+    }
+  })
+  await removeExpired(houseOf(depot))
+  t.deepEqual(await depot.links.expired(10), [])
+})
