@@ -43,6 +43,7 @@ test('updates of a kind that the app does not know of do no harm', async (t) => 
   await using api = await startBotApi()
   await using _app = await startApp({ api })
   const { message_id, chat_id } = await api.sendText('hello')
+  await api.waitForMessage(chat_id, ({ from }) => from.is_bot)
   await api.edit({ chat_id, message_id, text: 'hello there' })
   await api.block(1001)
   await api.block(1001, false)
