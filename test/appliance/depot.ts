@@ -173,6 +173,11 @@ exec ${standInFolder}/node ${standInFolder}/bot-api/main.ts "$@"`
     })
   }
 
+  /** Units that failed and are ours or nginx; what a busy host denies a machine's other units is no fault of ours. */
+  async failedUnits(): Promise<string[]> {
+    return (await this.machine.failedUnits()).filter((unit) => /^(tgdepot|nginx)/.test(unit))
+  }
+
   /** One property of a unit. */
   property(unit: string, name: string): Promise<string> {
     return this.machine.sh(`systemctl show --property=${name} --value ${unit}`)

@@ -84,10 +84,14 @@ export async function withLock<T>(file: string, action: () => Promise<T>): Promi
   }
 }
 
-/** The process ids whose parent is `pid`. */
-export async function childrenOf(pid: number): Promise<number[]> {
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
-  return text.split(' ').filter(Boolean).map(Number)
+/** The child of a process that is number 1 in a process namespace of its own; undefined as long as there is none. */
+export async function findInit(parent: number): Promise<number | undefined> {
+  const children = await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8').catch(() => '')
+  for (const pid of children.split(' ').filter(Boolean)) {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+    if (/^NSpid:.*\t1$/m.test(status)) return Number(pid)
+  }
+  return undefined
 }
 
 /** Start time of a process in clock ticks since boot; with the pid it names one process for ever. */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type CommandOptions, childrenOf, execute, type Finished, hostEnvironment, waitFor } from './host.ts'
+import { type CommandOptions, execute, type Finished, findInit, hostEnvironment, waitFor } from './host.ts'
 import { networkOf } from './network.ts'
 import { claimSlot, freeSlot, type Slot, treeOf } from './slots.ts'
 import { keepPackages, makeTree, registryEnvironment, type Suite } from './tree.ts'
@@ -47,6 +47,7 @@ export class Machine implements AsyncDisposable {
     const slot = await claimSlot()
     const machine = new Machine(suite, slot)
     try {
+      await allowWatches()
       await makeTree(suite, machine.tree)
       await machine.#start()
     } catch (error) {
@@ -59,6 +60,16 @@ export class Machine implements AsyncDisposable {
   /** The machine's root file system as a path of the host; /run and /tmp of the machine are not in it. */
   get tree(): string {
     return treeOf(this.#slot)
+  }
+
+  /** The name of its network namespace, and of its interface on the host. */
+  get namespace(): string {
+    return networkOf(this.#slot.number).namespace
+  }
+
+  /** The host's id of its PID 1. */
+  get init(): number {
+    return this.#init
   }
 
   async #start(): Promise<void> {
@@ -89,7 +100,8 @@ export class Machine implements AsyncDisposable {
     try {
       this.#init = await waitFor('the machine to start its init', 30_000, async () => {
         if (container.exitCode !== null) throw new Error(`systemd-nspawn ended with ${container.exitCode}`)
-        return container.pid ? (await childrenOf(container.pid))[0] : undefined
+        // On its way nspawn has another child for a moment.
+        return container.pid ? findInit(container.pid) : undefined
       })
       await waitFor('the machine to finish booting', 90_000, async () => {
         if (container.exitCode !== null) throw new Error(`systemd-nspawn ended with ${container.exitCode}`)
@@ -156,24 +168,21 @@ export class Machine implements AsyncDisposable {
 
   /** Shuts the machine down in order and boots it again, as a person would. */
   async reboot(): Promise<void> {
-    await this.#stop('SIGTERM')
+    const container = this.#container
+    container?.kill('SIGTERM')
+    const hasEnded = async () => container?.exitCode !== null || container.signalCode !== null
+    await waitFor('the machine to shut down', 120_000, hasEnded)
     await this.#start()
   }
 
-  async #stop(signal: NodeJS.Signals): Promise<void> {
-    const container = this.#container
-    if (!container || container.exitCode !== null || container.signalCode !== null) return
-    container.kill(signal)
-    await waitFor(
-      'the machine to stop',
-      120_000,
-      async () => container.exitCode !== null || container.signalCode,
-    )
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stop('SIGKILL')
     await keepPackages(this.suite, this.tree)
     await freeSlot(this.#slot)
   }
+}
+
+/** All machines watch files as one user, root; the kernel's 128 are too few for a second one to boot beside a first. */
+async function allowWatches(): Promise<void> {
+  const limit = '/proc/sys/fs/inotify/max_user_instances'
+  if (Number(await readFile(limit, 'utf8')) < 1024) await writeFile(limit, '1024')
 }

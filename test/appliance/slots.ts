@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execute, must, startTimeOf, waitFor, withLock } from './host.ts'
-import { createNetwork, removeNetwork, restoreForwarding } from './network.ts'
+import { createNetwork, networkOf, removeNetwork, restoreForwarding } from './network.ts'
 
 /** Everything that lives longer than a run (base trees) or must be found by the next one (machines). */
 export const cacheFolder = '/var/cache/tgdepot-test'
@@ -42,12 +42,11 @@ async function claimFirst(): Promise<Slot> {
 
 /** Kills what runs in the slot's tree and removes its network and files; all of it may be gone already. */
 export async function freeSlot(slot: Slot): Promise<void> {
-  for (const pid of await findContainers(slot)) process.kill(pid, 'SIGKILL')
-  await waitFor(
-    'the killed machine to be gone',
-    20_000,
-    async () => (await findContainers(slot)).length === 0,
-  )
+  await waitFor('the killed machine to be gone', 30_000, async () => {
+    const pids = await findProcesses(slot)
+    if (pids.length > 0) await execute('kill', ['-KILL', ...pids])
+    return pids.length === 0
+  })
   await removeNetwork(slot.number)
   const forwardingWasOff = await exists(join(slot.folder, 'forwarding-was-off'))
   // A mount that somebody left inside must not be emptied with the tree.
@@ -69,11 +68,15 @@ async function isOwned(slot: Slot): Promise<boolean> {
   return pid !== undefined && started !== undefined && (await startTimeOf(Number(pid))) === started
 }
 
-/** The containers that run on the slot's tree, found by the tree's path in their command line. */
-async function findContainers(slot: Slot): Promise<number[]> {
-  const { stdout } = await execute('pgrep', ['-x', 'systemd-nspawn'])
-  const found: number[] = []
-  for (const pid of stdout.split('\n').filter(Boolean).map(Number)) {
+/**
+ * The machine's processes: its init outlives a killed systemd-nspawn and is found by the slot's network; a container
+ * that has none yet is found by the tree's path in its command line.
+ */
+async function findProcesses(slot: Slot): Promise<string[]> {
+  const inside = await execute('ip', ['netns', 'pids', networkOf(slot.number).namespace])
+  const found = inside.stdout.split('\n').filter(Boolean)
+  const containers = await execute('pgrep', ['-x', 'systemd-nspawn'])
+  for (const pid of containers.stdout.split('\n').filter(Boolean)) {
     const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
     if (commandLine.split('\0').includes(`--directory=${treeOf(slot)}`)) found.push(pid)
   }

@@ -6,6 +6,7 @@ import { linkFor } from '../helpers/chat.ts'
 import { nameIn } from '../helpers/names.ts'
 import { sha256 } from '../helpers/sha256.ts'
 import { type App, startApp } from '../helpers/start-app.ts'
+import { until } from '../helpers/until.ts'
 
 let api: StandIn
 let app: App
@@ -59,8 +60,9 @@ for (const { kind, is, type, ...spec } of kinds) {
     t.is(headers['content-length'], String(size))
     const name = nameIn(headers['content-disposition']) ?? ''
     t.true(typeof is === 'string' ? name === is : is.test(name), name)
-    const { nlink, mode } = await stat(join(app.storage, link.uuid.slice(0, 2), link.uuid))
-    t.is(nlink, 1, "the Bot API server's own name is gone")
+    const kept = () => stat(join(app.storage, link.uuid.slice(0, 2), link.uuid))
+    await until("the Bot API server's own name to go", async () => (await kept()).nlink === 1)
+    const { mode } = await kept()
     t.is(mode & 0o777, 0o644)
   })
 }

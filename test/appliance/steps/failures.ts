@@ -105,7 +105,7 @@ export const failures: Step[] = [
     async run(t, depot) {
       await depot.machine.reboot()
       await depot.waitForHealth(200, 90_000)
-      t.deepEqual(await depot.machine.failedUnits(), [])
+      t.deepEqual(await depot.failedUnits(), [])
       t.true(await stillDownloads(depot))
       const file = await depot.send(1024, { kind: 'document', name: 'after the reboot.bin' })
       t.is(await depot.download(file.url), file.sha256)

@@ -42,7 +42,7 @@ export const installation: Step[] = [
       const { status, parts } = await depot.health()
       t.is(status, 200, JSON.stringify(parts))
       t.true(Object.values(parts).every(({ ok }) => ok))
-      t.deepEqual(await depot.machine.failedUnits(), [])
+      t.deepEqual(await depot.failedUnits(), [])
     },
   },
   {

@@ -51,7 +51,7 @@ export const removal: Step[] = [
       t.not((await depot.machine.run('getent group | grep tgdepot')).code, 0)
       t.not((await depot.machine.run('nft list ruleset | grep tgdepot')).code, 0)
       for (const unit of units) t.is(await depot.property(unit, 'LoadState'), 'not-found')
-      t.deepEqual(await depot.machine.failedUnits(), [])
+      t.deepEqual(await depot.failedUnits(), [])
       t.is((await depot.machine.run('nginx -t')).code, 0)
     },
   },
