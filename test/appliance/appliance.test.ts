@@ -35,6 +35,7 @@ function tryOn(suite: Suite): void {
     t.timeout(600_000)
     machine = await Machine.boot(suite)
     t.log('failed at boot:', (await machine.failedUnits()).join(' ') || 'nothing')
+    t.is(await machine.sh('cat /proc/1/comm'), 'systemd')
     depot = new Depot(machine)
     await depot.prepare()
     broken = undefined
