@@ -3,13 +3,14 @@ import type { z } from 'zod'
 import { Cron } from './core/cron.ts'
 import { features } from './features.ts'
 import type { BotHouse, House, SettingsOf } from './house.ts'
-import { Jobs, Queue } from './jobs/index.ts'
-import { TelegramBot, type telegramSettings } from './telegram/index.ts'
+import { Jobs, type JobsSettings, Queue, refusalOf } from './jobs/index.ts'
+import { type Delivery, TelegramBot, type telegramSettings } from './telegram/index.ts'
 import { Users, type usersSettings } from './users/index.ts'
 
 interface BotSettings {
   telegram: z.output<typeof telegramSettings>
   users: z.output<typeof usersSettings>
+  jobs: JobsSettings
 }
 
 /**
@@ -28,11 +29,19 @@ export async function startBot(
   started.use(telegram)
 
   const jobs = new Jobs(database, log)
-  const bot: BotHouse = { ...house, telegram, jobs, users: new Users(settings.users) }
+  telegram.messages.whenSent((topic, delivery, reason) => recordDelivery(jobs, topic, delivery, reason))
+  const bot: BotHouse = {
+    ...house,
+    telegram,
+    jobs,
+    users: new Users(settings.users),
+    jobLimits: (of) => refusalOf(jobs, settings.jobs, of),
+  }
   const offered = await Promise.all(features.map((feature) => feature.bot?.(bot, settingsOf(feature))))
   const parts = offered.filter((part) => part !== undefined)
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
-  const queue = started.use(new Queue({ jobs, kinds, transaction: database.transaction, log }))
+  const delays = settings.jobs.RETRY_DELAYS
+  const queue = started.use(new Queue({ jobs, kinds, delays, transaction: database.transaction, log }))
   started.use(
     new Cron(
       parts.flatMap((part) => part.cron ?? []),
@@ -56,4 +65,16 @@ export async function startBot(
   await queue.start()
   log.info({ bot_id: telegram.id }, 'bot: ready')
   return started.move()
+}
+
+const deliveryEvents = {
+  started: 'TELEGRAM_SEND_STARTED',
+  finished: 'TELEGRAM_SEND_FINISHED',
+  failed: 'TELEGRAM_SEND_FAILED',
+} as const
+
+/** A message about a job has the topic `job:<id>`. */
+async function recordDelivery(jobs: Jobs, topic: string, delivery: Delivery, reason?: string): Promise<void> {
+  const job = await jobs.find(Number(topic.replace(/^job:/, '')))
+  if (job) await jobs.record(job, deliveryEvents[delivery], reason === undefined ? {} : { reason })
 }

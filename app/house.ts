@@ -6,7 +6,7 @@ import type { Database } from './core/database.ts'
 import type { Health } from './core/health.ts'
 import type { Log } from './core/log.ts'
 import type { Migration } from './core/migrations.ts'
-import type { JobKind, Jobs } from './jobs/index.ts'
+import type { JobKind, Jobs, Refusal } from './jobs/index.ts'
 import type { Links } from './links/index.ts'
 import type { Store } from './store/index.ts'
 import type { Command, TelegramBot } from './telegram/index.ts'
@@ -25,6 +25,8 @@ export interface House {
 export interface BotHouse extends House {
   telegram: TelegramBot
   jobs: Jobs
+  /** Why one more job of a user in a chat is not taken now, if it is not. */
+  jobLimits(of: { userId: number; chatId: number }): Promise<Refusal | undefined>
   users: Users
 }
 

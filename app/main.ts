@@ -7,7 +7,7 @@ import { createLog, type Log, logLevels } from './core/log.ts'
 import { readSettings } from './core/settings.ts'
 import { features } from './features.ts'
 import type { House, SettingsOf } from './house.ts'
-import { jobsMigrations } from './jobs/index.ts'
+import { jobsMigrations, jobsSettings } from './jobs/index.ts'
 import { Links, linksMigrations, linksSettings } from './links/index.ts'
 import { Store, storeSettings } from './store/index.ts'
 import { telegramMigrations, telegramSettings } from './telegram/index.ts'
@@ -40,6 +40,7 @@ function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
       http: has('web') ? httpSettings : undefined,
       telegram: has('bot') ? telegramSettings : undefined,
       users: has('bot') ? usersSettings : undefined,
+      jobs: has('bot') ? jobsSettings : undefined,
       ...ofFeatures,
     },
     env,
@@ -54,14 +55,14 @@ async function run(
   log: Log,
   stop: Promise<unknown>,
 ): Promise<void> {
-  const { telegram, users, http } = settings
+  const { telegram, users, jobs, http } = settings
   await using owned = new AsyncDisposableStack()
   const database = owned.use(await openDatabase(settings.database, migrations))
   const house: House = {
     log,
     database,
     health: new Health(database),
-    store: new Store(settings.store.STORAGE_PATH, log),
+    store: new Store(settings.store, log),
     links: new Links(settings.links, database),
   }
   // Each role's libraries are loaded for that role alone: memory is what a small machine has least of.
@@ -69,9 +70,9 @@ async function run(
     const { startWeb } = await import('./web.ts')
     owned.use(await startWeb(house, http, settingsOf))
   }
-  if (telegram && users) {
+  if (telegram && users && jobs) {
     const { startBot } = await import('./bot.ts')
-    owned.use(await startBot(house, { telegram, users }, settingsOf))
+    owned.use(await startBot(house, { telegram, users, jobs }, settingsOf))
   }
   log.info({ signal: await stop }, 'stopping')
 }

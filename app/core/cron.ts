@@ -7,31 +7,40 @@ export interface CronEntry {
   schedule: string
   /** Runs when the role starts as well. */
   atStart?: boolean
-  run(): Promise<void>
+  /** Ends soon after `signal` is aborted: the stop of the role waits for it. */
+  run(signal: AbortSignal): Promise<void>
 }
 
-/** Runs entries by the clock; a run that is still going when its time comes again is not started twice. */
+/** Runs entries by the clock; while a run of an entry is going on, another one is not begun. */
 export class Cron implements AsyncDisposable {
   readonly #tasks: ScheduledTask[] = []
-  readonly #running = new Map<string, Promise<void>>()
+  readonly #running = new Set<Promise<void>>()
+  readonly #stop = new AbortController()
 
   constructor(entries: CronEntry[], log: Log) {
     for (const { name, schedule, atStart, run } of entries) {
+      let isRunning = false
       const execute = async () => {
-        if (this.#running.has(name)) return
-        const running = run().catch((error) => log.error({ task: name, error }, 'scheduled task failed'))
-        this.#running.set(name, running)
+        if (isRunning) return
+        isRunning = true
+        const running = run(this.#stop.signal).catch((error) =>
+          log.error({ task: name, error }, 'scheduled task failed'),
+        )
+        this.#running.add(running)
         await running
-        this.#running.delete(name)
+        this.#running.delete(running)
+        isRunning = false
       }
-      this.#tasks.push(cron.schedule(schedule, execute, { name, logger: quiet }))
-      if (atStart) void execute()
+      const task = cron.schedule(schedule, execute, { name, noOverlap: true, logger: quiet })
+      this.#tasks.push(task)
+      if (atStart) task.execute().catch(() => {})
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
     await Promise.all(this.#tasks.map((task) => task.destroy()))
-    await Promise.all(this.#running.values())
+    await Promise.all(this.#running)
   }
 }
 

@@ -1,10 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { QueryTypes, Sequelize, Transaction } from 'sequelize'
+import { DatabaseError, QueryTypes, Sequelize, Transaction } from 'sequelize'
 import { z } from 'zod'
 import { codeOf, StartError } from './errors.ts'
 import { applyMigrations, type Migration } from './migrations.ts'
+import { Reserve } from './reserve.ts'
 import sqliteDialect, { openSqlite } from './sqlite.ts'
 
 export const databaseSettings = z.object({
@@ -21,6 +22,8 @@ export type Read<R extends Row> = (...parameters: (string | number)[]) => Promis
 
 export interface Database extends AsyncDisposable {
   readonly sequelize: Sequelize
+  /** Given up by itself when a statement meets a full disk; whoever watches the disk takes it again. */
+  readonly reserve: Reserve
   /**
    * Runs `work` in one write transaction, or in the caller's when there is one; every query inside joins it
    * without being told. A throw rolls back. Keep it short: others of this process wait for it.
@@ -63,18 +66,36 @@ export async function openDatabase(
     // The dialect waits for its turn by itself; asking again in the same tick helps nobody.
     retry: { max: 1 },
   })
+  const reserve = new Reserve(`${file}.reserve`)
+  const again = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isFull(error) || !(await reserve.release())) throw error
+      return await work()
+    }
+  }
+  const inside = () => current.getStore()?.get('transaction') !== undefined
+  let last: Promise<unknown> = Promise.resolve()
+  // One writes at a time in any case; waiting here, each waits without a connection of its own.
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const next = last.then(work)
+    last = next.catch(() => {})
+    return next
+  }
   const transaction = <T>(work: () => Promise<T>) =>
-    current.getStore()?.get('transaction') ? work() : sequelize.transaction(work)
+    inside() ? work() : inTurn(() => again(() => sequelize.transaction(work)))
   const query = <R extends Row>(sql: string, ...parameters: unknown[]) => {
     const bind = parameters.map((value) => value ?? null)
-    return sequelize.query<R>(sql, { bind, type: QueryTypes.SELECT })
+    const run = () => sequelize.query<R>(sql, { bind, type: QueryTypes.SELECT })
+    return inside() ? run() : again(run)
   }
   const afterCommit = (action: () => void) => {
     const running = current.getStore()?.get('transaction') as Transaction | undefined
     if (running) running.afterCommit(action)
     else action()
   }
-  const database = { sequelize, transaction, query, afterCommit }
+  const database = { sequelize, reserve, transaction, query, afterCommit }
   await applyMigrations(database, migrations).catch((error) => {
     throw new StartError(`DATABASE_URL: ${file} cannot be used as a database (${error.message})`)
   })
@@ -106,4 +127,22 @@ async function createFile(file: string): Promise<void> {
   } catch (error) {
     throw new StartError(`DATABASE_URL: ${file} cannot be opened for writing (${codeOf(error)})`)
   }
+}
+
+const outside = [
+  'SQLITE_FULL',
+  'SQLITE_BUSY',
+  'SQLITE_LOCKED',
+  'SQLITE_IOERR',
+  'SQLITE_READONLY',
+  'SQLITE_CANTOPEN',
+]
+
+/** Whether a statement failed by the state of the disk or by another writer: the same may work later. */
+export function isDatabaseDown(error: unknown): boolean {
+  return error instanceof DatabaseError && outside.includes(codeOf(error.original) ?? '')
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof DatabaseError && codeOf(error.original) === 'SQLITE_FULL'
 }

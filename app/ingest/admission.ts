@@ -1,29 +1,45 @@
 import type { BotHouse } from '../house.ts'
 import type { Attachment } from './attachment.ts'
 import type { IngestSettings } from './settings.ts'
-import { noRoom, notAllowed, tooLarge, tooMany } from './texts.ts'
+import { jobRefused, noRoom, notAllowed, overQuota, tooLarge, tooMany } from './texts.ts'
 
 const minute = 60_000
 
+/** What is to be known of a file before it is taken. */
+type Asked = Pick<Attachment, 'name' | 'size' | 'fileUniqueId'>
+
 /** Decides whether a file is taken. Returns the sentence of a refusal, or undefined; nothing is transferred yet. */
 export async function refusalOf(
-  { users, jobs, store }: BotHouse,
+  house: BotHouse,
   settings: IngestSettings,
-  userId: number,
-  file: Attachment,
+  of: { userId: number; chatId: number },
+  file: Asked,
 ): Promise<string | undefined> {
-  if (!users.mayUse(userId)) return notAllowed(userId)
+  const { users, jobs } = house
+  if (!users.mayUse(of.userId)) return notAllowed(of.userId)
   const { MAX_FILE_SIZE, RATE_LIMIT_PER_MINUTE } = settings
   if (file.size !== undefined && file.size > MAX_FILE_SIZE) return tooLarge(file, MAX_FILE_SIZE)
 
-  const recent = await jobs.recent(userId, Date.now() - minute, RATE_LIMIT_PER_MINUTE)
-  const oldest = recent[RATE_LIMIT_PER_MINUTE - 1]
-  if (oldest !== undefined) {
-    return tooMany(RATE_LIMIT_PER_MINUTE, Math.ceil((oldest + minute - Date.now()) / 1000))
-  }
+  const seconds = await jobs.freeIn({ userId: of.userId }, minute, RATE_LIMIT_PER_MINUTE)
+  if (seconds > 0) return tooMany(RATE_LIMIT_PER_MINUTE, seconds)
+  const refused = await house.jobLimits(of)
+  if (refused) return jobRefused(refused)
+  return await roomRefusal(house, of.userId, file)
+}
 
-  const { free } = await store.room()
-  const unpromised = Math.max(0, free - (await jobs.promised()))
-  if ((file.size ?? 0) > unpromised) return noRoom(file, unpromised)
-  return undefined
+async function roomRefusal(
+  { jobs, store, links }: BotHouse,
+  userId: number,
+  file: Asked,
+): Promise<string | undefined> {
+  const size = file.size ?? 0
+  const left = await links.left(userId)
+  const mine = left.user - (await jobs.promisedTo(userId))
+  if (size > mine) return overQuota(file, 'user', mine)
+  // A known content takes no room; it only counts for its owner.
+  if ((await links.withContent(file.fileUniqueId, size)) !== undefined) return undefined
+  const promised = await jobs.promised()
+  if (size > left.store - promised) return overQuota(file, 'store', left.store - promised)
+  const { spare } = await store.room()
+  return size > spare - promised ? noRoom(file, Math.max(0, spare - promised)) : undefined
 }

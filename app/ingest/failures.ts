@@ -6,8 +6,15 @@ export interface Failure {
   errorType: string
   /** Whether the same may work a little later. */
   passing: boolean
+  /** Asking again by the same message cannot help. */
+  final?: boolean
   /** What the user reads; ends with what he can do. */
   reason: string
+}
+
+/** The disk has no room for the file any more. */
+export class NoRoom extends Error {
+  override name = 'NoRoom'
 }
 
 const tryLater = 'Press Retry, or send the file again later.'
@@ -23,6 +30,7 @@ const rules: Rule[] = [
     matches: (error) => refusal(error, /file is too big/),
     errorType: 'SIZE_LIMIT',
     passing: false,
+    final: true,
     reason:
       'Telegram does not let bots fetch a file of this size here. Send a smaller one, or split it into parts.',
   },
@@ -30,12 +38,14 @@ const rules: Rule[] = [
     matches: (error) => error instanceof TooLarge,
     errorType: 'SIZE_LIMIT',
     passing: false,
+    final: true,
     reason: 'The file is larger than was announced, and above the limit. Send a smaller one.',
   },
   {
     matches: (error) => refusal(error, /invalid file_id|wrong file identifier/),
     errorType: 'FILE_GONE',
     passing: false,
+    final: true,
     reason: 'Telegram no longer has this file. Send it again from its source.',
   },
   {
@@ -64,7 +74,7 @@ const rules: Rule[] = [
     reason: transfer,
   },
   {
-    matches: (error) => codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT',
+    matches: (error) => error instanceof NoRoom || ['ENOSPC', 'EDQUOT'].includes(codeOf(error) ?? ''),
     errorType: 'NO_ROOM',
     passing: true,
     reason: `The server's disk is full. ${tryLater}`,

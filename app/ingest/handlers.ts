@@ -7,7 +7,7 @@ import { refusalOf } from './admission.ts'
 import { type Attachment, attachmentOf } from './attachment.ts'
 import type { IngestSettings } from './settings.ts'
 import { help, notAFile, notAllowed, received } from './texts.ts'
-import type { Payload } from './transfer.ts'
+import { kindOf, type Payload } from './transfer.ts'
 
 /** Files, commands, presses of Retry, and a word to everything else that people say to the bot. */
 export function handlers(house: BotHouse, settings: IngestSettings): Composer<Context> {
@@ -22,7 +22,7 @@ export function handlers(house: BotHouse, settings: IngestSettings): Composer<Co
   }
   composer.start(greet)
   composer.help(greet)
-  composer.action(/^retry:(\d+)$/, (ctx) => retry(house, ctx, Number(ctx.match[1])))
+  composer.action(/^retry:(\d+)$/, (ctx) => retry(house, settings, ctx, Number(ctx.match[1])))
   composer.on('message', async (ctx) => {
     const file = attachmentOf(ctx.message)
     const { id: userId } = ctx.from
@@ -53,12 +53,12 @@ async function receive(
   settings: IngestSettings,
   message: { chatId: number; replyTo: number; userId: number; file: Attachment },
 ): Promise<void> {
-  const { telegram, jobs, log } = house
+  const { telegram, jobs, links, log } = house
   const { chatId, replyTo, userId, file } = message
   const key = `ingest:${telegram.id}:${chatId}:${replyTo}`
   // The same message under another update id, as after a move to another Bot API server.
   if (await jobs.has(key)) return
-  const refusal = await refusalOf(house, settings, userId, file)
+  const refusal = await refusalOf(house, settings, { userId, chatId }, file)
   if (refusal !== undefined) {
     log.info({ user_id: userId, chat_id: chatId, size: file.size, reason: refusal }, 'file not taken')
     return await reply(house, userId, { chatId, replyTo, text: refusal })
@@ -75,25 +75,32 @@ async function receive(
     mimeType,
     size,
   }
-  await jobs.create({ kind: 'ingest', key, botId: telegram.id, userId, chatId, size: size ?? 0, payload })
+  await jobs.create({ ...(await kindOf(links, payload)), key, botId: telegram.id, userId, chatId, payload })
 }
 
-async function retry({ telegram, jobs, users }: BotHouse, ctx: Context, jobId: number): Promise<void> {
+async function retry(house: BotHouse, settings: IngestSettings, ctx: Context, jobId: number): Promise<void> {
+  const { telegram, jobs, links, users } = house
   const press = ctx.callbackQuery
   if (!press) return
   const job = await jobs.find(jobId)
-  if (job?.kind !== 'ingest' || job.userId !== press.from.id || !users.mayUse(press.from.id)) {
+  if (!job?.kind.startsWith('ingest') || job.userId !== press.from.id || !users.mayUse(press.from.id)) {
     telegram.answerPress(press.id, 'Only the sender of the file can do that.')
     return
   }
   const payload = job.payload as Payload
-  if (job.status === 'QUEUED') await jobs.hurry(jobId)
+  // A wait that Telegram asked for is kept.
+  if (job.status === 'QUEUED') await jobs.hurry(jobId, { unless: 'RATE_LIMIT' })
   if (job.status === 'FAILED') {
     const { botId, userId, chatId } = job
-    const size = payload.size ?? 0
+    const refusal = await refusalOf(house, settings, { userId, chatId }, payload)
+    if (refusal !== undefined) {
+      telegram.answerPress(press.id, 'Not now.')
+      return await reply(house, userId, { chatId, replyTo: payload.messageId, text: refusal })
+    }
+    const sort = await kindOf(links, payload)
     // The failed job is the history; a new one does the work, and its key allows one for each failure.
     const key = `retry:${jobId}`
-    const created = await jobs.create({ kind: 'ingest', key, botId, userId, chatId, size, payload })
+    const created = await jobs.create({ ...sort, key, botId, userId, chatId, payload })
     if (created !== undefined) {
       await telegram.messages.revise(payload.statusMessage, { text: received(payload) })
     }

@@ -14,7 +14,7 @@ export const ingest: Feature<typeof ingestSettings> = {
         { command: 'start', description: 'What this bot does' },
         { command: 'help', description: 'What this bot does' },
       ],
-      jobKinds: [transfers(house, settings)],
+      jobKinds: transfers(house, settings),
     }
   },
 }

@@ -4,6 +4,7 @@ import { wholeNumber } from '../core/settings.ts'
 export const ingestSettings = z.object({
   MAX_FILE_SIZE: wholeNumber(1).default(2_147_483_648),
   RATE_LIMIT_PER_MINUTE: wholeNumber(1, 10_000).default(10),
+  FETCHES_PER_BOT: wholeNumber(1, 20).default(1),
 })
 
 export type IngestSettings = z.output<typeof ingestSettings>

@@ -1,3 +1,4 @@
+import type { Refusal } from '../jobs/index.ts'
 import { escapeHtml } from '../telegram/index.ts'
 
 const units = ['B', 'KB', 'MB', 'GB', 'TB']
@@ -83,6 +84,34 @@ export function noRoom(file: Named, free: number): string {
 
 export function tooMany(limit: number, seconds: number): string {
   return `You can send ${limit} files a minute. This one was not taken: send it again in ${duration(seconds)}.`
+}
+
+export function overQuota(file: Named, limit: 'user' | 'store', left: number): string {
+  const whose = limit === 'user' ? 'you may keep' : 'this bot may keep'
+  return (
+    `${title(file)} does not fit: of what ${whose}, ${bytes(Math.max(0, left))} are left. ` +
+    'Send a smaller file, or try again when older links have ended.'
+  )
+}
+
+export function jobRefused(refusal: Refusal): string {
+  switch (refusal.limit) {
+    case 'maintenance':
+      return 'This bot is being looked after and takes no new files for the moment. Please try again later.'
+    case 'queue':
+      return 'There is too much to do just now, and this file was not taken. Please try again in a few minutes.'
+    case 'active':
+      return `${refusal.most} files of yours are waiting already. Send this one again when some of them are done.`
+    case 'hour':
+      return (
+        `No more than ${refusal.most} files an hour are taken. ` +
+        `This one was not: send it again in ${duration(refusal.freeInSeconds)}.`
+      )
+  }
+}
+
+export function waitingForRoom(file: Named): string {
+  return `${title(file)}\nThe server's disk is full. Your file waits and goes on by itself when there is room.`
 }
 
 export function retrying(file: Named, reason: string, seconds: number): string {

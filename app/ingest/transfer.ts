@@ -1,11 +1,12 @@
 import type { BotHouse } from '../house.ts'
 import type { Job, JobKind } from '../jobs/index.ts'
+import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { TelegramRefusal } from '../telegram/index.ts'
-import { classify } from './failures.ts'
+import { classify, NoRoom } from './failures.ts'
 import type { IngestSettings } from './settings.ts'
 import { Speed } from './speed.ts'
-import { done, failed, progress, retrying } from './texts.ts'
+import { done, failed, progress, retrying, waitingForRoom } from './texts.ts'
 
 /** What a job keeps about its file. */
 export interface Payload {
@@ -22,8 +23,11 @@ export interface Payload {
   size: number | undefined
 }
 
-/** Milliseconds before the second and the third attempt. */
-const retryAfter = [5000, 30_000]
+/** Milliseconds after which a job that waits for room looks again. */
+const roomPause = 15_000
+
+/** Contents that are stored already: many at a time, and past those that wait for a transfer. */
+const knownContent = { name: 'ingest-known', concurrency: 4 }
 
 interface Taken {
   intake: Intake | 'known'
@@ -31,34 +35,45 @@ interface Taken {
   leftover?: string
 }
 
-/** The job that makes a link of a Telegram file. */
-export function transfers(house: BotHouse, settings: IngestSettings): JobKind {
-  return {
-    name: 'ingest',
-    // The server serves the newest call first, so that of two large files one would starve.
-    concurrency: 1,
+/** Which queue a file belongs to, and the room that it needs. */
+export async function kindOf(links: Links, file: Payload): Promise<{ kind: string; size: number }> {
+  const known = file.size !== undefined && (await links.withContent(file.fileUniqueId, file.size))
+  return known ? { kind: knownContent.name, size: 0 } : { kind: 'ingest', size: file.size ?? 0 }
+}
+
+/** The jobs that make a link of a Telegram file: one kind that fetches, one for what is stored already. */
+export function transfers(house: BotHouse, settings: IngestSettings): JobKind[] {
+  // The server serves the newest call first, so that of two large files one would starve: one at a time, usually.
+  const fetched = { name: 'ingest', concurrency: settings.FETCHES_PER_BOT }
+  return [fetched, knownContent].map((kind) => ({
+    ...kind,
     ready: () => house.telegram.connected,
     run: (job, signal) => transfer(house, settings, job, signal),
 
     judge(job, error) {
       const { errorType, passing } = classify(error)
-      const message = error instanceof Error ? error.message : String(error)
-      const wait = error instanceof TelegramRefusal ? error.retryAfter : undefined
-      const retryIn = wait === undefined ? retryAfter[job.attempts - 1] : wait * 1000
       house.log.warn({ job_id: job.id, error_type: errorType, error }, 'transfer failed')
-      return { errorType, message, ...(passing && retryIn !== undefined && { retryIn }) }
+      const message = error instanceof Error ? error.message : String(error)
+      if (error instanceof NoRoom) {
+        return { errorType, message, passing, uncounted: true, retryAfter: roomPause }
+      }
+      const wait = error instanceof TelegramRefusal ? error.retryAfter : undefined
+      return { errorType, message, passing, ...(wait !== undefined && { retryAfter: wait * 1000 }) }
     },
 
-    async failed(job, { errorType, retryIn }, error) {
+    async failed(job, error, retryIn) {
       const { statusMessage, ...file } = job.payload as Payload
-      const { reason } = classify(error)
-      const text =
-        retryIn === undefined ? failed(file, reason) : retrying(file, reason, Math.ceil(retryIn / 1000))
-      const final = errorType === 'SIZE_LIMIT' || errorType === 'FILE_GONE'
-      const keyboard = final ? {} : { keyboard: [[{ text: 'Retry', callback_data: `retry:${job.id}` }]] }
-      await house.telegram.messages.revise(statusMessage, { text, ...keyboard })
+      await house.telegram.messages.revise(statusMessage, failureText(job, file, error, retryIn))
     },
-  }
+  }))
+}
+
+function failureText(job: Job, file: Omit<Payload, 'statusMessage'>, error: unknown, retryIn?: number) {
+  const { reason, final } = classify(error)
+  if (error instanceof NoRoom && retryIn !== undefined) return { text: waitingForRoom(file) }
+  const keyboard = [[{ text: 'Retry', callback_data: `retry:${job.id}` }]]
+  if (retryIn !== undefined) return { text: retrying(file, reason, retryIn / 1000), keyboard }
+  return { text: failed(file, reason), topic: `job:${job.id}`, ...(!final && { keyboard }) }
 }
 
 async function transfer(
@@ -78,59 +93,91 @@ async function transfer(
   const expiresAt = links.expiry()
   const { fileUniqueId, fileId, messageId, name, mimeType, uuid } = payload
   await database.transaction(async () => {
-    if (intake !== 'known') await jobs.record(job.id, 'DOWNLOAD_FINISHED', { intake, size })
+    // In one transaction with the end: each one of its own would wait for the disk.
+    if (intake !== 'known') await jobs.record(job, 'DOWNLOAD_FINISHED', { intake, size })
+    await jobs.record(job, 'OUTPUT_VALIDATED', { size, intake })
     const source = { botId: job.botId, fileId, chatId: job.chatId, messageId }
     await links.create({ uuid, userId: job.userId, name, mimeType, size, fileUniqueId, source, expiresAt })
     if (!(await jobs.transition(job.id, 'RUNNING', 'COMPLETED')))
       throw new Error('the job is not ours any more')
-    const ms = performance.now() - began
-    await jobs.record(job.id, 'JOB_COMPLETED', {
-      user_id: job.userId,
-      chat_id: job.chatId,
+    const seconds = (performance.now() - began) / 1000
+    await jobs.record(job, 'JOB_COMPLETED', {
       size,
       intake,
-      seconds: Number((ms / 1000).toFixed(3)),
-      bytes_per_second: Math.round(size / Math.max(ms / 1000, 0.001)),
+      seconds: Number(seconds.toFixed(3)),
+      bytes_per_second: Math.round(size / Math.max(seconds, 0.001)),
       total_seconds: Number(((Date.now() - job.createdAt) / 1000).toFixed(3)),
     })
     await telegram.messages.revise(payload.statusMessage, {
       text: done({ name, size }, links.urlOf(uuid), expiresAt),
+      topic: `job:${job.id}`,
     })
   })
   if (leftover !== undefined) await telegram.files.discard(leftover)
 }
 
 async function take(
-  { jobs, store, links, telegram }: BotHouse,
-  { MAX_FILE_SIZE }: IngestSettings,
+  house: BotHouse,
+  settings: IngestSettings,
   job: Job,
   payload: Payload,
   signal: AbortSignal,
 ): Promise<Taken> {
-  const { uuid, size, fileId, fileUniqueId, statusMessage } = payload
+  const { jobs, store, links } = house
+  const { uuid, size, fileUniqueId } = payload
   if (size !== undefined) {
+    // Linked before a crash, and not recorded.
+    if ((await store.stat(uuid))?.size === size) {
+      await store.settle(uuid)
+      return { intake: 'known' }
+    }
     const known = await links.withContent(fileUniqueId, size)
     if (known !== undefined && (await store.share(known, uuid))) return { intake: 'known' }
   }
-  await jobs.record(job.id, 'DOWNLOAD_STARTED', { size })
+  await checkRoom(house, size)
+  await jobs.record(job, 'DOWNLOAD_STARTED', { size })
+  try {
+    return await download(house, settings, job, payload, signal)
+  } catch (error) {
+    // The local server says only that the file is unavailable when it has no room for it.
+    if (!signal.aborted) await checkRoom(house, size)
+    throw error
+  }
+}
+
+/** @throws NoRoom when another program has taken what was promised to this file */
+async function checkRoom({ store }: BotHouse, size = 0): Promise<void> {
+  const { free } = await store.room()
+  if (free < size + minFree) throw new NoRoom()
+}
+
+/** Bytes that stay free while a file comes in, for the database. */
+const minFree = 8 * 1024 * 1024
+
+async function download(
+  { jobs, store, telegram }: BotHouse,
+  { MAX_FILE_SIZE: limit }: IngestSettings,
+  job: Job,
+  payload: Payload,
+  signal: AbortSignal,
+): Promise<Taken> {
+  const { uuid, size, fileId, statusMessage } = payload
   const speed = new Speed()
   const received = (bytes: number) => {
+    jobs.progressed(job.id, bytes)
     const shown = { received: bytes, speed: speed.at(bytes) }
     telegram.messages.showProgress(statusMessage, () => progress(payload, shown))
   }
   const fetched = await telegram.files.fetch(fileId, received, signal)
-  let intake: Intake = 'stream'
-  if ('path' in fetched) {
-    try {
-      intake = await store.keep(uuid, fetched.path, { size, limit: MAX_FILE_SIZE })
-    } catch (error) {
-      // The server would answer with the same wrong file again, and keep it for a day.
-      if (error instanceof SizeMismatch || error instanceof TooLarge)
-        await telegram.files.discard(fetched.path)
-      throw error
-    }
-  } else {
-    await store.receive(uuid, fetched.stream, { size, limit: MAX_FILE_SIZE, received })
+  if ('stream' in fetched) {
+    await store.receive(uuid, fetched.stream, { size, limit, received })
+    return { intake: 'stream' }
   }
-  return { intake, ...('path' in fetched && { leftover: fetched.path }) }
+  try {
+    return { intake: await store.keep(uuid, fetched.path, { size, limit }), leftover: fetched.path }
+  } catch (error) {
+    // The server would answer with the same wrong file again, and keep it for a day.
+    if (error instanceof SizeMismatch || error instanceof TooLarge) await telegram.files.discard(fetched.path)
+    throw error
+  }
 }

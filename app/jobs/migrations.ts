@@ -14,6 +14,7 @@ export const jobsMigrations: Migration[] = [
         chat_id BIGINT NOT NULL,
         size BIGINT NOT NULL,
         payload TEXT NOT NULL,
+        turn BIGINT NOT NULL,
         attempts INTEGER NOT NULL DEFAULT 0,
         due_at BIGINT NOT NULL,
         worker TEXT,
@@ -21,11 +22,16 @@ export const jobsMigrations: Migration[] = [
         error_type TEXT,
         error_message TEXT,
         created_at BIGINT NOT NULL,
+        started_at BIGINT,
         updated_at BIGINT NOT NULL
       )`,
-      `CREATE INDEX jobs_active ON jobs (kind, status, due_at)
-        WHERE status IN ('PENDING', 'QUEUED', 'RUNNING')`,
+      // The queue in its order; see Jobs.create for `turn`.
+      `CREATE INDEX jobs_queued ON jobs (kind, turn, id) WHERE status = 'QUEUED'`,
+      `CREATE INDEX jobs_running ON jobs (lease_until) WHERE status = 'RUNNING'`,
+      `CREATE INDEX jobs_active ON jobs (user_id, turn) WHERE status IN ('PENDING', 'QUEUED', 'RUNNING')`,
+      `CREATE INDEX jobs_turn ON jobs (turn) WHERE status IN ('PENDING', 'QUEUED', 'RUNNING')`,
       'CREATE INDEX jobs_user ON jobs (user_id, created_at)',
+      'CREATE INDEX jobs_chat ON jobs (chat_id, created_at)',
       `CREATE TABLE job_events (
         id INTEGER PRIMARY KEY,
         job_id BIGINT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,

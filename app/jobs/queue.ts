@@ -1,17 +1,21 @@
 import { hostname } from 'node:os'
 import type { Log } from '../core/log.ts'
-import type { Job, Jobs } from './jobs.ts'
+import type { Job, Jobs, Lease } from './jobs.ts'
 
-/** Milliseconds a worker may be silent before its job goes to another one. */
-const lease = 60_000
+/** Milliseconds a worker may be silent before its jobs go to another one. */
+const leaseTime = 60_000
 
 /** What to do with a job that threw. */
 export interface Verdict {
   errorType: string
   /** For the log and the row, not for the user. */
   message: string
-  /** Milliseconds to wait before the next attempt; undefined ends the job as FAILED. */
-  retryIn?: number
+  /** Whether the same may work later. */
+  passing: boolean
+  /** Milliseconds that the other side asked for; obeyed exactly. */
+  retryAfter?: number
+  /** Not the job's fault: it waits, and the attempt does not count. */
+  uncounted?: boolean
 }
 
 /** A sort of job: how it is done, and what is made of its failure. */
@@ -25,13 +29,18 @@ export interface JobKind {
   run(job: Job, signal: AbortSignal): Promise<void>
   /** Judges an error; called outside a transaction. */
   judge(job: Job, error: unknown): Verdict
-  /** Tells whoever waits for it; called inside the transaction that ends the job or puts it off. */
-  failed(job: Job, verdict: Verdict, error: unknown): Promise<void>
+  /**
+   * Tells whoever waits for it, inside the transaction that ends the job or puts it off.
+   * @param retryIn milliseconds until the next attempt, or undefined when the job has FAILED
+   */
+  failed(job: Job, error: unknown, retryIn: number | undefined): Promise<void>
 }
 
 interface Parts {
   jobs: Jobs
   kinds: JobKind[]
+  /** Seconds before the second attempt, the third, and so on; after the last one a job fails. */
+  delays: number[]
   transaction: <T>(work: () => Promise<T>) => Promise<T>
   log: Log
 }
@@ -39,71 +48,128 @@ interface Parts {
 /** Takes jobs from the table and does them, as many at a time as their kind allows. */
 export class Queue implements AsyncDisposable {
   readonly #parts: Parts
-  readonly #worker = `${hostname()}:${process.pid}`
+  // A process id is used again after a while, so the moment of the start is part of the name.
+  readonly #worker = `${hostname()}:${process.pid}:${Math.round(performance.timeOrigin)}`
   readonly #stop = new AbortController()
   readonly #lanes: Promise<void>[] = []
   readonly #sleepers = new Set<() => void>()
+  readonly #running = new Map<number, AbortController>()
+  #renewing: NodeJS.Timeout | undefined
 
   constructor(parts: Parts) {
     this.#parts = parts
   }
 
   async start(): Promise<void> {
-    this.#parts.jobs.whenQueued(() => this.#wake())
+    const { jobs, log } = this.#parts
+    jobs.whenQueued(() => this.#wake())
+    await this.recover()
+    this.#renewing = setInterval(() => {
+      this.#renew()
+        .then(() => this.recover())
+        .catch((error) => log.warn({ error }, 'leases not renewed'))
+    }, leaseTime / 3)
     for (const kind of this.#parts.kinds) {
-      const recovered = await this.#parts.jobs.recover(kind.name)
-      if (recovered > 0) this.#parts.log.info({ kind: kind.name, recovered }, 'unfinished jobs go on')
       for (let lane = 0; lane < kind.concurrency; lane++) this.#lanes.push(this.#run(kind))
     }
   }
 
+  /** Puts jobs back whose worker is gone. Returns how many. */
+  async recover(): Promise<number> {
+    const { jobs, transaction } = this.#parts
+    const stale = await jobs.stale((worker) => isGone(worker, this.#worker))
+    for (const job of stale) {
+      await transaction(async () => {
+        // No fault of the job: an attempt that its worker did not survive is not counted.
+        const move = { reason: 'worker gone', uncounted: true }
+        if (await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)) {
+          await jobs.record(job, 'JOB_RECOVERED_STALE')
+        }
+      })
+    }
+    return stale.length
+  }
+
   /** Hands running jobs back to the queue and ends. */
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#renewing)
     this.#stop.abort()
     this.#wake()
     await Promise.all(this.#lanes)
   }
 
+  #lease(): Lease {
+    return { worker: this.#worker, until: Date.now() + leaseTime }
+  }
+
+  /** A job that someone else has taken over in the meantime, as after a long sleep of the machine, is let go. */
+  async #renew(): Promise<void> {
+    const before = [...this.#running]
+    const ours = await this.#parts.jobs.renew(
+      this.#lease(),
+      before.map(([id]) => id),
+    )
+    for (const [id, controller] of before) if (!ours.includes(id)) controller.abort()
+  }
+
   async #run(kind: JobKind): Promise<void> {
+    const { jobs, log } = this.#parts
     while (!this.#stop.signal.aborted) {
       try {
-        const job = kind.ready()
-          ? await this.#parts.jobs.claim(kind.name, this.#worker, Date.now() + lease)
-          : undefined
+        const job = kind.ready() ? await jobs.claim(kind.name, this.#lease()) : undefined
         if (job) await this.#work(kind, job)
         else await this.#sleep()
       } catch (error) {
-        this.#parts.log.error({ kind: kind.name, error }, 'the queue stumbled')
+        log.error({ kind: kind.name, error }, 'the queue stumbled')
         await this.#sleep()
       }
     }
   }
 
   async #work(kind: JobKind, job: Job): Promise<void> {
-    const { jobs, transaction } = this.#parts
+    const { jobs } = this.#parts
+    const lost = new AbortController()
+    this.#running.set(job.id, lost)
     try {
-      await kind.run(job, this.#stop.signal)
+      await kind.run(job, AbortSignal.any([this.#stop.signal, lost.signal]))
     } catch (error) {
+      if (lost.signal.aborted) return
       if (this.#stop.signal.aborted) {
-        await jobs.transition(job.id, 'RUNNING', 'QUEUED', { reason: 'stopping', uncounted: true })
-        return
+        const move = { reason: 'stopping', uncounted: true }
+        await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, this.#worker)
+      } else {
+        await this.#failed(kind, job, error)
       }
-      const verdict = kind.judge(job, error)
-      const { errorType, message: errorMessage, retryIn } = verdict
-      await transaction(async () => {
-        const to = retryIn === undefined ? 'FAILED' : 'QUEUED'
-        const move = {
-          errorType,
-          errorMessage,
-          ...(retryIn !== undefined && { dueAt: Date.now() + retryIn }),
-        }
-        if (!(await jobs.transition(job.id, 'RUNNING', to, move))) return
-        const facts = { error_type: errorType, error: errorMessage, attempts: job.attempts }
-        if (retryIn === undefined) await jobs.record(job.id, 'JOB_FAILED', facts)
-        else await jobs.record(job.id, 'RETRY_SCHEDULED', { ...facts, retry_in_ms: retryIn })
-        await kind.failed(job, verdict, error)
-      })
+    } finally {
+      this.#running.delete(job.id)
     }
+  }
+
+  async #failed(kind: JobKind, job: Job, error: unknown): Promise<void> {
+    const { jobs, transaction, delays } = this.#parts
+    const {
+      errorType,
+      message: errorMessage,
+      passing,
+      retryAfter,
+      uncounted = false,
+    } = kind.judge(job, error)
+    const delay = delays[uncounted ? Math.min(job.attempts, delays.length) - 1 : job.attempts - 1]
+    const retryIn = passing && delay !== undefined ? (retryAfter ?? jittered(delay * 1000)) : undefined
+    const facts = { error_type: errorType, error: errorMessage, attempts: job.attempts }
+    await transaction(async () => {
+      const to = retryIn === undefined ? 'FAILED' : 'QUEUED'
+      const move = { errorType, errorMessage, uncounted, ...(retryIn && { dueAt: Date.now() + retryIn }) }
+      if (!(await jobs.transition(job.id, 'RUNNING', to, move, this.#worker))) return
+      await jobs.record(job, 'DOWNLOAD_FAILED', facts)
+      if (retryIn !== undefined) {
+        await jobs.record(job, 'RETRY_SCHEDULED', { ...facts, retry_in_ms: retryIn })
+      } else {
+        await jobs.record(job, passing ? 'MAX_RETRIES_REACHED' : 'RETRY_SKIPPED', facts)
+        await jobs.record(job, 'JOB_FAILED', facts)
+      }
+      await kind.failed(job, error, retryIn)
+    })
   }
 
   #wake(): void {
@@ -121,5 +187,24 @@ export class Queue implements AsyncDisposable {
       const timer = setTimeout(awake, 1000)
       this.#sleepers.add(awake)
     })
+  }
+}
+
+/** Up to a fifth more or less, so that what failed together does not come back together. */
+function jittered(milliseconds: number): number {
+  return Math.round(milliseconds * (0.8 + Math.random() * 0.4))
+}
+
+/** Whether a worker of this machine has ended for certain; of another machine only its lease tells. */
+function isGone(worker: string, self: string): boolean {
+  const [host, pid, started] = worker.split(':')
+  const [ourHost, ourPid, ourStart] = self.split(':')
+  if (host !== ourHost) return false
+  if (pid === ourPid) return started !== ourStart
+  try {
+    process.kill(Number(pid), 0)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH'
   }
 }

@@ -1,38 +1,16 @@
 import { z } from 'zod'
 import type { Database, Read } from '../core/database.ts'
-import type { Migration } from '../core/migrations.ts'
 import { httpAddress, wholeNumber } from '../core/settings.ts'
+import { Usage } from './usage.ts'
+
+export { linksMigrations } from './migrations.ts'
 
 export const linksSettings = z.object({
   DOWNLOAD_URL_BASE: httpAddress.default('http://127.0.0.1:8000'),
   FILE_RETENTION_DAYS: wholeNumber(0, 36_500).default(30),
+  STORAGE_QUOTA: wholeNumber(0).default(0),
+  USER_QUOTA: wholeNumber(0).default(0),
 })
-
-export const linksMigrations: Migration[] = [
-  {
-    name: 'links-1',
-    statements: [
-      `CREATE TABLE links (
-        uuid TEXT PRIMARY KEY,
-        user_id BIGINT NOT NULL,
-        name TEXT NOT NULL,
-        mime_type TEXT NOT NULL,
-        size BIGINT NOT NULL,
-        file_unique_id TEXT NOT NULL,
-        bot_id BIGINT NOT NULL,
-        file_id TEXT NOT NULL,
-        chat_id BIGINT NOT NULL,
-        message_id BIGINT NOT NULL,
-        created_at BIGINT NOT NULL,
-        expires_at BIGINT,
-        removed_at BIGINT
-      )`,
-      'CREATE INDEX links_expiring ON links (expires_at) WHERE removed_at IS NULL AND expires_at IS NOT NULL',
-      'CREATE INDEX links_content ON links (file_unique_id, size) WHERE removed_at IS NULL',
-      'CREATE INDEX links_user ON links (user_id)',
-    ],
-  },
-]
 
 /** What a UUID means. It knows where its file came from, so that it can be fetched again. */
 export interface Link {
@@ -63,15 +41,17 @@ const nobody = '00000000-0000-0000-0000-000000000000'
 
 export class Links {
   readonly #settings: z.output<typeof linksSettings>
+  readonly usage: Usage
   readonly #database: Database
   readonly #sendable: Read<Sendable>
 
   constructor(settings: z.output<typeof linksSettings>, database: Database) {
     this.#settings = settings
     this.#database = database
+    this.usage = new Usage(database)
     this.#sendable = database.prepare<Sendable>(
       `SELECT uuid, name, mime_type, size FROM links
-       WHERE uuid = ? AND removed_at IS NULL AND (expires_at IS NULL OR expires_at > ?)`,
+       WHERE uuid = ? AND removed_at IS NULL AND missing_at IS NULL AND (expires_at IS NULL OR expires_at > ?)`,
     )
   }
 
@@ -98,30 +78,33 @@ export class Links {
 
   /** Records a link; without effect when it is already recorded. */
   async create(link: Link): Promise<void> {
-    await this.#database.query(
-      `INSERT INTO links (uuid, user_id, name, mime_type, size, file_unique_id, bot_id, file_id, chat_id,
-         message_id, created_at, expires_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (uuid) DO NOTHING`,
-      link.uuid,
-      link.userId,
-      link.name,
-      link.mimeType,
-      link.size,
-      link.fileUniqueId,
-      link.source.botId,
-      link.source.fileId,
-      link.source.chatId,
-      link.source.messageId,
-      Date.now(),
-      link.expiresAt,
-    )
+    await this.#database.transaction(async () => {
+      const created = await this.#database.query(
+        `INSERT INTO links (uuid, user_id, name, mime_type, size, file_unique_id, bot_id, file_id, chat_id,
+           message_id, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (uuid) DO NOTHING RETURNING uuid`,
+        link.uuid,
+        link.userId,
+        link.name,
+        link.mimeType,
+        link.size,
+        link.fileUniqueId,
+        link.source.botId,
+        link.source.fileId,
+        link.source.chatId,
+        link.source.messageId,
+        Date.now(),
+        link.expiresAt,
+      )
+      if (created.length > 0) await this.usage.added(link)
+    })
   }
 
-  /** A living link to the same content, whichever user's it is. */
+  /** The newest living link to the same content, whichever user's it is. */
   async withContent(fileUniqueId: string, size: number): Promise<string | undefined> {
     const [row] = await this.#database.query<{ uuid: string }>(
       `SELECT uuid FROM links WHERE file_unique_id = $1 AND size = $2 AND removed_at IS NULL
-         AND (expires_at IS NULL OR expires_at > $3) ORDER BY created_at DESC LIMIT 1`,
+         AND missing_at IS NULL AND (expires_at IS NULL OR expires_at > $3) ORDER BY created_at DESC LIMIT 1`,
       fileUniqueId,
       size,
       Date.now(),
@@ -129,18 +112,68 @@ export class Links {
     return row?.uuid
   }
 
-  /** Up to `limit` links whose time has come and whose bytes are still kept, oldest first. */
-  async expired(limit: number): Promise<{ uuid: string; size: number }[]> {
-    return await this.#database.query<{ uuid: string; size: number }>(
-      `SELECT uuid, size FROM links WHERE removed_at IS NULL AND expires_at <= $1
-       ORDER BY expires_at LIMIT $2`,
+  /** Bytes that a user may still keep, and that the store may; without a limit, endless. */
+  async left(userId: number): Promise<{ user: number; store: number }> {
+    const { USER_QUOTA, STORAGE_QUOTA } = this.#settings
+    const endless = Number.POSITIVE_INFINITY
+    return {
+      user: USER_QUOTA === 0 ? endless : USER_QUOTA - (await this.usage.ofUser(userId)),
+      store: STORAGE_QUOTA === 0 ? endless : STORAGE_QUOTA - (await this.usage.ofStore()),
+    }
+  }
+
+  /** UUIDs of up to `limit` links whose time has come and whose bytes are still kept, oldest first. */
+  async expired(limit: number): Promise<string[]> {
+    const rows = await this.#database.query<{ uuid: string }>(
+      `SELECT uuid FROM links WHERE removed_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2`,
       Date.now(),
       limit,
     )
+    return rows.map((row) => row.uuid)
   }
 
-  /** Records that the bytes of a link are gone; the row stays for the statistics. */
-  async removed(uuid: string): Promise<void> {
-    await this.#database.query('UPDATE links SET removed_at = $2 WHERE uuid = $1', uuid, Date.now())
+  /** Records that the bytes of links are gone; the rows stay for the statistics. Returns their sizes' sum. */
+  async removed(uuids: string[]): Promise<number> {
+    return await this.#database.transaction(async () => {
+      const places = uuids.map((_, i) => `$${i + 2}`).join(', ')
+      const rows = await this.#database.query<{ user_id: number; file_unique_id: string; size: number }>(
+        `UPDATE links SET removed_at = $1 WHERE uuid IN (${places}) AND removed_at IS NULL
+         RETURNING user_id, file_unique_id, size`,
+        Date.now(),
+        ...uuids,
+      )
+      const gone = rows.map(({ user_id, file_unique_id, size }) => {
+        return { userId: user_id, fileUniqueId: file_unique_id, size }
+      })
+      await this.usage.removed(gone)
+      return gone.reduce((sum, { size }) => sum + size, 0)
+    })
+  }
+
+  /** UUIDs of all links in force that begin with `prefix`, two hexadecimal digits. */
+  async keptUnder(prefix: string): Promise<{ uuid: string; missing: boolean }[]> {
+    const rows = await this.#database.query<{ uuid: string; missing_at: number | null }>(
+      `SELECT uuid, missing_at FROM links WHERE uuid >= $1 AND uuid < $2 AND removed_at IS NULL
+         AND (expires_at IS NULL OR expires_at > $3)`,
+      prefix,
+      `${prefix}g`,
+      Date.now(),
+    )
+    return rows.map(({ uuid, missing_at }) => ({ uuid, missing: missing_at !== null }))
+  }
+
+  /** Whether a link with this UUID was ever recorded and has not been removed. */
+  async has(uuid: string): Promise<boolean> {
+    const sql = 'SELECT 1 FROM links WHERE uuid = $1 AND removed_at IS NULL'
+    return (await this.#database.query(sql, uuid)).length > 0
+  }
+
+  /** Records that a link's bytes are not there although they should be, or that they are back. */
+  async setMissing(uuid: string, missing: boolean): Promise<void> {
+    await this.#database.query(
+      'UPDATE links SET missing_at = $2 WHERE uuid = $1',
+      uuid,
+      missing ? Date.now() : null,
+    )
   }
 }

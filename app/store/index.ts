@@ -1,9 +1,10 @@
 import type { Stats } from 'node:fs'
-import { constants, copyFile, link, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
+import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { codeOf, StartError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
+import type { StoreSettings } from './settings.ts'
 
 export { storeSettings } from './settings.ts'
 
@@ -16,6 +17,14 @@ export interface Expected {
   size: number | undefined
   /** What is not kept in any case. */
   limit: number
+}
+
+export interface Room {
+  /** What this process may still write. */
+  free: number
+  total: number
+  /** What may be written before MIN_FREE_DISK is reached; negative when it has been. */
+  spare: number
 }
 
 /** The bytes are not of the size that was announced; nothing was kept. */
@@ -38,19 +47,19 @@ export class TooLarge extends Error {
  */
 export class Store {
   readonly root: string
+  readonly #minFree: (total: number) => number
   readonly #log: Log
 
-  constructor(root: string, log: Log) {
-    this.root = resolve(root)
+  constructor(settings: StoreSettings, log: Log) {
+    this.root = resolve(settings.STORAGE_PATH)
+    this.#minFree = settings.MIN_FREE_DISK
     this.#log = log
   }
 
   /** Makes the folders. @throws StartError when the store cannot be written to */
   async open(): Promise<void> {
     try {
-      for (let shard = 0; shard < 256; shard++) {
-        await mkdir(join(this.root, shard.toString(16).padStart(2, '0')), { recursive: true })
-      }
+      for (const shard of this.shards) await mkdir(join(this.root, shard), { recursive: true })
       await rm(this.#incoming(), { recursive: true, force: true })
       await mkdir(this.#incoming())
     } catch (error) {
@@ -85,15 +94,20 @@ export class Store {
     if (size !== undefined && actual !== size) throw new SizeMismatch(size, actual)
     if (actual > limit) throw new TooLarge()
     const intake = await this.#linkOrCopy(uuid, source)
-    // TDLib makes its files 0640; the closed folder keeps others out, and nginx need not share a group with TDLib.
+    await this.settle(uuid)
+    return intake
+  }
+
+  /** Makes a name that is there readable to nginx and proof against a power cut; after a crash, perhaps again. */
+  async settle(uuid: string): Promise<void> {
     const file = await open(this.pathOf(uuid), 'r')
     try {
+      // TDLib makes its files 0640; the closed folder keeps others out, and nginx need not share a group with TDLib.
       await file.chmod(0o644)
       await Promise.all([file.sync(), this.#syncFolder(uuid)])
     } finally {
       await file.close()
     }
-    return intake
   }
 
   /**
@@ -146,10 +160,21 @@ export class Store {
     await rm(this.pathOf(uuid), { force: true })
   }
 
-  /** Bytes that this process may still write to the store's file system, and all that it has. */
-  async room(): Promise<{ free: number; total: number }> {
+  /** Bytes of the store's file system. */
+  async room(): Promise<Room> {
     const { bavail, blocks, bsize } = await statfs(this.root)
-    return { free: bavail * bsize, total: blocks * bsize }
+    const [free, total] = [bavail * bsize, blocks * bsize]
+    return { free, total, spare: free - this.#minFree(total) }
+  }
+
+  /** The folders that the names are spread over. */
+  get shards(): string[] {
+    return Array.from({ length: 256 }, (_, shard) => shard.toString(16).padStart(2, '0'))
+  }
+
+  /** The UUIDs of all names in one shard. */
+  async names(shard: string): Promise<string[]> {
+    return await readdir(join(this.root, shard))
   }
 
   /** Writes and removes a file. @throws what the file system says */

@@ -57,6 +57,26 @@ export class TelegramFiles {
   }
 
   /**
+   * Finished files in the server's folder of this bot, at most `limit`. Any of them may be removed at any time; the
+   * server's `temp` and the files beside the folders, its sessions, are none of ours.
+   */
+  async leftovers(limit: number): Promise<Leftover[]> {
+    if (this.#directory === undefined) return []
+    const root = join(this.#directory, this.#api.folderName)
+    const found: Leftover[] = []
+    for (const folder of await readdir(root, { withFileTypes: true }).catch(() => [])) {
+      if (!folder.isDirectory() || folder.name === 'temp') continue
+      for (const name of await readdir(join(root, folder.name)).catch(() => [])) {
+        if (found.length >= limit) return found
+        const path = join(root, folder.name, name)
+        const stats = await stat(path).catch(() => undefined)
+        if (stats?.isFile()) found.push({ path, size: stats.size, finishedAt: stats.mtimeMs })
+      }
+    }
+    return found
+  }
+
+  /**
    * Removes the server's own name of a finished file. This is the last fence before something is deleted, so it goes
    * by the place alone: `<BOT_API_DIR>/<this bot>/<type>/file_<N>…`. What lies elsewhere is left alone.
    */
@@ -125,6 +145,14 @@ export class TelegramFiles {
       await writeOut(join(folder, name))
     }
   }
+}
+
+/** A finished file that the server still has. */
+export interface Leftover {
+  path: string
+  size: number
+  /** When it was finished; milliseconds since 1970. */
+  finishedAt: number
 }
 
 function grownMost(before: Map<string, number>, now: Map<string, number>): [string | undefined, number] {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Composer, Context } from 'telegraf'
-import type { UserFromGetMe } from 'telegraf/types'
+import type { Update, UserFromGetMe } from 'telegraf/types'
 import type { Database } from '../core/database.ts'
 import type { Health } from '../core/health.ts'
 import type { Log } from '../core/log.ts'
@@ -12,9 +12,10 @@ import type { TelegramSettings } from './settings.ts'
 import { describe, Updates } from './updates.ts'
 
 export { TelegramRefusal, TelegramUnreachable } from './errors.ts'
-export { type Fetched, ForeignPath, type TelegramFiles } from './files.ts'
-export { type Button, escapeHtml, type Messages, type NewMessage } from './messages.ts'
+export { type Fetched, ForeignPath, type Leftover, type TelegramFiles } from './files.ts'
+export type { Button, Delivery, Messages, NewMessage } from './messages.ts'
 export { telegramMigrations } from './migrations.ts'
+export { escapeHtml } from './outgoing.ts'
 export { telegramSettings } from './settings.ts'
 
 /** Milliseconds between two tries to log in. */
@@ -83,10 +84,10 @@ export class TelegramBot implements AsyncDisposable {
         log: this.#log,
         handle: (update) => bot.handleUpdate(update),
         connected: (ok, detail) => this.#connected(ok, detail),
+        seen: (updates) => this.#seen(updates),
       },
       updateTypes,
     )
-    this.messages.start()
     void this.#offer(commands, signal)
     await updates.run(signal)
   }
@@ -141,6 +142,14 @@ export class TelegramBot implements AsyncDisposable {
     await this.#api.call('setMyCommands', { commands }, { signal }).catch((error) => {
       if (!signal.aborted) this.#log.warn({ error }, 'the menu of commands is not set')
     })
+  }
+
+  /** Messages begin when the newest ids are known: by them it finds one that was on its way in a crash. */
+  #seen(updates: Update[]): void {
+    for (const update of updates) {
+      if ('message' in update) this.messages.seen(update.message.chat.id, update.message.message_id)
+    }
+    this.messages.start()
   }
 
   /** Says a change of state once, however often it is seen: an outage has several faces while it lasts. */

@@ -2,6 +2,8 @@ import type { Database } from '../core/database.ts'
 import type { Log } from '../core/log.ts'
 import type { TelegramApi } from './api.ts'
 import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
+import { adopt, edit, type Outgoing, refused, send } from './outgoing.ts'
+import { Pace, type Weight } from './pace.ts'
 
 export interface Button {
   text: string
@@ -17,14 +19,23 @@ export interface NewMessage {
   keyboard?: Button[][]
 }
 
-interface MessageRow extends Record<string, unknown> {
-  id: number
-  chat_id: number
-  reply_to: number | null
-  message_id: number | null
+/** A text that a chat must show from now on. */
+export interface Revision {
   text: string
-  keyboard: string | null
+  keyboard?: Button[][]
+  /** Names what this text is about; whoever listens by `whenSent` is told how its delivery goes. */
+  topic?: string
+}
+
+/** How the delivery of a text with a topic goes: begun, taken by Telegram, or impossible. */
+export type Delivery = 'started' | 'finished' | 'failed'
+
+interface MessageRow extends Record<string, unknown>, Outgoing {
+  id: number
+  /** The last id in use when a sending began whose end is not recorded. */
+  sending_after: number | null
   revision: number
+  topic: string | null
   attempts: number
 }
 
@@ -50,10 +61,12 @@ export class Messages {
   readonly #busy = new Set<number>()
   readonly #inFlight = new Set<Promise<void>>()
   readonly #lastEdit = new Map<number, number>()
-  /** Until when Telegram wants to hear nothing for a chat; milliseconds since 1970. */
-  readonly #heldUntil = new Map<number, number>()
+  readonly #pace = new Pace()
+  #lastPrivate = 0
+  #sent: (topic: string, delivery: Delivery, reason?: string) => Promise<void> = async () => {}
   #stopped = false
   #timer: NodeJS.Timeout | undefined
+  #soon: NodeJS.Timeout | undefined
   #looking = false
   #lookAgain = false
 
@@ -61,6 +74,11 @@ export class Messages {
     this.#api = api
     this.#database = database
     this.#log = log
+  }
+
+  /** Has `listener` told of deliveries; of an end within the transaction that records it. */
+  whenSent(listener: (topic: string, delivery: Delivery, reason?: string) => Promise<void>): void {
+    this.#sent = listener
   }
 
   /** Writes a message; it is sent after the caller's transaction. Returns its id here, not Telegram's. */
@@ -80,15 +98,16 @@ export class Messages {
   }
 
   /** Changes what the chat must show. */
-  async revise(id: number, { text, keyboard }: { text: string; keyboard?: Button[][] }): Promise<void> {
+  async revise(id: number, { text, keyboard, topic }: Revision): Promise<void> {
     await this.#database.query(
-      `UPDATE messages SET text = $2, keyboard = $3, revision = revision + 1, attempts = 0, failure = NULL,
+      `UPDATE messages SET text = $2, keyboard = $3, topic = $5, revision = revision + 1, attempts = 0, failure = NULL,
          due_at = CASE WHEN due_at > $4 THEN due_at ELSE $4 END
        WHERE id = $1`,
       id,
       text,
       keyboard && JSON.stringify(keyboard),
       Date.now(),
+      topic,
     )
     this.#database.afterCommit(() => this.wake())
   }
@@ -105,18 +124,18 @@ export class Messages {
       `SELECT * FROM messages WHERE id = $1 AND sent_revision = revision AND failure IS NULL`,
       id,
     )
-    if (!row?.message_id || !this.#isFree(row.chat_id)) return
+    if (!row?.message_id || this.#wait(row.chat_id, 'progress') > 0) return
     this.#start(row, async () => {
-      await this.#edit({ ...row, text, keyboard: null }).catch((error) => {
+      await edit(this.#api, { ...row, text, keyboard: null }).catch((error) => {
         this.#hold(row.chat_id, error)
         this.#log.debug({ outgoing: id, error }, 'progress not shown')
       })
     })
   }
 
-  /** Begins to send what is waiting. */
+  /** Begins to send what is waiting; once is enough. */
   start(): void {
-    this.#timer = setInterval(() => this.wake(), 1000)
+    this.#timer ??= setInterval(() => this.wake(), 1000)
     this.wake()
   }
 
@@ -147,37 +166,53 @@ export class Messages {
 
   async #look(): Promise<void> {
     if (this.#stopped || this.#inFlight.size >= maxInFlight) return
+    if (!this.#pace.isOpen) return this.#wakeIn(50)
     // An older message of the same chat that waits for its time holds back the newer ones: order is kept.
-    const rows = await this.#database.query<MessageRow>(
-      `SELECT * FROM messages AS m WHERE bot_id = $1 AND due_at <= $2
+    const rows = await this.#database.query<{ id: number; chat_id: number }>(
+      `SELECT id, chat_id FROM messages AS m WHERE bot_id = $1 AND due_at <= $2
          AND sent_revision < revision AND failure IS NULL AND NOT EXISTS (
            SELECT 1 FROM messages AS older WHERE older.bot_id = m.bot_id AND older.chat_id = m.chat_id
              AND older.id < m.id AND older.sent_revision < older.revision AND older.failure IS NULL
-         ) ORDER BY due_at, id LIMIT 100`,
+         ) ORDER BY due_at, id LIMIT 500`,
       this.#api.botId,
       Date.now(),
     )
+    let soonest = Number.POSITIVE_INFINITY
     for (const row of rows) {
       if (this.#inFlight.size >= maxInFlight) return
-      if (this.#isFree(row.chat_id)) this.#start(row, () => this.#deliver(row))
+      const wait = this.#wait(row.chat_id, 'must')
+      if (wait === 0) this.#start(row, () => this.#deliver(row.id))
+      soonest = Math.min(soonest, wait)
     }
+    if (soonest > 0 && soonest < 1000) this.#wakeIn(soonest)
   }
 
-  #isFree(chatId: number): boolean {
-    const held = (this.#heldUntil.get(chatId) ?? 0) > Date.now()
-    if (!held) this.#heldUntil.delete(chatId)
-    return !held && !this.#busy.has(chatId) && !this.#stopped
+  /** One timer at a time: each look may ask for the next one. */
+  #wakeIn(milliseconds: number): void {
+    clearTimeout(this.#soon)
+    this.#soon = setTimeout(() => this.wake(), milliseconds).unref()
+  }
+
+  /** Milliseconds until a call for a chat may be made; endless while one is on its way, whose end wakes us. */
+  #wait(chatId: number, weight: Weight): number {
+    if (this.#busy.has(chatId) || this.#stopped) return Number.POSITIVE_INFINITY
+    return this.#pace.wait(chatId, weight)
   }
 
   #hold(chatId: number, error: unknown): void {
     if (!(error instanceof TelegramRefusal) || error.retryAfter === undefined) return
-    this.#heldUntil.set(chatId, Date.now() + error.retryAfter * 1000)
+    this.#pace.hold(chatId, error.retryAfter)
   }
 
-  #start(row: MessageRow, work: () => Promise<void>): void {
+  #start(row: { id: number; chat_id: number }, work: () => Promise<void>): void {
     this.#busy.add(row.chat_id)
+    this.#pace.take(row.chat_id)
     const task = work()
-      .catch((error) => this.#log.error({ outgoing: row.id, error }, 'message not recorded'))
+      .catch((error) => {
+        // The database cannot be written to, or this is a fault of the program: not at once again.
+        this.#pace.hold(row.chat_id, 1)
+        this.#log.error({ outgoing: row.id, error }, 'message not recorded')
+      })
       .finally(() => {
         this.#busy.delete(row.chat_id)
         this.#inFlight.delete(task)
@@ -186,51 +221,79 @@ export class Messages {
     this.#inFlight.add(task)
   }
 
-  async #deliver(row: MessageRow): Promise<void> {
+  async #deliver(id: number): Promise<void> {
+    const [row] = await this.#database.query<MessageRow>('SELECT * FROM messages WHERE id = $1', id)
+    if (!row) return
+    const { topic } = row
     try {
-      const messageId = row.message_id === null ? await this.#send(row) : await this.#edit(row)
-      await this.#database.query(
-        'UPDATE messages SET message_id = $2, sent_revision = $3, attempts = 0 WHERE id = $1',
-        row.id,
-        messageId,
-        row.revision,
-      )
+      const sent = row.message_id ?? (await this.#post(row))
+      if (row.message_id !== null) await edit(this.#api, row)
+      await this.#database.transaction(async () => {
+        await this.#database.query(
+          `UPDATE messages SET message_id = $2, sent_revision = $3, attempts = 0, sending_after = NULL WHERE id = $1`,
+          row.id,
+          sent,
+          row.revision,
+        )
+        if (topic !== null && row.message_id !== null) await this.#sent(topic, 'started')
+        if (topic !== null) await this.#sent(topic, 'finished')
+      })
       this.#lastEdit.delete(row.id)
     } catch (error) {
       await this.#failed(row, error)
     }
   }
 
-  async #send(row: MessageRow): Promise<number> {
-    const { message_id } = await this.#api.call<{ message_id: number }>('sendMessage', {
-      chat_id: row.chat_id,
-      ...content(row),
-      ...(row.reply_to !== null && {
-        reply_parameters: { message_id: row.reply_to, allow_sending_without_reply: true },
-      }),
+  /**
+   * Says in the table that a message is being sent, and only then sends it: a crash or a lost answer leaves the mark,
+   * and the next attempt looks for the message first. A database that takes no mark sends nothing.
+   */
+  async #post(row: MessageRow): Promise<number> {
+    if (row.sending_after !== null) {
+      const found = await adopt(this.#api, row, row.sending_after, await this.#idsAfter(row))
+      if (found !== undefined) return this.seen(row.chat_id, found)
+    }
+    await this.#database.transaction(async () => {
+      const last = Math.max(row.reply_to ?? 0, row.chat_id > 0 ? this.#lastPrivate : 0)
+      await this.#database.query('UPDATE messages SET sending_after = $2 WHERE id = $1', row.id, last)
+      if (row.topic !== null && row.attempts === 0) await this.#sent(row.topic, 'started')
     })
-    return message_id
+    return this.seen(row.chat_id, await send(this.#api, row))
   }
 
-  async #edit(row: MessageRow): Promise<number | null> {
-    try {
-      const target = { chat_id: row.chat_id, message_id: row.message_id }
-      await this.#api.call('editMessageText', { ...target, ...content(row) })
-    } catch (error) {
-      if (!refused(error, /message is not modified/)) throw error
-    }
-    return row.message_id
+  /** Notes an id in use: all private chats of a bot share one sequence of ids. */
+  seen(chatId: number, messageId: number): number {
+    if (chatId > 0) this.#lastPrivate = Math.max(this.#lastPrivate, messageId)
+    return messageId
+  }
+
+  async #idsAfter({ chat_id, sending_after }: MessageRow): Promise<Set<number>> {
+    const rows = await this.#database.query<{ message_id: number }>(
+      'SELECT message_id FROM messages WHERE bot_id = $1 AND chat_id = $2 AND message_id > $3',
+      this.#api.botId,
+      chat_id,
+      sending_after,
+    )
+    return new Set(rows.map(({ message_id }) => message_id))
   }
 
   async #failed(row: MessageRow, error: unknown): Promise<void> {
     const { id, chat_id, attempts } = row
     if (refused(error, /message to edit not found|message can't be edited/)) {
-      await this.#database.query('UPDATE messages SET message_id = NULL WHERE id = $1', id)
+      await this.#database.query(
+        'UPDATE messages SET message_id = NULL, sending_after = NULL, attempts = 0 WHERE id = $1',
+        id,
+      )
       return
     }
     if (error instanceof TelegramRefusal && (error.code === 400 || error.code === 403)) {
       this.#log.warn({ outgoing: id, chat_id, reason: error.description }, 'message cannot be delivered')
-      await this.#database.query('UPDATE messages SET failure = $2 WHERE id = $1', id, error.description)
+      const { description } = error
+      await this.#database.transaction(async () => {
+        await this.#database.query('UPDATE messages SET failure = $2 WHERE id = $1', id, description)
+        if (row.topic !== null && row.message_id !== null) await this.#sent(row.topic, 'started')
+        if (row.topic !== null) await this.#sent(row.topic, 'failed', description)
+      })
       return
     }
     if (!(error instanceof TelegramRefusal || error instanceof TelegramUnreachable)) throw error
@@ -239,28 +302,14 @@ export class Messages {
     const wait =
       retryAfter === undefined ? backoff[Math.min(attempts, backoff.length - 1)] : retryAfter * 1000
     this.#log.info({ outgoing: id, chat_id, attempts, wait_ms: wait, reason: error.message }, 'message waits')
+    // Refused, and not by a server that was about to stop: it was not sent.
+    const isSure = error instanceof TelegramRefusal && error.code < 500
     await this.#database.query(
-      'UPDATE messages SET attempts = attempts + 1, due_at = $2 WHERE id = $1',
+      `UPDATE messages SET attempts = attempts + 1, due_at = $2,
+         sending_after = CASE WHEN $3 = 1 THEN NULL ELSE sending_after END WHERE id = $1`,
       id,
       Date.now() + Number(wait),
+      Number(isSure),
     )
   }
-}
-
-function content({ text, keyboard }: MessageRow): object {
-  return {
-    text,
-    parse_mode: 'HTML',
-    link_preview_options: { is_disabled: true },
-    ...(keyboard !== null && { reply_markup: { inline_keyboard: JSON.parse(keyboard) } }),
-  }
-}
-
-function refused(error: unknown, reason: RegExp): boolean {
-  return error instanceof TelegramRefusal && error.code === 400 && reason.test(error.description)
-}
-
-/** `text` for use inside a message; Telegram's HTML knows only these three (core.telegram.org/bots/api#html-style). */
-export function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }

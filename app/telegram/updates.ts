@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Update } from 'telegraf/types'
-import type { Database } from '../core/database.ts'
+import { type Database, isDatabaseDown } from '../core/database.ts'
 import type { Log } from '../core/log.ts'
 import type { TelegramApi } from './api.ts'
 import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
@@ -27,6 +27,8 @@ interface Parts {
   handle: (update: Update) => Promise<void>
   /** Called when the server begins to answer, and when it stops to. */
   connected: (ok: boolean, detail: string) => void
+  /** Called with what came, before anything of it is handled. */
+  seen: (updates: Update[]) => void
 }
 
 /**
@@ -54,17 +56,18 @@ export class Updates {
     // Without an offset Telegram begins at the oldest unconfirmed one; known ones are told apart by their row. An
     // offset kept over a restart would miss updates, since Telegram may start counting anew after a quiet week.
     let offset: number | undefined
-    // The first answer after an outage comes at once: until then nobody knows that it is over.
-    let connected = false
+    // After an outage the first answer says that it is over: it must not be held back for want of updates.
+    let timeout = 0
     while (!signal.aborted) {
       try {
         const updates = await api.call<Update[]>(
           'getUpdates',
-          { offset, timeout: connected ? longPoll : 0, limit: 100, allowed_updates: this.#types },
+          { offset, timeout, limit: 100, allowed_updates: this.#types },
           { timeout: (longPoll + 15) * 1000, signal },
         )
-        connected = true
+        this.#parts.seen(updates)
         this.#parts.connected(true, 'logged in')
+        timeout = longPoll
         const last = updates.at(-1)
         if (!last) continue
         await this.#store(updates)
@@ -72,15 +75,19 @@ export class Updates {
         this.#wake()
       } catch (error) {
         if (signal.aborted) return
-        connected = false
+        timeout = 0
         await this.#wait(error, signal)
       }
     }
   }
 
   async #wait(error: unknown, signal: AbortSignal): Promise<void> {
-    if (!(error instanceof TelegramRefusal || error instanceof TelegramUnreachable)) throw error
-    this.#parts.connected(false, describe(error))
+    // A fault of the database, such as a full disk: Telegram keeps what could not be stored.
+    if (error instanceof TelegramRefusal || error instanceof TelegramUnreachable) {
+      this.#parts.connected(false, describe(error))
+    } else {
+      this.#parts.log.error({ error }, 'updates cannot be stored')
+    }
     const seconds = error instanceof TelegramRefusal ? error.retryAfter : undefined
     await delay(seconds === undefined ? pause : seconds * 1000, undefined, { signal }).catch(() => {})
   }
@@ -103,8 +110,10 @@ export class Updates {
 
   async #work(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const update = await this.#next()
-      if (update) await this.#handle(update)
+      const update = await this.#next().catch((error) => {
+        this.#parts.log.error({ error }, 'updates cannot be read')
+      })
+      if (update) await this.#handle(update, signal)
       else await this.#sleep(signal)
     }
   }
@@ -120,7 +129,7 @@ export class Updates {
     return update
   }
 
-  async #handle({ update_id, body, tries }: Waiting): Promise<void> {
+  async #handle({ update_id, body, tries }: Waiting, signal: AbortSignal): Promise<void> {
     const { api, database, handle, log } = this.#parts
     try {
       await database.transaction(async () => {
@@ -136,6 +145,22 @@ export class Updates {
     } catch (error) {
       log.error({ update_id, tries, error }, 'update failed')
       await delay(100 * 4 ** tries)
+      if (isDatabaseDown(error)) await this.#giveBack(update_id, signal)
+    }
+  }
+
+  /** A full disk or a locked database is not the update's fault: its try does not count. */
+  async #giveBack(updateId: number, signal: AbortSignal): Promise<void> {
+    const { api, database, log } = this.#parts
+    const sql = 'UPDATE updates SET tries = tries - 1 WHERE bot_id = $1 AND update_id = $2'
+    while (!signal.aborted) {
+      try {
+        await database.query(sql, api.botId, updateId)
+        return
+      } catch (error) {
+        log.debug({ error }, 'the database cannot be written to')
+        await delay(pause, undefined, { signal }).catch(() => {})
+      }
     }
   }
 

@@ -18,6 +18,11 @@ export class Users {
     this.#settings = settings
   }
 
+  /** Who is told when the house itself needs a hand. */
+  get administrators(): number[] {
+    return [...this.#settings.ADMIN_USERS]
+  }
+
   /** Administrators may always; anyone may while nobody is named. */
   mayUse(userId: number): boolean {
     const { ALLOWED_USERS, ADMIN_USERS } = this.#settings

@@ -1,0 +1,21 @@
+/** What can happen to a job, and the part of the program where it happens; every one is a row and a line of the log. */
+export const stages = {
+  JOB_CREATED: 'BOT',
+  STATUS_CHANGED: 'ORCHESTRATOR',
+  WORKER_ASSIGNED: 'QUEUE',
+  DOWNLOAD_STARTED: 'DOWNLOAD',
+  DOWNLOAD_FINISHED: 'DOWNLOAD',
+  DOWNLOAD_FAILED: 'DOWNLOAD',
+  OUTPUT_VALIDATED: 'WORKER',
+  RETRY_SCHEDULED: 'QUEUE',
+  RETRY_SKIPPED: 'QUEUE',
+  MAX_RETRIES_REACHED: 'QUEUE',
+  JOB_RECOVERED_STALE: 'QUEUE',
+  JOB_COMPLETED: 'WORKER',
+  JOB_FAILED: 'WORKER',
+  TELEGRAM_SEND_STARTED: 'TELEGRAM_SEND',
+  TELEGRAM_SEND_FINISHED: 'TELEGRAM_SEND',
+  TELEGRAM_SEND_FAILED: 'TELEGRAM_SEND',
+} as const
+
+export type JobEvent = keyof typeof stages

@@ -1,0 +1,16 @@
+import type { Migration } from '../core/migrations.ts'
+
+export const upkeepMigrations: Migration[] = [
+  {
+    name: 'upkeep-1',
+    statements: [
+      // Asked for by the web role, which may not touch a file, and done by the bot role.
+      `CREATE TABLE cleanups (
+        id INTEGER PRIMARY KEY,
+        requested_at BIGINT NOT NULL,
+        finished_at BIGINT,
+        result TEXT
+      )`,
+    ],
+  },
+]
