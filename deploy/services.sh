@@ -9,7 +9,7 @@ service_digest() {
     tgdepot-bot-api)
       files+=("$ETC/bot-api.env" "$SECRETS/TELEGRAM_API_ID" "$SECRETS/TELEGRAM_API_HASH" "$OPT/bot-api/current/telegram-bot-api") ;;
     tgdepot-bot) files+=("$ETC/tgdepot.env" "$SECRETS/TELEGRAM_BOT_TOKEN") release=$(current_release) ;;
-    tgdepot-web) files+=("$ETC/tgdepot.env") release=$(current_release) ;;
+    tgdepot-web) files+=("$ETC/tgdepot.env" "$SECRETS/ADMIN_TOKEN") release=$(current_release) ;;
   esac
   printf '%s %s\n' "$release" "$(digest_of "${files[@]}")"
 }

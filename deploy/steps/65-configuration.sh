@@ -9,6 +9,7 @@ step_configuration() {
   # Read by systemd as environment files.
   write_secret TELEGRAM_API_ID 'TELEGRAM_API_ID=%s\n'
   write_secret TELEGRAM_API_HASH 'TELEGRAM_API_HASH=%s\n'
+  make_admin_token
   # The number before the colon is the bot's public id.
   printf 'TELEGRAM_BOT_ID=%s\n' "$(cut -d: -f1 "$SECRETS/TELEGRAM_BOT_TOKEN")" | write_file "$ETC/bot-api.env" 0644
   write_settings | write_file "$ETC/tgdepot.env" 0644
@@ -20,6 +21,11 @@ step_configuration() {
 write_secret() {
   # shellcheck disable=SC2059
   [[ -z ${SECRET[$1]} ]] || printf "$2" "${SECRET[$1]}" | write_file "$SECRETS/$1" 0600
+}
+
+# Made once: whoever knows it may call POST /cleanup.
+make_admin_token() {
+  [[ -s $SECRETS/ADMIN_TOKEN ]] || printf 'ADMIN_TOKEN=%s\n' "$(openssl rand -hex 32)" | write_file "$SECRETS/ADMIN_TOKEN" 0600
 }
 
 write_settings() {
