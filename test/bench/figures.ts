@@ -33,6 +33,15 @@ export function spread(series: Series, digits = 0): string {
   return `${Math.min(...series).toFixed(digits)} to ${Math.max(...series).toFixed(digits)}`
 }
 
+/** The value below which a share (0 to 1) of the series lies. */
+export function quantile(series: Series, share: number): number {
+  if (series.length === 0) throw new Error('no figures')
+  const sorted = [...series].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] as number
+}
+
+export const seconds = (milliseconds: number) => (milliseconds / 1000).toFixed(1)
+
 /** How `figure` stands to the goal, as words; the bench reports and does not fail. */
 export function against(figure: number, relation: 'below' | 'at least', goal: number, unit = ''): string {
   const met = relation === 'below' ? figure < goal : figure >= goal

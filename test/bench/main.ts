@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { measureCrowd } from './crowd.ts'
 import { type Findings, render } from './figures.ts'
 import { measureLinkLatency } from './link-latency.ts'
 import { describeMachine } from './machine.ts'
@@ -10,12 +11,15 @@ import { measureOneConnection } from './one-connection.ts'
 import type { Bench, Part } from './part.ts'
 import { childrenOf, findProgram } from './programs.ts'
 import { measureRanges } from './ranges.ts'
+import { measureScale } from './scale.ts'
 
 const parts: Part[] = [
   { name: 'link-latency', needs: [], measure: measureLinkLatency },
   { name: 'one-connection', needs: ['nginx', 'curl', 'openssl'], measure: measureOneConnection },
   { name: 'ranges', needs: ['nginx', 'wrk', 'curl'], measure: measureRanges },
   { name: 'memory', needs: ['curl'], measure: measureMemory },
+  { name: 'crowd', needs: [], measure: measureCrowd },
+  { name: 'scale', needs: [], measure: measureScale },
 ]
 
 function chosenParts(names: string[]): Part[] {
@@ -53,6 +57,7 @@ async function run(names: string[], quick: boolean): Promise<void> {
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted)
   const bench: Bench = {
     folder,
+    quick,
     rounds: quick ? 3 : 5,
     seconds: quick ? 2 : 5,
     say: (text) => console.error(`… ${text}`),

@@ -4,6 +4,8 @@ import type { Findings } from './figures.ts'
 export interface Bench {
   /** A folder of this run. */
   folder: string
+  /** Fewer rounds, files and links: shows that it works, and measures little. */
+  quick: boolean
   /** How often each measurement is repeated. */
   rounds: number
   /** Seconds for one measurement of throughput. */

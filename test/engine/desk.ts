@@ -1,0 +1,93 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { type Database, openDatabase } from '../../app/core/database.ts'
+import { healthMigrations } from '../../app/core/health.ts'
+import type { Log } from '../../app/core/log.ts'
+import { type JobKind, Jobs, jobsMigrations, Queue } from '../../app/jobs/index.ts'
+import { Links, linksMigrations } from '../../app/links/index.ts'
+import { telegramMigrations } from '../../app/telegram/index.ts'
+
+export const allMigrations = [
+  ...healthMigrations,
+  ...telegramMigrations,
+  ...jobsMigrations,
+  ...linksMigrations,
+]
+
+/** A database with the owners of its rows, in this process. */
+export interface Desk extends AsyncDisposable {
+  dir: string
+  file: string
+  database: Database
+  jobs: Jobs
+  log: Log
+  /** What was logged. */
+  lines: Record<string, unknown>[]
+  /** Writes a queued job and returns its id. */
+  job(of?: { user?: number; chat?: number; key?: string; kind?: string; size?: number }): Promise<number>
+  statusOf(id: number): Promise<string | undefined>
+  events(id: number): Promise<{ event_type: string; data: Record<string, unknown> }[]>
+  links(quotas?: { user?: number; store?: number }): Links
+  queue(kind: Partial<JobKind>, delays?: number[]): Queue
+}
+
+export const aLease = (worker = 'there:1:1') => ({ worker, until: Date.now() + 60_000 })
+
+export async function openDesk(): Promise<Desk> {
+  const dir = await mkdtemp(join(tmpdir(), 'tgdepot-desk-'))
+  const file = join(dir, 'desk.db')
+  const lines: Record<string, unknown>[] = []
+  const log: Log = pino({ level: 'trace' }, { write: (line: string) => lines.push(JSON.parse(line)) })
+  const database = await openDatabase({ DATABASE_URL: `sqlite:${file}` }, allMigrations)
+  const jobs = new Jobs(database, log)
+  let made = 0
+  return {
+    dir,
+    file,
+    database,
+    jobs,
+    log,
+    lines,
+    async job({ user = 1, chat = user, key = `key ${++made}`, kind = 'test', size = 100 } = {}) {
+      const of = { kind, key, botId: 1, userId: user, chatId: chat, size, payload: { made } }
+      const id = await jobs.create(of)
+      if (id === undefined) throw new Error(`the key ${key} is known`)
+      return id
+    },
+    async statusOf(id) {
+      return (await jobs.find(id))?.status
+    },
+    async events(id) {
+      const rows = await database.query<{ event_type: string; data: string }>(
+        'SELECT event_type, data FROM job_events WHERE job_id = $1 ORDER BY id',
+        id,
+      )
+      return rows.map(({ event_type, data }) => ({ event_type, data: JSON.parse(data) }))
+    },
+    links({ user = 0, store = 0 } = {}) {
+      const quotas = { USER_QUOTA: user, STORAGE_QUOTA: store }
+      return new Links(
+        { DOWNLOAD_URL_BASE: 'https://files.example.org', FILE_RETENTION_DAYS: 30, ...quotas },
+        database,
+      )
+    },
+    queue(kind, delays = [5, 30]) {
+      const whole: JobKind = {
+        name: 'test',
+        concurrency: 1,
+        ready: () => true,
+        run: async ({ id }) => void (await jobs.transition(id, 'RUNNING', 'COMPLETED')),
+        judge: (_job, error) => ({ errorType: 'UNKNOWN', message: String(error), passing: false }),
+        failed: async () => {},
+        ...kind,
+      }
+      return new Queue({ jobs, kinds: [whole], delays, transaction: database.transaction, log })
+    },
+    async [Symbol.asyncDispose]() {
+      await database[Symbol.asyncDispose]()
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'ava'
+import { type Sent, type StandIn, startBotApi } from '../bot-api/client.ts'
+import { linkFor, linkIn, saidIn } from '../helpers/chat.ts'
+import { until } from '../helpers/until.ts'
+import { disagreements } from './books.ts'
+import { type Roles, startRoles } from './roles.ts'
+import { mountSmallDisk } from './small-disk.ts'
+
+const isRoot = process.getuid?.() === 0
+const megabyte = 1_000_000
+const owner = 9000
+
+/** Downloads every file that has a link and compares it; returns how many there are. */
+async function checkServed(api: StandIn, { web }: Roles, sent: Sent[]): Promise<number> {
+  let served = 0
+  for (const { chat_id, message_id, sha256 } of sent) {
+    const { messages } = await api.chat(chat_id)
+    const found = messages.find((message) => message.reply_to_message_id === message_id && linkIn(message))
+    const link = found && linkIn(found)
+    if (!link) continue
+    const { status, body } = await web.get(link.path)
+    if (status !== 200) throw new Error(`${link.path} answers ${status}`)
+    if (createHash('sha256').update(body).digest('hex') !== sha256)
+      throw new Error(`${link.path} is not whole`)
+    served++
+  }
+  return served
+}
+
+const fullDisk = isRoot ? test : test.skip
+
+fullDisk(
+  'a disk filled to the edge in the middle of transfers serves nothing half, and all goes on',
+  async (t) => {
+    t.timeout(240_000)
+    await using disk = await mountSmallDisk(160)
+    const elsewhere = await mkdtemp(join(tmpdir(), 'tgdepot-cloud-'))
+    t.teardown(() => rm(elsewhere, { recursive: true, force: true }))
+    await using api = await startBotApi({ dir: join(disk.folder, 'bot-api'), cloudDir: elsewhere })
+    const env = { MIN_FREE_DISK: String(8 * megabyte), ADMIN_USERS: String(owner), ALLOWED_USERS: '1,2,3' }
+    await using roles = await startRoles(api, env, join(disk.folder, 'depot'))
+    const { bot, web } = roles
+    const reserve = async () => (await stat(`${bot.databaseFile}.reserve`).catch(() => undefined))?.size
+    await until('the reserve of the database is held', async () => ((await reserve()) ?? 0) > 1)
+    await api.sendText('/start', { from: { id: owner } })
+    await api.settings({ download_bytes_per_second: 8 * megabyte })
+    const sent: Sent[] = []
+    for (const user of [1, 2, 1, 2, 1]) {
+      sent.push(await api.sendFile({ from: { id: user }, size: 12 * megabyte, seed: `disk ${sent.length}` }))
+    }
+    await linkFor(api, sent[0] as Sent)
+    await until('a transfer is half done', async () => {
+      const { bots } = await api.state()
+      return bots.some(({ downloads }) => downloads.some(({ received }) => received > 4 * megabyte))
+    })
+    await disk.fill()
+    t.log(`${await disk.free()} bytes free after the other program`)
+
+    await api.waitForMessage(2, ({ text }) => /disk is full/.test(text ?? ''), 60_000)
+    await api.waitForMessage(owner, ({ text }) => /disk is nearly full/.test(text ?? ''), 60_000)
+    const late = await api.sendFile({ from: { id: 3 }, size: 2 * megabyte, seed: 'late' })
+    await api.waitForMessage(3, ({ text }) => /does not fit|waits/.test(text ?? ''), 60_000)
+    const health = await web.get('/health')
+    t.is(health.status, 503)
+    t.false(JSON.parse(health.text).parts.disk.ok)
+    t.deepEqual(bot.sql('PRAGMA integrity_check'), [{ integrity_check: 'ok' }])
+    const served = await checkServed(api, roles, sent)
+    t.true(served >= 1 && served < sent.length, `${served} of ${sent.length} have links`)
+    t.is(bot.sql(`SELECT id FROM jobs WHERE status = 'FAILED'`).length, 0)
+
+    await disk.empty()
+    for (const message of sent) await linkFor(api, message, 60_000)
+    t.is(await checkServed(api, roles, sent), sent.length)
+    await api.waitForMessage(owner, ({ text }) => /has room again/.test(text ?? ''), 30_000)
+    await until('the reserve is held again', async () => (await reserve()) === 16 * 2 ** 20, 30_000)
+    await until('health is well', async () => (await web.get('/health')).status === 200, 30_000)
+    const again = await api.sendFile({ from: { id: 3 }, size: 2 * megabyte, seed: 'late' })
+    await linkFor(api, again, 30_000)
+    t.is(
+      (await saidIn(api, 3)).length,
+      2,
+      `one answer for each of ${late.message_id} and ${again.message_id}`,
+    )
+    t.deepEqual(await disagreements(bot), [])
+  },
+)

@@ -1,0 +1,96 @@
+import test from 'ava'
+import { Pace, type Weight } from '../../app/telegram/pace.ts'
+
+/** A clock that a test moves, in milliseconds, and the pace that goes by it. */
+function clocked() {
+  let now = 1_000_000
+  const clocks = { performance: performance.now, date: Date.now }
+  performance.now = () => now
+  Date.now = () => now
+  return {
+    pace: new Pace(),
+    pass: (milliseconds: number) => {
+      now += milliseconds
+    },
+    [Symbol.dispose]() {
+      performance.now = clocks.performance
+      Date.now = clocks.date
+    },
+  }
+}
+
+/** Makes as many calls as are allowed in `milliseconds`, `weight` each, for the chats in turn. */
+function callsWithin(
+  { pace, pass }: ReturnType<typeof clocked>,
+  milliseconds: number,
+  chats: number[],
+  weight: Weight = 'must',
+): number {
+  let calls = 0
+  for (let at = 0; at < milliseconds; at += 10) {
+    for (const chat of chats) {
+      if (pace.wait(chat, weight) > 0) continue
+      pace.take(chat)
+      calls++
+    }
+    pass(10)
+  }
+  return calls
+}
+
+test.serial('a chat gets one call a second, after a short burst', (t) => {
+  using clock = clocked()
+  t.is(callsWithin(clock, 1000, [1]), 3)
+  const calls = callsWithin(clock, 60_000, [1])
+  t.true(calls >= 59 && calls <= 61, `${calls}`)
+})
+
+test.serial('a group gets 20 calls a minute', (t) => {
+  using clock = clocked()
+  const first = callsWithin(clock, 60_000, [-100])
+  t.true(first <= 25, `${first}`)
+  const calls = callsWithin(clock, 60_000, [-100])
+  t.true(calls >= 19 && calls <= 20, `${calls}`)
+})
+
+test.serial('all chats together get less than 30 calls a second', (t) => {
+  using clock = clocked()
+  const chats = Array.from({ length: 500 }, (_, chat) => chat + 1)
+  const first = callsWithin(clock, 1000, chats)
+  t.true(first <= 25 + 29, `${first}`)
+  const calls = callsWithin(clock, 10_000, chats)
+  t.true(calls >= 270 && calls <= 290, `${calls}`)
+})
+
+test.serial('what only shows progress leaves room for what must arrive', (t) => {
+  using clock = clocked()
+  const chats = Array.from({ length: 500 }, (_, chat) => chat + 1)
+  callsWithin(clock, 5000, chats, 'progress')
+  const [chat = 0] = chats.filter((chat) => clock.pace.wait(chat, 'must') === 0)
+  t.true(chat > 0)
+  let must = 0
+  for (const other of Array.from({ length: 50 }, (_, at) => 10_000 + at)) {
+    if (clock.pace.wait(other, 'must') > 0) break
+    clock.pace.take(other)
+    must++
+  }
+  t.true(must >= 9, `${must} calls at once were left`)
+})
+
+test.serial('a flood wait holds back its chat for exactly so long, and no other', (t) => {
+  using clock = clocked()
+  clock.pace.hold(7, 5)
+  t.is(clock.pace.wait(7, 'must'), 5000)
+  t.is(clock.pace.wait(8, 'must'), 0)
+  clock.pass(4999)
+  t.is(clock.pace.wait(7, 'must'), 1)
+  clock.pass(1)
+  t.is(clock.pace.wait(7, 'must'), 0)
+})
+
+test.serial('a shorter flood wait does not end a longer one', (t) => {
+  using clock = clocked()
+  clock.pace.hold(7, 60)
+  clock.pace.hold(7, 1)
+  t.is(clock.pace.wait(7, 'must'), 60_000)
+})

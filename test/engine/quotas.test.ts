@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import test from 'ava'
+import { storeSettings } from '../../app/store/index.ts'
+import { startBotApi } from '../bot-api/client.ts'
+import { linkFor } from '../helpers/chat.ts'
+import { disagreements } from './books.ts'
+import { type Desk, openDesk } from './desk.ts'
+import { betweenSweeps, cleanUp, startRoles } from './roles.ts'
+import { mountSmallDisk } from './small-disk.ts'
+
+type Kept = { user: number; content: string; size?: number }
+
+async function link(desk: Desk, { user, content, size = 1000 }: Kept): Promise<string> {
+  const uuid = randomUUID()
+  await desk.links().create({
+    uuid,
+    userId: user,
+    name: 'file',
+    mimeType: 'text/plain',
+    size,
+    fileUniqueId: content,
+    source: { botId: 1, fileId: 'id', chatId: user, messageId: 1 },
+    expiresAt: null,
+  })
+  return uuid
+}
+
+test('shared content counts once for the store, and for each of its owners in full', async (t) => {
+  await using desk = await openDesk()
+  const { usage } = desk.links()
+  await link(desk, { user: 1, content: 'a' })
+  await link(desk, { user: 1, content: 'a' })
+  await link(desk, { user: 2, content: 'a' })
+  await link(desk, { user: 2, content: 'b', size: 50 })
+  t.is(await usage.ofStore(), 1050)
+  t.is(await usage.ofUser(1), 2000)
+  t.is(await usage.ofUser(2), 1050)
+})
+
+test('the last but one to go leaves the store’s bytes, the last frees them', async (t) => {
+  await using desk = await openDesk()
+  const links = desk.links()
+  const first = await link(desk, { user: 1, content: 'a' })
+  const last = await link(desk, { user: 2, content: 'a' })
+  t.is(await links.removed([first]), 1000)
+  t.deepEqual([await links.usage.ofStore(), await links.usage.ofUser(1)], [1000, 0])
+  await links.removed([last])
+  t.deepEqual([await links.usage.ofStore(), await links.usage.ofUser(2)], [0, 0])
+  await link(desk, { user: 3, content: 'a' })
+  t.is(await links.usage.ofStore(), 1000)
+})
+
+test('a link that is recorded or removed a second time counts once', async (t) => {
+  await using desk = await openDesk()
+  const links = desk.links()
+  const uuid = await link(desk, { user: 1, content: 'a' })
+  t.is(await links.removed([uuid, uuid]), 1000)
+  t.is(await links.removed([uuid]), 0)
+  t.deepEqual([await links.usage.ofStore(), await links.usage.ofUser(1)], [0, 0])
+})
+
+test('what is left, of the user’s and of the store’s', async (t) => {
+  await using desk = await openDesk()
+  await link(desk, { user: 1, content: 'a' })
+  t.deepEqual(await desk.links({ user: 1500, store: 1200 }).left(1), { user: 500, store: 200 })
+  const endless = Number.POSITIVE_INFINITY
+  t.deepEqual(await desk.links().left(1), { user: endless, store: endless })
+})
+
+test.serial('a file above a quota is refused with which limit it is and how much is left', async (t) => {
+  t.timeout(60_000)
+  await using api = await startBotApi()
+  await using roles = await startRoles(api, { USER_QUOTA: '50000', STORAGE_QUOTA: '60000' })
+  await linkFor(api, await api.sendFile({ size: 40_960, seed: 'first' }))
+  const more = await api.sendFile({ size: 20_000, seed: 'second' })
+  const user = await api.waitForMessage(more.chat_id, ({ text }) => /does not fit/.test(text ?? ''))
+  t.regex(user.text ?? '', /of what you may keep, 8\.8 KB are left/)
+  const { chat_id } = await api.sendFile({ from: { id: 2 }, size: 30_000, seed: 'third' })
+  const store = await api.waitForMessage(chat_id, ({ text }) => /does not fit/.test(text ?? ''))
+  t.regex(store.text ?? '', /of what this bot may keep, 18\.6 KB are left/)
+  await linkFor(api, await api.sendFile({ from: { id: 2 }, size: 19_000, seed: 'fourth' }))
+  t.deepEqual(await disagreements(roles.bot), [])
+})
+
+test.serial('a known file costs the store nothing, but its new owner’s quota', async (t) => {
+  t.timeout(60_000)
+  await using api = await startBotApi()
+  await using _roles = await startRoles(api, { USER_QUOTA: '50000', STORAGE_QUOTA: '45000' })
+  const file = { size: 40_000, seed: 'shared', unique_id: 'shared' }
+  await linkFor(api, await api.sendFile({ from: { id: 1 }, ...file }))
+  await linkFor(api, await api.sendFile({ from: { id: 2 }, ...file }))
+  const { chat_id } = await api.sendFile({ from: { id: 2 }, ...file })
+  const refused = await api.waitForMessage(chat_id, ({ text }) => /does not fit/.test(text ?? ''))
+  t.regex(refused.text ?? '', /you may keep, 9\.8 KB are left/)
+})
+
+test.serial('what is removed makes room again', async (t) => {
+  t.timeout(60_000)
+  await using api = await startBotApi()
+  await using roles = await startRoles(api, { USER_QUOTA: '50000' })
+  await linkFor(api, await api.sendFile({ size: 40_000, seed: 'old' }))
+  await betweenSweeps()
+  roles.bot.sql('UPDATE links SET expires_at = 1')
+  t.like(await cleanUp(roles.web), { expired: { links: 1, bytes: 40_000 } })
+  await linkFor(api, await api.sendFile({ size: 45_000, seed: 'new' }))
+  t.deepEqual(await disagreements(roles.bot), [])
+})
+
+const gibibyte = 2 ** 30
+const floor = (text?: string) => storeSettings.parse({ MIN_FREE_DISK: text }).MIN_FREE_DISK
+
+test('MIN_FREE_DISK is a share of the disk and at least 1 GiB, or bytes', (t) => {
+  t.is(floor()(100 * gibibyte), 5 * gibibyte)
+  t.is(floor()(10 * gibibyte), gibibyte)
+  t.is(floor('10%')(100 * gibibyte), 10 * gibibyte)
+  t.is(floor('0%')(100 * gibibyte), gibibyte)
+  t.is(floor('5000000')(100 * gibibyte), 5_000_000)
+  for (const wrong of ['100%', '-1', '5 %', '1G', '1.5%', 'much']) {
+    t.throws(() => floor(wrong), { message: /must be a percentage like 5%, or bytes/ }, wrong)
+  }
+})
+
+const asRoot = process.getuid?.() === 0 ? test.serial : test.serial.skip
+
+asRoot('promises survive a restart: what was accepted is not given away twice', async (t) => {
+  t.timeout(60_000)
+  await using disk = await mountSmallDisk(100)
+  await using api = await startBotApi()
+  await using roles = await startRoles(api, {}, join(disk.folder, 'depot'))
+  await api.settings({ download_bytes_per_second: 0 })
+  await api.sendFile({ size: 45_000_000, seed: 'promised' })
+  await api.waitForMessage(1001, ({ text }) => /waiting for its turn/.test(text ?? ''))
+  await roles.bot.restart('SIGKILL')
+  const { chat_id } = await api.sendFile({ from: { id: 2 }, size: 45_000_000, seed: 'too much' })
+  await api.waitForMessage(chat_id, ({ text }) => /does not fit: the server has room for/.test(text ?? ''))
+  t.is(roles.bot.sql('SELECT id FROM jobs').length, 1)
+})

@@ -1,0 +1,15 @@
+/** Numbers from 0 to below 1 that are the same for the same seed. */
+export function seeded(seed: number): () => number {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** The seed of the environment, to see a failure again, or a new one. */
+export function seedOfRun(): number {
+  return Number(process.env.TEST_SEED ?? Date.now() % 1_000_000)
+}

@@ -1,0 +1,122 @@
+import test from 'ava'
+import type { Verdict } from '../../app/jobs/index.ts'
+import { until } from '../helpers/until.ts'
+import { type Desk, openDesk } from './desk.ts'
+
+const passing: Verdict = { errorType: 'NETWORK_ERROR', message: 'it broke', passing: true }
+
+/** Lets a job fail by `verdict` once, as the attempt of this number; returns its row and what its user was told. */
+async function fail(desk: Desk, verdict: Verdict, { attempt = 1, delays = [5, 30] } = {}) {
+  const id = await desk.job()
+  await desk.database.query('UPDATE jobs SET attempts = $2 WHERE id = $1', id, attempt - 1)
+  const told: (number | undefined)[] = []
+  const queue = desk.queue(
+    {
+      run: () => Promise.reject(new Error('broken')),
+      judge: () => verdict,
+      failed: async (_job, _error, retryIn) => void told.push(retryIn),
+    },
+    delays,
+  )
+  const before = Date.now()
+  await queue.start()
+  await until('it has failed', () => told.length > 0)
+  await queue[Symbol.asyncDispose]()
+  const [row] = await desk.database.query<{ status: string; due_at: number; error_type: string }>(
+    'SELECT status, due_at, error_type FROM jobs WHERE id = $1',
+    id,
+  )
+  const events = await desk.events(id)
+  const retry = events.find(({ event_type }) => event_type === 'RETRY_SCHEDULED')?.data.retry_in_ms
+  return {
+    id,
+    row,
+    told: told[0],
+    events: events.map(({ event_type }) => event_type),
+    retry: retry as number | undefined,
+    waits: Number(row?.due_at) - before,
+  }
+}
+
+test('a failure that can pass is tried again after its delay, a fifth more or less', async (t) => {
+  const delays = [5, 30, 120, 300, 900]
+  for (const [at, delay] of delays.entries()) {
+    await using desk = await openDesk()
+    const { row, told, events, retry = 0, waits } = await fail(desk, passing, { attempt: at + 1, delays })
+    t.is(row?.status, 'QUEUED')
+    t.is(row?.error_type, 'NETWORK_ERROR')
+    t.true(retry >= delay * 800 && retry <= delay * 1200, `${retry} ms instead of ${delay} s`)
+    t.is(told, retry)
+    t.true(waits >= retry && waits < retry + 5000)
+    t.true(events.includes('RETRY_SCHEDULED') && events.includes('DOWNLOAD_FAILED'))
+    t.false(events.includes('JOB_FAILED'))
+  }
+})
+
+test('the delays of jobs that fail together are spread', async (t) => {
+  const found = new Set<number | undefined>()
+  for (let job = 0; job < 5; job++) {
+    await using desk = await openDesk()
+    found.add((await fail(desk, passing, { delays: [1000] })).retry)
+  }
+  t.true(found.size > 1)
+})
+
+test('retry_after is obeyed to the millisecond, whatever the delays say', async (t) => {
+  await using desk = await openDesk()
+  const { retry, waits } = await fail(desk, { ...passing, retryAfter: 7000 })
+  t.is(retry, 7000)
+  t.true(waits >= 7000)
+})
+
+test('after the last delay a job has failed: MAX_RETRIES_REACHED', async (t) => {
+  await using desk = await openDesk()
+  const { row, told, events } = await fail(desk, { ...passing, retryAfter: 1000 }, { attempt: 3 })
+  t.is(row?.status, 'FAILED')
+  t.is(told, undefined)
+  t.true(events.includes('MAX_RETRIES_REACHED') && events.includes('JOB_FAILED'))
+  t.false(events.includes('RETRY_SCHEDULED') || events.includes('RETRY_SKIPPED'))
+})
+
+test('a failure that cannot pass is not tried again: RETRY_SKIPPED', async (t) => {
+  await using desk = await openDesk()
+  const { row, told, events } = await fail(desk, { ...passing, passing: false })
+  t.is(row?.status, 'FAILED')
+  t.is(told, undefined)
+  t.true(events.includes('RETRY_SKIPPED') && events.includes('JOB_FAILED'))
+  t.false(events.includes('MAX_RETRIES_REACHED'))
+})
+
+test('a failure that is not the job’s fault does not use up an attempt', async (t) => {
+  await using desk = await openDesk()
+  const verdict = { ...passing, retryAfter: 15_000, uncounted: true }
+  const { id, row, retry } = await fail(desk, verdict, { attempt: 3 })
+  t.is(row?.status, 'QUEUED')
+  t.is(retry, 15_000)
+  t.is((await desk.jobs.find(id))?.attempts, 2)
+})
+
+test('a failure of the word to the user undoes the move, and the job is not left running for ever', async (t) => {
+  await using desk = await openDesk()
+  const id = await desk.job()
+  let words = 0
+  const kind = {
+    run: () => Promise.reject(new Error('broken')),
+    judge: () => ({ ...passing, passing: false }),
+    failed: async () => {
+      words++
+      if (words === 1) throw new Error('the database cannot be written to')
+    },
+  }
+  {
+    await using queue = desk.queue(kind)
+    await queue.start()
+    await until('it stumbled', () => desk.lines.some(({ msg }) => msg === 'the queue stumbled'))
+  }
+  t.is(await desk.statusOf(id), 'RUNNING')
+  await desk.database.query('UPDATE jobs SET lease_until = $1', Date.now() - 1)
+  await using queue = desk.queue(kind)
+  await queue.start()
+  await until('it has failed', async () => (await desk.statusOf(id)) === 'FAILED')
+  t.is(words, 2)
+})
