@@ -27,6 +27,9 @@ need_packages() {
   rm -f "$log"
 }
 
+# Any nginx will do; without one, Debian's smallest. The word is left out where it is empty.
+nginx_package() { [ -x /usr/sbin/nginx ] || echo nginx-light; }
+
 # node_modules as the lock file says. A stamp of the lock file tells whether that is so already.
 install_modules() {
   local stamp=node_modules/.tgdepot-lock

@@ -21,7 +21,7 @@ test.before(async () => {
   for (const uuid of [living, removed, gone]) await depot.share({ uuid, bytes: 'hello', name: 'Ж "1".txt' })
   await depot.share({ uuid: expired, bytes: 'hello', expiresAt: Date.now() - 1 })
   await depot.share({ uuid: big, bytes: Buffer.alloc(20_000_000, 'x') })
-  await depot.links.removed(removed)
+  await depot.links.removed([removed])
   await depot.store.remove(gone)
   app = await startApp({ roles: ['web'], dir: depot.dir })
 })

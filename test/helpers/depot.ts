@@ -10,12 +10,7 @@ import { Links, linksMigrations } from '../../app/links/index.ts'
 import { Store } from '../../app/store/index.ts'
 import { telegramMigrations } from '../../app/telegram/index.ts'
 
-export const allMigrations = [
-  ...healthMigrations,
-  ...telegramMigrations,
-  ...jobsMigrations,
-  ...linksMigrations,
-]
+const migrations = [...healthMigrations, ...telegramMigrations, ...jobsMigrations, ...linksMigrations]
 
 /** The owners of a house on new folders, in this process, where a running app can share them. */
 export interface Depot extends AsyncDisposable {
@@ -48,11 +43,12 @@ export async function openDepot(): Promise<Depot> {
   const databaseFile = join(dir, 'db', 'tgdepot.db')
   const lines: Record<string, unknown>[] = []
   const log: Log = pino({ level: 'trace' }, { write: (line: string) => lines.push(JSON.parse(line)) })
-  const database = await openDatabase({ DATABASE_URL: `sqlite:${databaseFile}` }, allMigrations)
-  const store = new Store(join(dir, 'store'), log)
+  const database = await openDatabase({ DATABASE_URL: `sqlite:${databaseFile}` }, migrations)
+  const store = new Store({ STORAGE_PATH: join(dir, 'store'), MIN_FREE_DISK: () => 0 }, log)
   await store.open()
+  const quotas = { STORAGE_QUOTA: 0, USER_QUOTA: 0 }
   const links = new Links(
-    { DOWNLOAD_URL_BASE: 'https://files.example.org', FILE_RETENTION_DAYS: 30 },
+    { DOWNLOAD_URL_BASE: 'https://files.example.org', FILE_RETENTION_DAYS: 30, ...quotas },
     database,
   )
   return {

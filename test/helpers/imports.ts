@@ -55,7 +55,7 @@ const keepers: Record<string, string[]> = {
   'node:sqlite': ['core'],
   pino: ['core'],
   'node-cron': ['core'],
-  koa: ['core', 'download'],
+  koa: ['core', 'download', 'upkeep'],
   '@koa/router': ['core', 'download', 'house.ts'],
 }
 

@@ -29,7 +29,7 @@ test('kill -9 in the middle of a transfer: the job goes on after the start', asy
   const sent = await api.sendFile({ size: 1_000_000 })
   await halfway(api)
   await app.restart('SIGKILL')
-  await app.log(({ message }) => message === 'unfinished jobs go on')
+  await app.log(({ event }) => event === 'JOB_RECOVERED_STALE')
   await assertDoneOnce(t, api, app, sent)
 })
 

@@ -31,8 +31,8 @@ interface Case {
   fault: Omit<FaultRule, 'method'> & { method?: string }
   says: RegExp
   type: string
-  /** Seconds until the next try that the message speaks of; absent = no try follows by itself. */
-  next?: number
+  /** Seconds until the next try that the message speaks of, as a pattern; absent = no try follows by itself. */
+  next?: string
 }
 
 const refusal = (error_code: number, description: string, retry_after?: number) => ({
@@ -40,55 +40,58 @@ const refusal = (error_code: number, description: string, retry_after?: number) 
 })
 const transfer = /The transfer from Telegram failed\. Press Retry, or send the file again later\./
 
+/** 5 s, a fifth more or less. */
+const firstDelay = '[456]'
+
 const cases: Case[] = [
   {
     title: 'Telegram’s own transfer fails',
     fault: { method: 'download' },
     says: transfer,
     type: 'NETWORK_ERROR',
-    next: 5,
+    next: firstDelay,
   },
   {
     title: 'the file is unavailable for now',
     fault: refusal(400, 'Bad Request: wrong file_id or the file is temporarily unavailable'),
     says: transfer,
     type: 'NETWORK_ERROR',
-    next: 5,
+    next: firstDelay,
   },
   {
     title: 'Telegram wants a pause',
     fault: refusal(429, 'Too Many Requests: retry after 7', 7),
     says: /asks this bot to slow down/,
     type: 'RATE_LIMIT',
-    next: 7,
+    next: '7',
   },
   {
     title: 'the server restarts',
     fault: refusal(500, 'Internal Server Error: restart'),
     says: transfer,
     type: 'NETWORK_ERROR',
-    next: 5,
+    next: firstDelay,
   },
   {
     title: 'a proxy answers with a page',
     fault: { body: '<html>Bad Gateway</html>', status: 502 },
     says: /(The connection to Telegram was lost|The transfer from Telegram failed)\./,
     type: 'NETWORK_ERROR',
-    next: 5,
+    next: firstDelay,
   },
   {
     title: 'a proxy refuses with a page',
     fault: { body: '<html>Forbidden</html>', status: 403 },
     says: /(The connection to Telegram was lost|The transfer from Telegram failed)\./,
     type: 'NETWORK_ERROR',
-    next: 5,
+    next: firstDelay,
   },
   {
     title: 'the answer lacks the path again and again',
     fault: { missing_path: true, count: 5 },
     says: transfer,
     type: 'NETWORK_ERROR',
-    next: 5,
+    next: firstDelay,
   },
   {
     title: 'the server refuses for a reason nobody knows',
@@ -123,7 +126,9 @@ for (const [index, { title, fault, says, type, next }] of cases.entries()) {
     const pressedAt = Date.now()
     await api.press({ from, chat_id: from.id, message_id, data: String(button?.callback_data) })
     const link = await linkFor(api, sent)
-    t.true(Date.now() - pressedAt < 4000, 'Retry does not wait for the next try')
+    const waited = Date.now() - pressedAt
+    if (type === 'RATE_LIMIT') t.true(waited > 4000, 'a pause that Telegram wants is kept')
+    else t.true(waited < 4000, 'Retry does not wait for the next try')
     t.is(link.message.message_id, message_id, text)
     t.is(link.message.inline_keyboard, undefined)
     t.is((await app.get(link.path)).body.length, 5000)
@@ -146,13 +151,13 @@ for (const { title, description, says } of [
   })
 }
 
-test.serial('a failure that passes is tried again after 5 s without a word of the user', async (t) => {
+test.serial('a failure that passes is tried again after about 5 s without a word of the user', async (t) => {
   await api.fault({ method: 'download' })
   const sentAt = Date.now()
   const sent = await api.sendFile({ from: { id: 8200 } })
   await linkFor(api, sent)
   const [first, second] = await api.calls('getFile', sentAt)
-  t.true(Number(second?.at) - Number(first?.at) >= 5000)
+  t.true(Number(second?.at) - Number(first?.at) >= 4000)
 })
 
 test.serial('Telegram’s pause is kept to the second before a file is asked for again', async (t) => {

@@ -9,7 +9,7 @@ let app: App
 
 test.before(async () => {
   api = await startBotApi()
-  const env = { MAX_FILE_SIZE: String(1e15), RATE_LIMIT_PER_MINUTE: '3' }
+  const env = { MAX_FILE_SIZE: String(1e15), RATE_LIMIT_PER_MINUTE: '3', MIN_FREE_DISK: '1000000' }
   app = await startApp({ api, env })
 })
 test.after.always(async () => {

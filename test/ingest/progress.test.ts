@@ -37,7 +37,8 @@ test('a file is acknowledged at once, shows its progress every 3 s, and is the i
   for (const [i, bar] of bars.entries()) {
     const before = bars[i - 1]
     if (!before) continue
-    t.true(bar.at - before.at >= 2900, `${bar.at - before.at} ms between two bars`)
+    // As the server sees them: each may be a little late on its way.
+    t.true(bar.at - before.at >= 2500, `${bar.at - before.at} ms between two bars`)
     t.true(Number(shown(bar.text)?.[1]) > Number(shown(before.text)?.[1]))
     t.regex(bar.text ?? '', /▓+░+ \d+ % · [\d.]+ [KM]B · \d+(\.\d)? KB\/s · \d+ s left$/)
   }

@@ -2,6 +2,7 @@ import test from 'ava'
 import { type StandIn, startBotApi } from '../bot-api/client.ts'
 import { linkFor, saidIn } from '../helpers/chat.ts'
 import { type App, startApp } from '../helpers/start-app.ts'
+import { until } from '../helpers/until.ts'
 
 let api: StandIn
 let app: App
@@ -27,9 +28,9 @@ for (const [index, command] of ['/start', '/help', '/start from-a-link'].entries
 }
 
 test('Telegram is told the commands for its menu', async (t) => {
-  const [call] = await api.calls('setMyCommands')
+  const call = await until('the call', async () => (await api.calls('setMyCommands'))[0])
   t.deepEqual(
-    (call?.params.commands as { command: string }[] | undefined)?.map(({ command }) => command),
+    (call.params.commands as { command: string }[]).map(({ command }) => command),
     ['start', 'help'],
   )
 })

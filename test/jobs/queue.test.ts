@@ -19,7 +19,7 @@ function kindOf(depot: Depot, parts: Partial<JobKind>): JobKind {
     async run(job) {
       await depot.jobs.transition(job.id, 'RUNNING', 'COMPLETED')
     },
-    judge: (_job, error) => ({ errorType: 'TEST', message: String(error) }),
+    judge: (_job, error) => ({ errorType: 'TEST', message: String(error), passing: false }),
     async failed() {},
     ...parts,
   }
@@ -28,7 +28,7 @@ function kindOf(depot: Depot, parts: Partial<JobKind>): JobKind {
 async function startQueue(depot: Depot, parts: Partial<JobKind>): Promise<Queue> {
   const { jobs, log } = depot
   const { transaction } = depot.database
-  const queue = new Queue({ jobs, kinds: [kindOf(depot, parts)], transaction, log })
+  const queue = new Queue({ jobs, kinds: [kindOf(depot, parts)], delays: [60, 60], transaction, log })
   await queue.start()
   return queue
 }
@@ -73,13 +73,13 @@ test('a job that fails for good is told once, in the transaction that ends it', 
     async run() {
       throw new Error('broken')
     },
-    async failed(job, verdict) {
-      told.push([nameOf(job), verdict.errorType, (await depot.jobs.find(job.id))?.status])
+    async failed(job, error, retryIn) {
+      told.push([nameOf(job), String(error), retryIn, (await depot.jobs.find(job.id))?.status])
     },
   })
   await add(depot, 'a')
   await allEnded(depot)
-  t.deepEqual(told, [['a', 'TEST', 'FAILED']])
+  t.deepEqual(told, [['a', 'Error: broken', undefined, 'FAILED']])
   t.deepEqual(await depot.database.query('SELECT error_type, error_message FROM jobs'), [
     { error_type: 'TEST', error_message: 'Error: broken' },
   ])
@@ -94,7 +94,7 @@ test('a job that may be tried again waits its time, and counts its attempts', as
       if (job.attempts < 3) throw new Error('not yet')
       await depot.jobs.transition(job.id, 'RUNNING', 'COMPLETED')
     },
-    judge: () => ({ errorType: 'TEST', message: 'x', retryIn: 300 }),
+    judge: () => ({ errorType: 'TEST', message: 'x', passing: true, retryAfter: 300 }),
   })
   await add(depot, 'a')
   await allEnded(depot)

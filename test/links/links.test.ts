@@ -31,7 +31,7 @@ test('a removed link is not sent, not found by content, and not removed again', 
   await using depot = await openDepot()
   const expiresAt = Date.now() - 1000
   await depot.share({ uuid: uuid(1), bytes: 'hello', fileUniqueId: 'f', expiresAt })
-  await depot.links.removed(uuid(1))
+  await depot.links.removed([uuid(1)])
   t.is(await depot.links.sendable(uuid(1)), undefined)
   t.is(await depot.links.withContent('f', 5), undefined)
   t.deepEqual(await depot.links.expired(10), [])

@@ -9,12 +9,13 @@ import { SizeMismatch, Store, TooLarge } from '../../app/store/index.ts'
 
 const log = pino({ level: 'silent' })
 const [one, two] = ['ab000000-0000-4000-8000-000000000001', 'cd000000-0000-4000-8000-000000000002'] as const
+const at = (root: string) => ({ STORAGE_PATH: root, MIN_FREE_DISK: () => 0 })
 const fits = { size: 5, limit: 100, received: () => {} }
 
 async function open(t: ExecutionContext, parent = tmpdir()) {
   const dir = await mkdtemp(join(parent, 'tgdepot-store-'))
   t.teardown(() => rm(dir, { recursive: true, force: true }))
-  const store = new Store(join(dir, 'store'), log)
+  const store = new Store(at(join(dir, 'store')), log)
   await store.open()
   const source = join(dir, 'source')
   await writeFile(source, 'hello', { mode: 0o640 })
@@ -161,7 +162,7 @@ test('from another file system the bytes are copied whole, and the copy may be m
 
 test('a store below a file is a fault of the start', async (t) => {
   const { source } = await open(t)
-  await t.throwsAsync(new Store(join(source, 'store'), log).open(), {
+  await t.throwsAsync(new Store(at(join(source, 'store')), log).open(), {
     instanceOf: StartError,
     message: /^STORAGE_PATH: .* \(ENOTDIR\)$/,
   })

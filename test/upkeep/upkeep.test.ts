@@ -1,6 +1,6 @@
 import test from 'ava'
 import type { BotHouse } from '../../app/house.ts'
-import { removeExpired } from '../../app/upkeep/index.ts'
+import { removeExpired } from '../../app/upkeep/retention.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 import { startApp } from '../helpers/start-app.ts'
 
@@ -19,7 +19,7 @@ test('an expired link is 404 at once; the clean-up then removes its bytes and ke
   await depot.database.query('UPDATE links SET expires_at = $1 WHERE uuid = $2', Date.now() - 1, uuid(1))
   t.is((await app.get(`/download/${uuid(1)}`)).status, 404)
 
-  await removeExpired(houseOf(depot))
+  await removeExpired(houseOf(depot), new AbortController().signal)
   t.deepEqual((await app.stored()).sort(), [uuid(2), uuid(3)])
   t.is((await app.get(`/download/${uuid(2)}`)).status, 200)
   const rows = await depot.database.query(
@@ -37,9 +37,9 @@ test('a run is repeatable, says nothing when there is nothing, and gets over a m
   await using depot = await openDepot()
   await depot.share({ uuid: uuid(1), bytes: 'x', expiresAt: 1 })
   await depot.store.remove(uuid(1))
-  await removeExpired(houseOf(depot))
+  await removeExpired(houseOf(depot), new AbortController().signal)
   const said = depot.lines.length
-  await removeExpired(houseOf(depot))
+  await removeExpired(houseOf(depot), new AbortController().signal)
   t.is(depot.lines.length, said)
   t.deepEqual(await depot.links.expired(10), [])
 })
@@ -60,6 +60,6 @@ test('more links than one batch go in one run', async (t) => {
       })
     }
   })
-  await removeExpired(houseOf(depot))
+  await removeExpired(houseOf(depot), new AbortController().signal)
   t.deepEqual(await depot.links.expired(10), [])
 })
