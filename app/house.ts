@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import type { CronEntry } from './core/cron.ts'
 import type { Database } from './core/database.ts'
 import type { Health } from './core/health.ts'
+import type { Shortcut } from './core/http.ts'
 import type { Log } from './core/log.ts'
 import type { Migration } from './core/migrations.ts'
 import type { JobKind, Jobs, Refusal } from './jobs/index.ts'
@@ -42,6 +43,7 @@ export interface BotParts {
 /** What a feature adds to the web role. */
 export interface WebParts {
   routes?: (router: Router) => void
+  shortcuts?: Shortcut[]
 }
 
 /**

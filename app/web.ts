@@ -11,7 +11,8 @@ export async function startWeb(
 ): Promise<AsyncDisposable> {
   const parts = await Promise.all(features.map((feature) => feature.web?.(house, settingsOf(feature))))
   const routes = parts.flatMap((part) => part?.routes ?? [])
-  const server = new HttpServer(settings, routes, house.log)
+  const shortcuts = parts.flatMap((part) => part?.shortcuts ?? [])
+  const server = new HttpServer(settings, { routes, shortcuts }, house.log)
   house.log.info({ listening: await server.listen() }, 'web: ready')
   return server
 }

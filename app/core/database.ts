@@ -5,8 +5,9 @@ import { DatabaseError, QueryTypes, Sequelize, Transaction } from 'sequelize'
 import { z } from 'zod'
 import { codeOf, StartError } from './errors.ts'
 import { applyMigrations, type Migration } from './migrations.ts'
+import { type Read, Reader, type Row } from './reader.ts'
 import { Reserve } from './reserve.ts'
-import sqliteDialect, { openSqlite } from './sqlite.ts'
+import sqliteDialect from './sqlite.ts'
 
 export const databaseSettings = z.object({
   DATABASE_URL: z
@@ -14,11 +15,6 @@ export const databaseSettings = z.object({
     .regex(/^sqlite:.+/, 'must be sqlite:<path of the database file>')
     .default('sqlite:./data/db/tgdepot.sqlite'),
 })
-
-type Row = Record<string, unknown>
-
-/** Rows of one prepared, indexed statement; for reads on a hot path. */
-export type Read<R extends Row> = (...parameters: (string | number)[]) => Promise<R | undefined>
 
 export interface Database extends AsyncDisposable {
   readonly sequelize: Sequelize
@@ -67,12 +63,15 @@ export async function openDatabase(
     retry: { max: 1 },
   })
   const reserve = new Reserve(`${file}.reserve`)
+  let reader: Reader | undefined
   const again = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
     } catch (error) {
       if (!isFull(error) || !(await reserve.release())) throw error
       return await work()
+    } finally {
+      reader?.renew()
     }
   }
   const inside = () => current.getStore()?.get('transaction') !== undefined
@@ -100,16 +99,13 @@ export async function openDatabase(
     throw new StartError(`DATABASE_URL: ${file} cannot be used as a database (${error.message})`)
   })
 
-  const reader = openSqlite(file)
-  reader.exec('PRAGMA query_only = ON')
+  const reads = new Reader(file)
+  reader = reads
   return {
     ...database,
-    prepare<R extends Row>(sql: string): Read<R> {
-      const statement = reader.prepare(sql)
-      return async (...parameters) => statement.get(...parameters) as R | undefined
-    },
+    prepare: (sql) => reads.prepare(sql),
     async [Symbol.asyncDispose]() {
-      reader.close()
+      reads.close()
       await sequelize.close()
     },
   }

@@ -7,6 +7,6 @@ export const download: Feature<typeof downloadSettings> = {
   settings: downloadSettings,
   async web(house, settings) {
     const { routes } = await import('./routes.ts')
-    return { routes: (router) => routes(router, house, settings) }
+    return routes(house, settings)
   },
 }

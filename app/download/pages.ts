@@ -13,7 +13,7 @@ interface Page {
 }
 
 /** Answers with a page, or with JSON where the client asks for that first. */
-export function show(ctx: Context, { status, title, text, json }: Page): void {
+function show(ctx: Context, { status, title, text, json }: Page): void {
   ctx.status = status
   ctx.vary('Accept')
   ctx.set({
@@ -40,15 +40,23 @@ export function show(ctx: Context, { status, title, text, json }: Page): void {
 `
 }
 
-export const home: Page = {
+export function showHome(ctx: Context): void {
+  show(ctx, home)
+}
+
+/** The one answer to a link that never was, is malformed, has expired or was removed: nobody learns which. */
+export function noSuchFile(ctx: Context): void {
+  show(ctx, notFound)
+}
+
+const home: Page = {
   status: 200,
   title: 'tgdepot',
   text: 'Files sent to a Telegram bot, as links. To download one, open the link that you were given.',
   json: { service: 'tgdepot' },
 }
 
-/** The one answer to a link that never was, is malformed, has expired or was removed: nobody learns which. */
-export const notFound: Page = {
+const notFound: Page = {
   status: 404,
   title: 'There is no such file',
   text: 'The link is wrong, or its time is over. Ask whoever gave it to you for a new one.',

@@ -1,13 +1,11 @@
 import { create as contentDisposition } from 'content-disposition'
 import type { Context } from 'koa'
 import send from 'send'
+import type { Shortcut } from '../core/http.ts'
 import type { Log } from '../core/log.ts'
 import type { Links, Sendable } from '../links/index.ts'
 import type { Store } from '../store/index.ts'
-import { notFound, show } from './pages.ts'
-
-/** Sends one link's bytes with `headers`, or has nginx send them. */
-export type Serve = (ctx: Context, file: Sendable, headers: Record<string, string>) => Promise<void>
+import { noSuchFile } from './pages.ts'
 
 /** What bytes carry besides; nginx's internal location adds the same to its answers. */
 const protection = {
@@ -19,43 +17,50 @@ const protection = {
   'X-Robots-Tag': 'noindex, nofollow',
 }
 
-/** The handler of /download/<uuid>: decides in one read of the database, without touching the file. */
-export function downloads(links: Links, serve: Serve) {
-  return async (ctx: Context & { params: Record<string, string | undefined> }): Promise<void> => {
-    const file = await links.sendable(ctx.params.uuid ?? '')
-    if (!file) return show(ctx, notFound)
-    await serve(ctx, file, {
-      'Content-Type': file.mime_type,
-      'Content-Disposition': contentDisposition(file.name, { type: 'attachment' }),
-      // A link can be revoked and expires: nobody may keep its bytes to give them out again.
-      'Cache-Control': 'private, no-store',
-    })
+/** What an answer with a link's bytes says about them. */
+function describe(file: Sendable): Record<string, string> {
+  return {
+    'Content-Type': file.mime_type,
+    'Content-Disposition': contentDisposition(file.name, { type: 'attachment' }),
+    // A link can be revoked and expires: nobody may keep its bytes to give them out again.
+    'Cache-Control': 'private, no-store',
   }
 }
 
-/** Leaves the bytes, ranges, validators and the headers above to nginx's location under `prefix`. */
-export function byNginx(store: Store, prefix: string): Serve {
-  return async (ctx, { uuid }, headers) => {
-    // Thousands of ranges a second come by here: written directly, an answer costs a fifth less.
-    ctx.respond = false
-    ctx.res.writeHead(200, {
-      ...headers,
-      'X-Accel-Redirect': prefix + store.nameOf(uuid),
+/**
+ * Leaves the bytes, ranges, validators and the headers above to nginx's location under `prefix`. Decides in one read of
+ * the database, without touching the file. The name after the UUID is for people and download managers; any will do.
+ */
+export function byNginx(links: Links, store: Store, prefix: string): Shortcut {
+  return async ({ method, url = '' }, response) => {
+    const uuid = /^\/download\/([^/?]+)(?:[/?]|$)/.exec(url)?.[1]
+    if (uuid === undefined || (method !== 'GET' && method !== 'HEAD')) return false
+    const file = await links.sendable(uuid)
+    if (!file) return false
+    response.writeHead(200, {
+      ...describe(file),
+      'X-Accel-Redirect': prefix + store.nameOf(file.uuid),
       'Content-Length': 0,
     })
-    ctx.res.end()
+    response.end()
+    return true
   }
 }
 
+type Page = Context & { params: Record<string, string | undefined> }
+
 /** Sends the bytes from this process: ranges and conditional requests by `send`, which reads from the right place. */
-export function byItself(store: Store, log: Log): Serve {
-  return async (ctx, { uuid }, headers) => {
+export function byItself(links: Links, store: Store, log: Log) {
+  return async (ctx: Page): Promise<void> => {
+    const file = await links.sendable(ctx.params.uuid ?? '')
+    if (!file) return noSuchFile(ctx)
+    const { uuid } = file
     const stats = await store.stat(uuid)
     if (!stats) {
       log.error({ uuid }, 'the file of a link is missing')
-      return show(ctx, notFound)
+      return noSuchFile(ctx)
     }
-    ctx.set({ ...headers, ...protection })
+    ctx.set({ ...describe(file), ...protection })
     // nginx's form, so that a download goes on when a machine changes from one way to the other.
     const etag = `"${Math.floor(stats.mtimeMs / 1000).toString(16)}-${stats.size.toString(16)}"`
     ctx.set('ETag', etag)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { Database, Read } from '../core/database.ts'
+import type { Database } from '../core/database.ts'
+import type { Read } from '../core/reader.ts'
 import { httpAddress, wholeNumber } from '../core/settings.ts'
 import { Usage } from './usage.ts'
 

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findPorts } from '../bot-api/fresh.ts'
 import { startNginx } from '../helpers/nginx.ts'
 import type { App, Published } from './app.ts'
+import { until } from './programs.ts'
 
 /** The project's nginx in front of the web role, which also serves the store's files by itself on another port. */
 export interface Front extends AsyncDisposable {
@@ -9,6 +11,8 @@ export interface Front extends AsyncDisposable {
   link(file: Published): string
   /** The same file from the same nginx, without asking anybody. */
   plainFile(file: Published): string
+  /** Replaces nginx's workers, once they have nothing to do. */
+  renewWorkers(): Promise<void>
 }
 
 /** Starts nginx in `folder`; with `tls`, everything over TLS. */
@@ -27,8 +31,18 @@ export async function startFront(folder: string, app: App, { tls }: { tls: boole
   return {
     link: ({ uuid }) => `${scheme}://127.0.0.1:${port}/download/${uuid}`,
     plainFile: ({ uuid }) => `${scheme}://127.0.0.1:${staticPort}/${uuid.slice(0, 2)}/${uuid}`,
+    async renewWorkers() {
+      const before = workersOf(nginx.pid)
+      process.kill(nginx.pid, 'SIGHUP')
+      await until('nginx has new workers', () => workersOf(nginx.pid).every((pid) => !before.includes(pid)))
+    },
     [Symbol.asyncDispose]: () => nginx[Symbol.asyncDispose](),
   }
+}
+
+/** The processes of nginx that serve; those on their way out included. */
+function workersOf(pid: number): string[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
 }
 
 /**
