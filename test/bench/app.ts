@@ -1,6 +1,8 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { globSync } from 'node:fs'
 import { mkdir, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { type Sender, type StandIn, startBotApi } from '../bot-api/client.ts'
 import { end, until } from './programs.ts'
 
@@ -61,10 +63,15 @@ export class App implements AsyncDisposable {
     return running
   }
 
-  /** Starts both roles and ends them, so that the compile cache is as full as on an installed machine. */
+  /** Fills the compile cache as the installer does for a release. */
   async warm(): Promise<void> {
-    await using started = new AsyncDisposableStack()
-    for (const role of ['web', 'bot'] as const) started.use(await this.#run(role, {}))
+    const env = { ...process.env, NODE_COMPILE_CACHE: join(this.#folder, 'compile-cache') }
+    const files = globSync('app/**/*.ts', { cwd: root }).filter((file) => file !== 'app/main.ts')
+    const imports = files.map((file) => `await import(${JSON.stringify(join(root, file))})`).join(';')
+    const run = promisify(execFile)
+    await run(process.execPath, ['--input-type=module', '--eval', imports], { cwd: root, env })
+    // main.ts refuses a role that it does not know, but is in the cache then.
+    await run(process.execPath, ['app/main.ts', 'warm-up'], { cwd: root, env }).catch(() => {})
   }
 
   newUser(): Sender {
@@ -118,14 +125,14 @@ export async function startApp(folder: string): Promise<App> {
   return new App(folder, await startBotApi({ dir, cloudDir: join(folder, 'telegram-cloud') }))
 }
 
-/** How the role's unit runs Node: its flags, and Node's own variables; a compile cache goes to `cache`. */
+/** How the role's unit runs Node: its flags, and the variables of Node and malloc; a compile cache goes to `cache`. */
 async function runtimeOf(role: 'bot' | 'web', cache: string): Promise<{ flags: string[]; env: Env }> {
   const files = [`tgdepot-${role}.service`, 'tgdepot-.service.d/10-sandbox.conf']
   const texts = await Promise.all(files.map((file) => readFile(join(root, 'systemd', file), 'utf8')))
   const unit = texts.join('\n')
   const flags = /^ExecStart=\S+\/node ((?:-\S+ )*)\S+\/app\/main\.ts/m.exec(unit)?.[1] ?? ''
   const env = Object.fromEntries(
-    [...unit.matchAll(/^Environment="?(NODE_[A-Z_]+)=([^"\n]*)/gm)].map(([, name, value]) => [name, value]),
+    [...unit.matchAll(/^Environment="?((?:NODE|MALLOC)_[A-Z_]+)=([^"\n]*)/gm)].map(([, name, value]) => [name, value]),
   )
   if ('NODE_COMPILE_CACHE' in env) env.NODE_COMPILE_CACHE = cache
   return { flags: flags.split(' ').filter(Boolean), env }

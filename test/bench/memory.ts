@@ -95,7 +95,7 @@ function startDownloads(url: string, speed: string): ChildProcess {
     '--limit-rate',
     speed,
   ]
-  return spawn('curl', [...flags, '-o', '/dev/null', `${url}?[1-100000]`], {
+  return spawn('curl', ['--no-progress-meter', ...flags, '-o', '/dev/null', `${url}?[1-100000]`], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
 }
