@@ -40,6 +40,8 @@ async function roomRefusal(
   if ((await links.withContent(file.fileUniqueId, size)) !== undefined) return undefined
   const promised = await jobs.promised()
   if (size > left.store - promised) return overQuota(file, 'store', left.store - promised)
-  const { spare } = await store.room()
+  const { free, total, spare } = await store.room()
+  // Filled by another program: the file waits for room, if there can ever be enough.
+  if (spare <= 0) return size > total - (free - spare) ? noRoom(file, 0) : undefined
   return size > spare - promised ? noRoom(file, Math.max(0, spare - promised)) : undefined
 }

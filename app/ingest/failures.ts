@@ -17,6 +17,11 @@ export class NoRoom extends Error {
   override name = 'NoRoom'
 }
 
+/** The file, whose size nobody announced, is above a quota. */
+export class OverQuota extends Error {
+  override name = 'OverQuota'
+}
+
 const tryLater = 'Press Retry, or send the file again later.'
 const transfer = `The transfer from Telegram failed. ${tryLater}`
 
@@ -40,6 +45,12 @@ const rules: Rule[] = [
     passing: false,
     final: true,
     reason: 'The file is larger than was announced, and above the limit. Send a smaller one.',
+  },
+  {
+    matches: (error) => error instanceof OverQuota,
+    errorType: 'QUOTA',
+    passing: false,
+    reason: `The file does not fit into what may still be kept. ${tryLater}`,
   },
   {
     matches: (error) => refusal(error, /invalid file_id|wrong file identifier/),

@@ -6,7 +6,7 @@ import type { NewMessage } from '../telegram/index.ts'
 import { refusalOf } from './admission.ts'
 import { type Attachment, attachmentOf } from './attachment.ts'
 import type { IngestSettings } from './settings.ts'
-import { help, notAFile, notAllowed, received } from './texts.ts'
+import { help, notAFile, notAllowed, received, waitingForRoom } from './texts.ts'
 import { kindOf, type Payload } from './transfer.ts'
 
 /** Files, commands, presses of Retry, and a word to everything else that people say to the bot. */
@@ -53,7 +53,7 @@ async function receive(
   settings: IngestSettings,
   message: { chatId: number; replyTo: number; userId: number; file: Attachment },
 ): Promise<void> {
-  const { telegram, jobs, links, log } = house
+  const { telegram, jobs, links, store, log } = house
   const { chatId, replyTo, userId, file } = message
   const key = `ingest:${telegram.id}:${chatId}:${replyTo}`
   // The same message under another update id, as after a move to another Bot API server.
@@ -63,7 +63,8 @@ async function receive(
     log.info({ user_id: userId, chat_id: chatId, size: file.size, reason: refusal }, 'file not taken')
     return await reply(house, userId, { chatId, replyTo, text: refusal })
   }
-  const statusMessage = await telegram.messages.post({ chatId, replyTo, text: received(file) })
+  const text = (await store.isLow()) ? waitingForRoom(file) : received(file)
+  const statusMessage = await telegram.messages.post({ chatId, replyTo, text })
   const { fileId, fileUniqueId, name, mimeType, size } = file
   const payload: Payload = {
     uuid: randomUUID(),

@@ -3,7 +3,7 @@ import type { Job, JobKind } from '../jobs/index.ts'
 import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { TelegramRefusal } from '../telegram/index.ts'
-import { classify, NoRoom } from './failures.ts'
+import { classify, NoRoom, OverQuota } from './failures.ts'
 import type { IngestSettings } from './settings.ts'
 import { Speed } from './speed.ts'
 import { done, failed, progress, retrying, waitingForRoom } from './texts.ts'
@@ -24,7 +24,7 @@ export interface Payload {
 }
 
 /** Milliseconds after which a job that waits for room looks again. */
-const roomPause = 15_000
+const roomPause = 30_000
 
 /** Contents that are stored already: many at a time, and past those that wait for a transfer. */
 const knownContent = { name: 'ingest-known', concurrency: 4 }
@@ -44,10 +44,14 @@ export async function kindOf(links: Links, file: Payload): Promise<{ kind: strin
 /** The jobs that make a link of a Telegram file: one kind that fetches, one for what is stored already. */
 export function transfers(house: BotHouse, settings: IngestSettings): JobKind[] {
   // The server serves the newest call first, so that of two large files one would starve: one at a time, usually.
-  const fetched = { name: 'ingest', concurrency: settings.FETCHES_PER_BOT }
-  return [fetched, knownContent].map((kind) => ({
+  const fetched = {
+    name: 'ingest',
+    concurrency: settings.FETCHES_PER_BOT,
+    ready: async () => house.telegram.connected && !(await house.store.isLow()),
+  }
+  const known = { ...knownContent, ready: () => house.telegram.connected }
+  return [fetched, known].map((kind) => ({
     ...kind,
-    ready: () => house.telegram.connected,
     run: (job, signal) => transfer(house, settings, job, signal),
 
     judge(job, error) {
@@ -90,6 +94,7 @@ async function transfer(
   const kept = await store.stat(payload.uuid)
   if (!kept) throw new Error('the file is gone from the store')
   const { size } = kept
+  if (payload.size === undefined) await checkQuota(house, job, size, leftover)
   const expiresAt = links.expiry()
   const { fileUniqueId, fileId, messageId, name, mimeType, uuid } = payload
   await database.transaction(async () => {
@@ -114,6 +119,26 @@ async function transfer(
     })
   })
   if (leftover !== undefined) await telegram.files.discard(leftover)
+}
+
+/**
+ * A size that nobody announced is held against the quotas before the link is given out.
+ * @throws OverQuota with nothing kept
+ */
+async function checkQuota(
+  house: BotHouse,
+  { payload, userId }: Job,
+  size: number,
+  leftover?: string,
+): Promise<void> {
+  const { jobs, links, store, telegram } = house
+  const left = await links.left(userId)
+  const mine = left.user - (await jobs.promisedTo(userId))
+  const all = left.store - (await jobs.promised())
+  if (size <= mine && size <= all) return
+  await store.remove((payload as Payload).uuid)
+  if (leftover !== undefined) await telegram.files.discard(leftover)
+  throw new OverQuota()
 }
 
 async function take(
@@ -145,14 +170,15 @@ async function take(
   }
 }
 
-/** @throws NoRoom when another program has taken what was promised to this file */
-async function checkRoom({ store }: BotHouse, size = 0): Promise<void> {
-  const { free } = await store.room()
-  if (free < size + minFree) throw new NoRoom()
-}
-
-/** Bytes that stay free while a file comes in, for the database. */
+/** Bytes that stay free in any case, for the database. */
 const minFree = 8 * 1024 * 1024
+
+/** @throws NoRoom when another program has taken what was promised to this file */
+async function checkRoom({ store, telegram }: BotHouse, size = 0): Promise<void> {
+  const { free, spare } = await store.room()
+  // After a restart a part of it may have come already.
+  if (free < minFree || size > spare + (await telegram.files.partialBytes())) throw new NoRoom()
+}
 
 async function download(
   { jobs, store, telegram }: BotHouse,

@@ -24,7 +24,7 @@ export interface JobKind {
   /** Jobs done at the same time by this process. */
   concurrency: number
   /** False while nothing of this kind can be done: its jobs wait instead of failing. */
-  ready(): boolean
+  ready(): boolean | Promise<boolean>
   /** Does the job and moves it to COMPLETED. Stops soon after `signal` is aborted, by throwing. */
   run(job: Job, signal: AbortSignal): Promise<void>
   /** Judges an error; called outside a transaction. */
@@ -116,7 +116,7 @@ export class Queue implements AsyncDisposable {
     const { jobs, log } = this.#parts
     while (!this.#stop.signal.aborted) {
       try {
-        const job = kind.ready() ? await jobs.claim(kind.name, this.#lease()) : undefined
+        const job = (await kind.ready()) ? await jobs.claim(kind.name, this.#lease()) : undefined
         if (job) await this.#work(kind, job)
         else await this.#sleep()
       } catch (error) {

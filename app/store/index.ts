@@ -167,6 +167,11 @@ export class Store {
     return { free, total, spare: free - this.#minFree(total) }
   }
 
+  /** Whether MIN_FREE_DISK is reached: nothing more should be written, whatever it was promised. */
+  async isLow(): Promise<boolean> {
+    return (await this.room()).spare <= 0
+  }
+
   /** The folders that the names are spread over. */
   get shards(): string[] {
     return Array.from({ length: 256 }, (_, shard) => shard.toString(16).padStart(2, '0'))

@@ -76,6 +76,13 @@ export class TelegramFiles {
     return found
   }
 
+  /** Bytes on the disk of files that the server has not finished. */
+  async partialBytes(): Promise<number> {
+    if (this.#directory === undefined) return 0
+    const partial = await sizes(join(this.#directory, this.#api.folderName, 'temp'))
+    return [...partial.values()].reduce((sum, bytes) => sum + bytes, 0)
+  }
+
   /**
    * Removes the server's own name of a finished file. This is the last fence before something is deleted, so it goes
    * by the place alone: `<BOT_API_DIR>/<this bot>/<type>/file_<N>…`. What lies elsewhere is left alone.

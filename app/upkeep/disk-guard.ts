@@ -39,10 +39,10 @@ export class DiskGuard {
 
   async #say(room: Room, low: boolean): Promise<void> {
     const { log, telegram, users } = this.#house
-    if (low) log.warn({ free: room.free }, 'disk low: new files are not taken')
+    if (low) log.warn({ free: room.free }, 'disk low: new files wait')
     else log.info({ free: room.free }, 'disk has room again')
     const text = low
-      ? `The disk is nearly full: ${describe(room)}. New files are not taken until there is room.`
+      ? `The disk is nearly full: ${describe(room)}. New files wait until there is room.`
       : `The disk has room again: ${describe(room)}.`
     for (const chatId of users.administrators) await telegram.messages.post({ chatId, text })
   }

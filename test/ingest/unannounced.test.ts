@@ -27,6 +27,18 @@ test('one that turns out to be over the limit is not kept anywhere', async (t) =
   t.deepEqual(await copiesIn(api.dir), [])
 })
 
+for (const quota of ['USER_QUOTA', 'STORAGE_QUOTA']) {
+  test(`one that turns out to be over ${quota} is not kept, and its sender is told`, async (t) => {
+    await using api = await startBotApi()
+    await using app = await startApp({ api, env: { [quota]: '10000' } })
+    await api.sendFile({ announced_size: null, size: 12_345 })
+    await api.waitForMessage(1001, ({ text }) => /does not fit into what may still be kept/.test(text ?? ''))
+    t.deepEqual(await app.stored(), [])
+    t.deepEqual(await copiesIn(api.dir), [])
+    t.deepEqual(app.sql('SELECT * FROM links'), [])
+  })
+}
+
 test('a file of another size than announced never gets a link', async (t) => {
   await using api = await startBotApi()
   await using app = await startApp({ api })
