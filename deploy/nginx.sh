@@ -70,8 +70,12 @@ install_site() {
   ((changed == 0)) || mark_changed
 }
 
-# What nginx must be told about when it changes.
-nginx_digest() { digest_of "$SITE" "$SNIPPETS"/*.conf "$CERTIFICATE" "$CERTIFICATE_KEY"; }
+# What nginx must be told about when it changes. A renewal by certbot tells nginx by itself.
+nginx_digest() {
+  local files=("$SITE" "$SNIPPETS"/*.conf)
+  [[ ${ANSWERS[TGDEPOT_TLS]} == acme ]] || files+=("$CERTIFICATE" "$CERTIFICATE_KEY")
+  digest_of "${files[@]}"
+}
 
 # Starts nginx, or has it read its files again if ours changed since it last did.
 load_nginx() {

@@ -40,6 +40,8 @@ get_certificate() {
     --webroot --webroot-path "$ACME_ROOT" --cert-name tgdepot --domain "$domain") || status=$?
   rm -f "$CHALLENGE_SITE"
   ((status == 0)) || exit "$status"
+  # nginx has the old one in memory.
+  rm -f "$STATE/nginx"
   mark_changed
 }
 

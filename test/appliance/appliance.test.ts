@@ -2,6 +2,7 @@ import test from 'ava'
 import { Depot } from './depot.ts'
 import { Machine } from './machine.ts'
 import type { Step } from './step.ts'
+import { certificate } from './steps/certificate.ts'
 import { downloads } from './steps/downloads.ts'
 import { failures } from './steps/failures.ts'
 import { files } from './steps/files.ts'
@@ -19,6 +20,7 @@ const steps: Step[] = [
   ...sandbox,
   ...failures,
   ...secrecy,
+  ...certificate,
   ...removal,
 ]
 
