@@ -33,7 +33,6 @@ export async function measureMemory({ folder, say }: Bench): Promise<Findings> {
     say(`${way}: ${arrivals} files arrive while ${downloads} downloads run`)
     measured.push({ way, ...(await measureWay(join(folder, `memory-${way.split(' ')[0]}`), isDirect)) })
   }
-  const most = (role: 'bot' | 'web') => Math.max(...measured.map(({ loaded }) => loaded[role].peak))
   return {
     method:
       `MiB resident at most (VmHWM) while ${arrivals} files of 10 MB arrive from ${users} users and ${downloads} ` +
@@ -51,8 +50,11 @@ export async function measureMemory({ folder, say }: Bench): Promise<Findings> {
       ),
     },
     conclusions: [
-      `bot: ${against(most('bot'), 'below', 120, 'MiB')}`,
-      `web: ${against(most('web'), 'below', 120, 'MiB')}`,
+      ...measured.flatMap(({ way, loaded }) =>
+        (['bot', 'web'] as const).map(
+          (role) => `${role}, ${way}: ${against(loaded[role].peak, 'below', 120, 'MiB')}`,
+        ),
+      ),
       ...(ways.length === 1 ? ['through nginx LEFT OUT: nginx is not installed'] : []),
     ],
     raw: measured,
