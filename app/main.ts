@@ -33,7 +33,9 @@ function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
   const ofFeatures = Object.fromEntries(features.map(({ name, settings }) => [name, settings]))
   const settings = readSettings(
     {
-      log: z.object({ LOG_LEVEL: z.enum(logLevels).default('info') }),
+      log: z.object({
+        LOG_LEVEL: z.enum(logLevels, `must be one of ${logLevels.join(', ')}`).default('info'),
+      }),
       database: databaseSettings,
       store: storeSettings,
       links: linksSettings,

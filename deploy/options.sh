@@ -54,6 +54,8 @@ read_arguments() {
       --bot-token-file) name=TELEGRAM_BOT_TOKEN ;;
       --api-id-file | --api-hash-file) name=${flag#--} name=${name%-file} name=TELEGRAM_${name^^} ;;
       --answers) name=ANSWERS_FILE ;;
+      # Without the value: it may be a secret.
+      --*=*) die "${flag%%=*}: its value comes after a space (see --help)" ;;
       *) die "unknown option $flag (see --help)" ;;
     esac
     (($#)) || die "$flag needs a value (see --help)"
@@ -68,7 +70,7 @@ read_arguments() {
 }
 
 read_secret_file() {
-  if [[ -f $2 && -r $2 ]]; then FLAGS[$1]=$(tr -d '[:space:]' <"$2"); else fault "$2: no such file to read $1 from"; fi
+  if [[ ! -d $2 && -r $2 ]]; then FLAGS[$1]=$(tr -d '[:space:]' <"$2"); else fault "$2: no such file to read $1 from"; fi
 }
 
 # Reads NAME=value lines into the associative array of the given name (none of the names used here), as data,
@@ -84,7 +86,10 @@ read_answers() {
     name=${line%%=*}
     if [[ $line != *=* ]]; then fault "$file, line $number: not NAME=value"
     elif [[ " ${ANSWER_NAMES[*]} ${SECRET_NAMES[*]} " != *" $name "* ]]; then fault "$file, line $number: $name is not known"
-    else into[$name]=${line#*=}
+    else
+      line=${line#"$name="}
+      line=${line#"${line%%[![:space:]]*}"}
+      into[$name]=${line%"${line##*[![:space:]]}"}
     fi
   done <"$file"
 }
@@ -154,7 +159,7 @@ ask_missing() {
 
 # A value that breaks here would end up inside nginx, systemd or shell files: only plain forms pass.
 check_answers() {
-  local domain=${ANSWERS[TGDEPOT_DOMAIN]} tls=${ANSWERS[TGDEPOT_TLS]} name value pattern
+  local domain=${ANSWERS[TGDEPOT_DOMAIN]} tls=${ANSWERS[TGDEPOT_TLS]} name value pattern form
   local label='[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
   if [[ -z $domain ]]; then fault 'no domain: give --domain'
   elif [[ ! $domain =~ ^$label(\.$label)*$ ]] || ((${#domain} > 253)); then fault "domain '$domain': not a host name"
@@ -174,12 +179,12 @@ check_answers() {
   esac
   for name in "${SECRET_NAMES[@]}"; do
     case $name in
-      TELEGRAM_BOT_TOKEN) pattern='^[1-9][0-9]{0,15}:[A-Za-z0-9_-]{20,100}$' ;;
-      TELEGRAM_API_ID) pattern='^[1-9][0-9]{0,9}$' ;;
-      TELEGRAM_API_HASH) pattern='^[0-9A-Fa-f]{32}$' ;;
+      TELEGRAM_BOT_TOKEN) pattern='^[1-9][0-9]{4,15}:[A-Za-z0-9_-]{20,100}$' form='a bot token, 123456789:AbC…' ;;
+      TELEGRAM_API_ID) pattern='^[1-9][0-9]{0,9}$' form='an api id, a number' ;;
+      TELEGRAM_API_HASH) pattern='^[0-9A-Fa-f]{32}$' form='an api hash, 32 hexadecimal digits' ;;
     esac
     if ! has_secret "$name"; then fault "$name is missing: give a file, the environment or an answers file"
-    elif [[ -n ${SECRET[$name]} && ! ${SECRET[$name]} =~ $pattern ]]; then fault "$name does not have the form of one"
+    elif [[ -n ${SECRET[$name]} && ! ${SECRET[$name]} =~ $pattern ]]; then fault "$name does not have the form of $form"
     fi
   done
   value=${ANSWERS[TGDEPOT_BOT_API]}

@@ -72,7 +72,8 @@ export function byItself(links: Links, store: Store, log: Log) {
     const suffix = /^bytes=-(\d+)$/.exec(ctx.req.headers.range ?? '')?.[1]
     if (suffix !== undefined && Number(suffix) > stats.size && stats.size > 0)
       ctx.req.headers.range = 'bytes=0-'
-    ctx.status = 200
+    // Not Koa's setter, which would also fix the phrase: `206 OK`.
+    ctx.res.statusCode = 200
     ctx.respond = false
     await new Promise<void>((resolve) => {
       ctx.res.on('close', resolve)

@@ -86,3 +86,27 @@ test('a secret of the wrong form is named but not shown', async (t) => {
   t.regex(stdout, /TELEGRAM_BOT_TOKEN does not have the form/)
   t.false((stdout + stderr).includes('not-a-token'))
 })
+
+test('a value written with = is not taken, and not shown: it may be a secret', async (t) => {
+  await using bench = await Bench.open()
+  const { status, stdout, stderr } = await bench.run(
+    'read_arguments --bot-token=123456789:AAAAAAAA; cat "$LOG"',
+  )
+  t.is(status, 1)
+  t.regex(stderr, /--bot-token: its value comes after a space/)
+  t.false((stdout + stderr).includes('AAAAAAAA'))
+})
+
+test('a secret may come through a pipe', async (t) => {
+  await using bench = await Bench.open()
+  const script = `read_arguments --api-id-file <(echo 12345); collect_answers; echo "\${SECRET[TELEGRAM_API_ID]}"`
+  t.is((await bench.run(script)).stdout.trim(), '12345')
+})
+
+test('blanks around a value of an answers file are no part of it', async (t) => {
+  await using bench = await Bench.open()
+  await writeFile(join(bench.dir, 'answers'), 'TGDEPOT_DOMAIN= files.example.org \nTGDEPOT_TLS=\t\n')
+  const script = `read_arguments --answers answers; collect_answers
+    echo "<\${ANSWERS[TGDEPOT_DOMAIN]}><\${ANSWERS[TGDEPOT_TLS]}>"`
+  t.is((await bench.run(script)).stdout.trim(), '<files.example.org><>')
+})

@@ -92,6 +92,19 @@ for (const [range, status, start = 0, end = 999] of ranges) {
   })
 }
 
+test('the status line says in words what it says in digits', async (t) => {
+  const { listening } = await app.log((line) => 'listening' in line)
+  const words = async (headers: Record<string, string>) => {
+    const response = await openDownload(String(listening), path, headers)
+    response.resume()
+    return response.statusMessage
+  }
+  t.is(await words({}), 'OK')
+  t.is(await words({ Range: 'bytes=0-1' }), 'Partial Content')
+  t.is(await words({ Range: 'bytes=1000-' }), 'Range Not Satisfiable')
+  t.is(await words({ 'If-None-Match': etag }), 'Not Modified')
+})
+
 test('a range whose end stands before its start is ignored or refused (RFC 9110, 14.2)', async (t) => {
   const { status, body } = await app.get(path, { headers: { Range: 'bytes=9-1' } })
   t.true(status === 416 || (status === 200 && body.equals(bytes)), String(status))
