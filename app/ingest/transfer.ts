@@ -94,14 +94,14 @@ async function transfer(
   const { fileUniqueId, fileId, messageId, name, mimeType, uuid } = payload
   await database.transaction(async () => {
     // In one transaction with the end: each one of its own would wait for the disk.
-    if (intake !== 'known') await jobs.record(job, 'DOWNLOAD_FINISHED', { intake, size })
-    await jobs.record(job, 'OUTPUT_VALIDATED', { size, intake })
+    if (intake !== 'known') await jobs.events.record(job, 'DOWNLOAD_FINISHED', { intake, size })
+    await jobs.events.record(job, 'OUTPUT_VALIDATED', { size, intake })
     const source = { botId: job.botId, fileId, chatId: job.chatId, messageId }
     await links.create({ uuid, userId: job.userId, name, mimeType, size, fileUniqueId, source, expiresAt })
     if (!(await jobs.transition(job.id, 'RUNNING', 'COMPLETED')))
       throw new Error('the job is not ours any more')
     const seconds = (performance.now() - began) / 1000
-    await jobs.record(job, 'JOB_COMPLETED', {
+    await jobs.events.record(job, 'JOB_COMPLETED', {
       size,
       intake,
       seconds: Number(seconds.toFixed(3)),
@@ -135,7 +135,7 @@ async function take(
     if (known !== undefined && (await store.share(known, uuid))) return { intake: 'known' }
   }
   await checkRoom(house, size)
-  await jobs.record(job, 'DOWNLOAD_STARTED', { size })
+  await jobs.events.record(job, 'DOWNLOAD_STARTED', { size })
   try {
     return await download(house, settings, job, payload, signal)
   } catch (error) {
@@ -164,7 +164,7 @@ async function download(
   const { uuid, size, fileId, statusMessage } = payload
   const speed = new Speed()
   const received = (bytes: number) => {
-    jobs.progressed(job.id, bytes)
+    jobs.load.progressed(job.id, bytes)
     const shown = { received: bytes, speed: speed.at(bytes) }
     telegram.messages.showProgress(statusMessage, () => progress(payload, shown))
   }

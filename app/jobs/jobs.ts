@@ -1,46 +1,9 @@
 import type { Database } from '../core/database.ts'
 import { type Log, scrub } from '../core/log.ts'
-import { type JobEvent, stages } from './events.ts'
-import { mayMove, type Status } from './states.ts'
-
-export interface NewJob {
-  kind: string
-  /** Says the same thing is asked for again. */
-  key: string
-  botId: number
-  userId: number
-  chatId: number
-  /** Bytes of disk that this job is promised until it ends. */
-  size: number
-  /** What its kind needs to do it; JSON. */
-  payload: object
-}
-
-export interface Job {
-  id: number
-  kind: string
-  botId: number
-  userId: number
-  chatId: number
-  payload: unknown
-  /** How often a worker has begun it. */
-  attempts: number
-  createdAt: number
-}
-
-interface JobRow extends Record<string, unknown> {
-  id: number
-  kind: string
-  status: Status
-  bot_id: number
-  user_id: number
-  chat_id: number
-  size: number
-  payload: string
-  attempts: number
-  created_at: number
-  worker: string | null
-}
+import { JobEvents } from './events.ts'
+import { fromRow, type Job, type JobRow, type NewJob } from './job.ts'
+import { Load } from './load.ts'
+import { active, mayMove, type Status } from './states.ts'
 
 /** What accompanies a move: kept in its event, and partly in the row. */
 export interface Move {
@@ -59,17 +22,17 @@ export interface Lease {
   until: number
 }
 
-const active = `('PENDING', 'QUEUED', 'RUNNING')`
-
-/** Rows of jobs and their events; every change of a status is made by one statement, in `#move`. */
+/** Rows of jobs; every change of a status is made by one statement, in `#move`. */
 export class Jobs {
+  readonly events: JobEvents
+  readonly load: Load
   readonly #database: Database
   readonly #log: Log
-  /** Bytes that running jobs of this process have on the disk already. */
-  readonly #received = new Map<number, number>()
   #queued = () => {}
 
   constructor(database: Database, log: Log) {
+    this.events = new JobEvents(database, log)
+    this.load = new Load(database)
     this.#database = database
     this.#log = log
   }
@@ -106,7 +69,7 @@ export class Jobs {
         Date.now(),
       )
       if (!row) return undefined
-      await this.record({ ...job, id: row.id }, 'JOB_CREATED', { size: job.size })
+      await this.events.record({ ...job, id: row.id }, 'JOB_CREATED', { size: job.size })
       await this.transition(row.id, 'PENDING', 'QUEUED')
       return row.id
     })
@@ -130,7 +93,7 @@ export class Jobs {
       const row = await this.#move({ sql: next, id: kind }, 'QUEUED', 'RUNNING', {}, lease)
       if (!row) return undefined
       const job = fromRow(row)
-      await this.record(job, 'WORKER_ASSIGNED', { worker: lease.worker, attempts: job.attempts })
+      await this.events.record(job, 'WORKER_ASSIGNED', { worker: lease.worker, attempts: job.attempts })
       return job
     })
   }
@@ -170,14 +133,14 @@ export class Jobs {
       )
       if (!row) return undefined
       const { errorType, errorMessage, dueAt, reason } = move
-      await this.record(fromRow(row), 'STATUS_CHANGED', {
+      await this.events.record(fromRow(row), 'STATUS_CHANGED', {
         from,
         to,
         ...(reason && { reason }),
         ...(errorType && { error_type: errorType, error: errorMessage }),
         ...(dueAt && { due_at: new Date(dueAt).toISOString() }),
       })
-      if (to !== 'RUNNING') this.#received.delete(row.id)
+      if (to !== 'RUNNING') this.load.stopped(row.id)
       if (to === 'QUEUED') this.#database.afterCommit(() => this.#queued())
       return row
     })
@@ -237,84 +200,5 @@ export class Jobs {
       limit,
     )
     return rows.map(fromRow)
-  }
-
-  /** Writes an event of a job, as a row and a line of the log. */
-  async record(
-    job: Pick<Job, 'id' | 'kind' | 'userId' | 'chatId'>,
-    event: JobEvent,
-    data: object = {},
-  ): Promise<void> {
-    const context = { job_id: job.id, user_id: job.userId, chat_id: job.chatId, kind: job.kind }
-    this.#log.info(
-      { ...context, stage: stages[event], event, ...data },
-      event.toLowerCase().replaceAll('_', ' '),
-    )
-    await this.#database.query(
-      'INSERT INTO job_events (job_id, event_type, data, created_at) VALUES ($1, $2, $3, $4)',
-      job.id,
-      event,
-      scrub(JSON.stringify(data)),
-      Date.now(),
-    )
-  }
-
-  /** Notes that a running job has `bytes` on the disk: they are no longer only promised. */
-  progressed(id: number, bytes: number): void {
-    this.#received.set(id, bytes)
-  }
-
-  /** Bytes of disk promised to jobs that have not ended, beyond what they have written. */
-  async promised(): Promise<number> {
-    const [row] = await this.#database.query<{ bytes: number | null }>(
-      `SELECT SUM(size) AS bytes FROM jobs WHERE status IN ${active}`,
-    )
-    const received = [...this.#received.values()].reduce((sum, bytes) => sum + bytes, 0)
-    return Math.max(0, Number(row?.bytes ?? 0) - received)
-  }
-
-  /** Bytes promised to the jobs of one user that have not ended. */
-  async promisedTo(userId: number): Promise<number> {
-    const [row] = await this.#database.query<{ bytes: number | null }>(
-      `SELECT SUM(size) AS bytes FROM jobs WHERE user_id = $1 AND status IN ${active}`,
-      userId,
-    )
-    return Number(row?.bytes ?? 0)
-  }
-
-  /** Seconds until a user or chat may have one more job, if `most` are allowed in any `span` milliseconds. */
-  async freeIn(of: { userId: number } | { chatId: number }, span: number, most: number): Promise<number> {
-    const [column, id] = 'userId' in of ? ['user_id', of.userId] : ['chat_id', of.chatId]
-    const [row] = await this.#database.query<{ created_at: number }>(
-      `SELECT created_at FROM jobs WHERE ${column} = $1 AND created_at > $2
-       ORDER BY created_at DESC LIMIT 1 OFFSET $3`,
-      id,
-      Date.now() - span,
-      most - 1,
-    )
-    return row ? Math.max(1, Math.ceil((row.created_at + span - Date.now()) / 1000)) : 0
-  }
-
-  /** Jobs that have not ended: all, and one user's. */
-  async counts(userId: number): Promise<{ all: number; ofUser: number }> {
-    const [row] = await this.#database.query<{ all_jobs: number; of_user: number }>(
-      `SELECT (SELECT COUNT(*) FROM jobs WHERE status IN ${active}) AS all_jobs,
-         (SELECT COUNT(*) FROM jobs WHERE user_id = $1 AND status IN ${active}) AS of_user`,
-      userId,
-    )
-    return { all: Number(row?.all_jobs ?? 0), ofUser: Number(row?.of_user ?? 0) }
-  }
-}
-
-function fromRow(row: JobRow): Job {
-  return {
-    id: row.id,
-    kind: row.kind,
-    botId: row.bot_id,
-    userId: row.user_id,
-    chatId: row.chat_id,
-    payload: JSON.parse(row.payload),
-    attempts: row.attempts,
-    createdAt: row.created_at,
   }
 }

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import type { Log } from '../core/log.ts'
-import type { Job, Jobs, Lease } from './jobs.ts'
+import type { Job } from './job.ts'
+import type { Jobs, Lease } from './jobs.ts'
 
 /** Milliseconds a worker may be silent before its jobs go to another one. */
 const leaseTime = 60_000
@@ -83,7 +84,7 @@ export class Queue implements AsyncDisposable {
         // No fault of the job: an attempt that its worker did not survive is not counted.
         const move = { reason: 'worker gone', uncounted: true }
         if (await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)) {
-          await jobs.record(job, 'JOB_RECOVERED_STALE')
+          await jobs.events.record(job, 'JOB_RECOVERED_STALE')
         }
       })
     }
@@ -161,12 +162,12 @@ export class Queue implements AsyncDisposable {
       const to = retryIn === undefined ? 'FAILED' : 'QUEUED'
       const move = { errorType, errorMessage, uncounted, ...(retryIn && { dueAt: Date.now() + retryIn }) }
       if (!(await jobs.transition(job.id, 'RUNNING', to, move, this.#worker))) return
-      await jobs.record(job, 'DOWNLOAD_FAILED', facts)
+      await jobs.events.record(job, 'DOWNLOAD_FAILED', facts)
       if (retryIn !== undefined) {
-        await jobs.record(job, 'RETRY_SCHEDULED', { ...facts, retry_in_ms: retryIn })
+        await jobs.events.record(job, 'RETRY_SCHEDULED', { ...facts, retry_in_ms: retryIn })
       } else {
-        await jobs.record(job, passing ? 'MAX_RETRIES_REACHED' : 'RETRY_SKIPPED', facts)
-        await jobs.record(job, 'JOB_FAILED', facts)
+        await jobs.events.record(job, passing ? 'MAX_RETRIES_REACHED' : 'RETRY_SKIPPED', facts)
+        await jobs.events.record(job, 'JOB_FAILED', facts)
       }
       await kind.failed(job, error, retryIn)
     })

@@ -13,3 +13,6 @@ const moves: Record<Status, readonly Status[]> = {
 export function mayMove(from: Status, to: Status): boolean {
   return moves[from].includes(to)
 }
+
+/** The statuses of a job that has not ended, for SQL; written as in the indexes, or SQLite does not use them. */
+export const active = `('PENDING', 'QUEUED', 'RUNNING')`
