@@ -1,5 +1,5 @@
 import type { BotHouse } from '../house.ts'
-import type { Job, JobKind } from '../jobs/index.ts'
+import type { ClaimedJob, Job, JobKind } from '../jobs/index.ts'
 import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { TelegramRefusal } from '../telegram/index.ts'
@@ -79,7 +79,7 @@ function failureText(job: Job, file: Omit<Payload, 'statusMessage'>, error: unkn
 async function transfer(
   house: BotHouse,
   settings: IngestSettings,
-  job: Job,
+  job: ClaimedJob,
   signal: AbortSignal,
 ): Promise<void> {
   const { jobs, store, links, telegram, database } = house
@@ -98,8 +98,8 @@ async function transfer(
     await jobs.events.record(job, 'OUTPUT_VALIDATED', { size, intake })
     const source = { botId: job.botId, fileId, chatId: job.chatId, messageId }
     await links.create({ uuid, userId: job.userId, name, mimeType, size, fileUniqueId, source, expiresAt })
-    if (!(await jobs.transition(job.id, 'RUNNING', 'COMPLETED')))
-      throw new Error('the job is not ours any more')
+    const isOurs = await jobs.transition(job.id, 'RUNNING', 'COMPLETED', {}, job.worker)
+    if (!isOurs) throw new Error('the job is not ours any more')
     const seconds = (performance.now() - began) / 1000
     await jobs.events.record(job, 'JOB_COMPLETED', {
       size,

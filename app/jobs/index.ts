@@ -1,4 +1,4 @@
-export type { Job } from './job.ts'
+export type { ClaimedJob, Job } from './job.ts'
 export { Jobs } from './jobs.ts'
 export { type Refusal, refusalOf } from './limits.ts'
 export { jobsMigrations } from './migrations.ts'

@@ -25,6 +25,11 @@ export interface Job {
   createdAt: number
 }
 
+/** A job as it was given to a worker. Whoever moves it names the worker: it may be someone else's by then. */
+export interface ClaimedJob extends Job {
+  worker: string
+}
+
 export interface JobRow extends Record<string, unknown> {
   id: number
   kind: string

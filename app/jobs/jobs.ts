@@ -1,7 +1,7 @@
 import type { Database } from '../core/database.ts'
 import { type Log, scrub } from '../core/log.ts'
 import { JobEvents } from './events.ts'
-import { fromRow, type Job, type JobRow, type NewJob } from './job.ts'
+import { type ClaimedJob, fromRow, type Job, type JobRow, type NewJob } from './job.ts'
 import { Load } from './load.ts'
 import { active, mayMove, type Status } from './states.ts'
 
@@ -86,13 +86,13 @@ export class Jobs {
   }
 
   /** Gives the next job of a kind to a worker. */
-  async claim(kind: string, lease: Lease): Promise<Job | undefined> {
+  async claim(kind: string, lease: Lease): Promise<ClaimedJob | undefined> {
     return await this.#database.transaction(async () => {
       const next = `(SELECT id FROM jobs WHERE kind = $1 AND status = 'QUEUED' AND due_at <= $4
         ORDER BY turn, id LIMIT 1)`
       const row = await this.#move({ sql: next, id: kind }, 'QUEUED', 'RUNNING', {}, lease)
       if (!row) return undefined
-      const job = fromRow(row)
+      const job = { ...fromRow(row), worker: lease.worker }
       await this.events.record(job, 'WORKER_ASSIGNED', { worker: lease.worker, attempts: job.attempts })
       return job
     })
@@ -160,7 +160,7 @@ export class Jobs {
   }
 
   /** Running jobs whose worker is silent past its lease, or gone for certain. */
-  async stale(isGone: (worker: string) => boolean): Promise<(Job & { worker: string })[]> {
+  async stale(isGone: (worker: string) => boolean): Promise<ClaimedJob[]> {
     const rows = await this.#database.query<JobRow & { lease_until: number }>(
       `SELECT * FROM jobs WHERE status = 'RUNNING' ORDER BY lease_until LIMIT 1000`,
     )

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import type { Log } from '../core/log.ts'
-import type { Job } from './job.ts'
+import type { ClaimedJob, Job } from './job.ts'
 import type { Jobs, Lease } from './jobs.ts'
 
 /** Milliseconds a worker may be silent before its jobs go to another one. */
@@ -26,8 +26,8 @@ export interface JobKind {
   concurrency: number
   /** False while nothing of this kind can be done: its jobs wait instead of failing. */
   ready(): boolean
-  /** Does the job and moves it to COMPLETED. Stops soon after `signal` is aborted, by throwing. */
-  run(job: Job, signal: AbortSignal): Promise<void>
+  /** Does the job and moves it to COMPLETED, as its worker. Stops soon after `signal` is aborted, by throwing. */
+  run(job: ClaimedJob, signal: AbortSignal): Promise<void>
   /** Judges an error; called outside a transaction. */
   judge(job: Job, error: unknown): Verdict
   /**
@@ -127,7 +127,7 @@ export class Queue implements AsyncDisposable {
     }
   }
 
-  async #work(kind: JobKind, job: Job): Promise<void> {
+  async #work(kind: JobKind, job: ClaimedJob): Promise<void> {
     const { jobs } = this.#parts
     const lost = new AbortController()
     this.#running.set(job.id, lost)
@@ -137,16 +137,18 @@ export class Queue implements AsyncDisposable {
       if (lost.signal.aborted) return
       if (this.#stop.signal.aborted) {
         const move = { reason: 'stopping', uncounted: true }
-        await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, this.#worker)
+        await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
       } else {
         await this.#failed(kind, job, error)
       }
     } finally {
       this.#running.delete(job.id)
+      // One that was lost has not been moved by us.
+      jobs.load.stopped(job.id)
     }
   }
 
-  async #failed(kind: JobKind, job: Job, error: unknown): Promise<void> {
+  async #failed(kind: JobKind, job: ClaimedJob, error: unknown): Promise<void> {
     const { jobs, transaction, delays } = this.#parts
     const {
       errorType,
@@ -161,7 +163,7 @@ export class Queue implements AsyncDisposable {
     await transaction(async () => {
       const to = retryIn === undefined ? 'FAILED' : 'QUEUED'
       const move = { errorType, errorMessage, uncounted, ...(retryIn && { dueAt: Date.now() + retryIn }) }
-      if (!(await jobs.transition(job.id, 'RUNNING', to, move, this.#worker))) return
+      if (!(await jobs.transition(job.id, 'RUNNING', to, move, job.worker))) return
       await jobs.events.record(job, 'DOWNLOAD_FAILED', facts)
       if (retryIn !== undefined) {
         await jobs.events.record(job, 'RETRY_SCHEDULED', { ...facts, retry_in_ms: retryIn })
