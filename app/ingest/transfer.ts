@@ -26,6 +26,9 @@ export interface Payload {
 /** Milliseconds after which a job that waits for room looks again. */
 const roomPause = 15_000
 
+/** Contents that come from Telegram, by getFile. */
+const fetchedContent = 'ingest'
+
 /** Contents that are stored already: many at a time, and past those that wait for a transfer. */
 const knownContent = { name: 'ingest-known', concurrency: 4 }
 
@@ -38,13 +41,13 @@ interface Taken {
 /** Which queue a file belongs to, and the room that it needs. */
 export async function kindOf(links: Links, file: Payload): Promise<{ kind: string; size: number }> {
   const known = file.size !== undefined && (await links.withContent(file.fileUniqueId, file.size))
-  return known ? { kind: knownContent.name, size: 0 } : { kind: 'ingest', size: file.size ?? 0 }
+  return known ? { kind: knownContent.name, size: 0 } : { kind: fetchedContent, size: file.size ?? 0 }
 }
 
 /** The jobs that make a link of a Telegram file: one kind that fetches, one for what is stored already. */
 export function transfers(house: BotHouse, settings: IngestSettings): JobKind[] {
   // The server serves the newest call first, so that of two large files one would starve: one at a time, usually.
-  const fetched = { name: 'ingest', concurrency: settings.FETCHES_PER_BOT }
+  const fetched = { name: fetchedContent, concurrency: settings.FETCHES_PER_BOT }
   return [fetched, knownContent].map((kind) => ({
     ...kind,
     ready: () => house.telegram.connected,
@@ -85,7 +88,9 @@ async function transfer(
   const { jobs, store, links, telegram, database } = house
   const payload = job.payload as Payload
   const began = performance.now()
-  const { intake, leftover } = await take(house, settings, job, payload, signal)
+  const taken = await take(house, settings, job, payload, signal)
+  if (!taken) return
+  const { intake, leftover } = taken
 
   const kept = await store.stat(payload.uuid)
   if (!kept) throw new Error('the file is gone from the store')
@@ -116,13 +121,14 @@ async function transfer(
   if (leftover !== undefined) await telegram.files.discard(leftover)
 }
 
+/** Takes the content in; undefined when the job went to those that fetch. */
 async function take(
   house: BotHouse,
   settings: IngestSettings,
-  job: Job,
+  job: ClaimedJob,
   payload: Payload,
   signal: AbortSignal,
-): Promise<Taken> {
+): Promise<Taken | undefined> {
   const { jobs, store, links } = house
   const { uuid, size, fileUniqueId } = payload
   if (size !== undefined) {
@@ -133,6 +139,13 @@ async function take(
     }
     const known = await links.withContent(fileUniqueId, size)
     if (known !== undefined && (await store.share(known, uuid))) return { intake: 'known' }
+  }
+  if (job.kind === knownContent.name) {
+    // Fetched here, it would have no promise of room, and more transfers would run at once than may.
+    const as = { kind: fetchedContent, size: size ?? 0 }
+    const move = { reason: 'content gone', uncounted: true, as }
+    await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
+    return undefined
   }
   await checkRoom(house, size)
   await jobs.events.record(job, 'DOWNLOAD_STARTED', { size })

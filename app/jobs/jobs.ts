@@ -14,6 +14,8 @@ export interface Move {
   dueAt?: number
   /** A move that is not the job's fault does not count as an attempt. */
   uncounted?: boolean
+  /** What the job is from now on, with the bytes of disk that it is promised. */
+  as?: { kind: string; size: number }
 }
 
 /** Who works on a job, and until when it is his without a sign of life. */
@@ -117,7 +119,8 @@ export class Jobs {
       const [row] = await this.#database.query<JobRow>(
         `UPDATE jobs SET status = $3, updated_at = $4, due_at = $5, error_type = $6, error_message = $7,
            worker = $8, lease_until = $9, attempts = attempts + $10,
-           started_at = CASE WHEN $3 = 'RUNNING' THEN $4 ELSE started_at END
+           started_at = CASE WHEN $3 = 'RUNNING' THEN $4 ELSE started_at END,
+           kind = COALESCE($12, kind), size = COALESCE($13, size)
          WHERE id = ${which.sql} AND status = $2 AND ($11 IS NULL OR worker = $11) RETURNING *`,
         which.id,
         from,
@@ -130,13 +133,16 @@ export class Jobs {
         lease?.until,
         to === 'RUNNING' ? 1 : move.uncounted ? -1 : 0,
         which.worker,
+        move.as?.kind,
+        move.as?.size,
       )
       if (!row) return undefined
-      const { errorType, errorMessage, dueAt, reason } = move
+      const { errorType, errorMessage, dueAt, reason, as } = move
       await this.events.record(fromRow(row), 'STATUS_CHANGED', {
         from,
         to,
         ...(reason && { reason }),
+        ...as,
         ...(errorType && { error_type: errorType, error: errorMessage }),
         ...(dueAt && { due_at: new Date(dueAt).toISOString() }),
       })

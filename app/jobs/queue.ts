@@ -26,7 +26,10 @@ export interface JobKind {
   concurrency: number
   /** False while nothing of this kind can be done: its jobs wait instead of failing. */
   ready(): boolean
-  /** Does the job and moves it to COMPLETED, as its worker. Stops soon after `signal` is aborted, by throwing. */
+  /**
+   * Does the job and moves it to COMPLETED, or back to the queue as another kind; as its worker. Stops soon after
+   * `signal` is aborted, by throwing.
+   */
   run(job: ClaimedJob, signal: AbortSignal): Promise<void>
   /** Judges an error; called outside a transaction. */
   judge(job: Job, error: unknown): Verdict
