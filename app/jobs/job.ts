@@ -30,6 +30,12 @@ export interface ClaimedJob extends Job {
   worker: string
 }
 
+/** Who works on a job, and until when it is his without a sign of life. */
+export interface Lease {
+  worker: string
+  until: number
+}
+
 export interface JobRow extends Record<string, unknown> {
   id: number
   kind: string

@@ -1,28 +1,9 @@
 import type { Database } from '../core/database.ts'
 import { type Log, scrub } from '../core/log.ts'
 import { JobEvents } from './events.ts'
-import { type ClaimedJob, fromRow, type Job, type JobRow, type NewJob } from './job.ts'
+import { type ClaimedJob, fromRow, type Job, type JobRow, type Lease, type NewJob } from './job.ts'
 import { Load } from './load.ts'
-import { active, mayMove, type Status } from './states.ts'
-
-/** What accompanies a move: kept in its event, and partly in the row. */
-export interface Move {
-  reason?: string
-  errorType?: string
-  errorMessage?: string
-  /** Milliseconds since 1970 before which a queued job is not begun again. */
-  dueAt?: number
-  /** A move that is not the job's fault does not count as an attempt. */
-  uncounted?: boolean
-  /** What the job is from now on, with the bytes of disk that it is promised. */
-  as?: { kind: string; size: number }
-}
-
-/** Who works on a job, and until when it is his without a sign of life. */
-export interface Lease {
-  worker: string
-  until: number
-}
+import { active, ended, type Move, mayMove, type Status } from './states.ts'
 
 /** Rows of jobs; every change of a status is made by one statement, in `#move`. */
 export class Jobs {
@@ -206,5 +187,21 @@ export class Jobs {
       limit,
     )
     return rows.map(fromRow)
+  }
+
+  /**
+   * Removes up to `limit` jobs that ended before a moment (milliseconds since 1970), oldest first, with their events.
+   * Returns how many. The newest job stays in any case: SQLite would give its id again, and buttons name ids.
+   */
+  async forgetEnded(before: number, limit: number): Promise<number> {
+    const rows = await this.#database.query(
+      `DELETE FROM jobs WHERE id IN (
+         SELECT id FROM jobs WHERE status IN ${ended} AND updated_at < $1 AND id < (SELECT MAX(id) FROM jobs)
+         ORDER BY updated_at LIMIT $2
+       ) RETURNING id`,
+      before,
+      limit,
+    )
+    return rows.length
   }
 }

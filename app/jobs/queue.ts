@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import type { Log } from '../core/log.ts'
-import type { ClaimedJob, Job } from './job.ts'
-import type { Jobs, Lease } from './jobs.ts'
+import type { ClaimedJob, Job, Lease } from './job.ts'
+import type { Jobs } from './jobs.ts'
 
 /** Milliseconds a worker may be silent before its jobs go to another one. */
 const leaseTime = 60_000
