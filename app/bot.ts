@@ -76,5 +76,5 @@ const deliveryEvents = {
 /** A message about a job has the topic `job:<id>`. */
 async function recordDelivery(jobs: Jobs, topic: string, delivery: Delivery, reason?: string): Promise<void> {
   const job = await jobs.find(Number(topic.replace(/^job:/, '')))
-  if (job) await jobs.record(job, deliveryEvents[delivery], reason === undefined ? {} : { reason })
+  if (job) await jobs.events.record(job, deliveryEvents[delivery], reason === undefined ? {} : { reason })
 }

@@ -25,7 +25,7 @@ export interface Database extends AsyncDisposable {
    * without being told. A throw rolls back. Keep it short: others of this process wait for it.
    */
   transaction<T>(work: () => Promise<T>): Promise<T>
-  /** Runs `action` when the caller's transaction has committed, or at once when there is none. */
+  /** Runs `action` when the caller's transaction has committed, never if it fails, or at once when there is none. */
   afterCommit(action: () => void): void
   /** Rows of one SQL statement with `$1`, `$2` … in it; also of UPDATE … RETURNING. Undefined is written as NULL. */
   query<R extends Row>(sql: string, ...parameters: unknown[]): Promise<R[]>
@@ -82,8 +82,20 @@ export async function openDatabase(
     last = next.catch(() => {})
     return next
   }
-  const transaction = <T>(work: () => Promise<T>) =>
-    inside() ? work() : inTurn(() => again(() => sequelize.transaction(work)))
+  // Sequelize's own hooks run after a COMMIT that failed as well.
+  const afterwards = new WeakMap<Transaction, (() => void)[]>()
+  const transaction = async <T>(work: () => Promise<T>) => {
+    if (inside()) return await work()
+    let actions: (() => void)[] = []
+    const attempt = (running: Transaction) => {
+      actions = []
+      afterwards.set(running, actions)
+      return work()
+    }
+    const result = await inTurn(() => again(() => sequelize.transaction(attempt)))
+    for (const action of actions) action()
+    return result
+  }
   const query = <R extends Row>(sql: string, ...parameters: unknown[]) => {
     const bind = parameters.map((value) => value ?? null)
     const run = () => sequelize.query<R>(sql, { bind, type: QueryTypes.SELECT })
@@ -91,7 +103,8 @@ export async function openDatabase(
   }
   const afterCommit = (action: () => void) => {
     const running = current.getStore()?.get('transaction') as Transaction | undefined
-    if (running) running.afterCommit(action)
+    const actions = running && afterwards.get(running)
+    if (actions) actions.push(action)
     else action()
   }
   const database = { sequelize, reserve, transaction, query, afterCommit }

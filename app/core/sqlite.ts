@@ -84,6 +84,7 @@ export class Database {
   uuid?: string
   readonly #handle: Handle
   readonly #shared: Shared
+  #isClosed = false
 
   constructor(filename: string, _mode: number, done: (error: Error | null) => void) {
     this.filename = filename
@@ -101,8 +102,9 @@ export class Database {
       const ends = /^\s*(COMMIT|END|ROLLBACK(?!\s+TO))\b/i.test(sql)
       const { error, rows, outcome } = this.#execute(sql, parameters)
       if (begins && !error) this.#shared.gate.hold(this)
-      // A COMMIT that failed leaves the transaction open.
-      if (ends && !this.#handle.database.isTransaction) this.#shared.gate.release(this)
+      // Sequelize forgets a connection whose COMMIT or ROLLBACK failed; its transaction would be open for ever.
+      if (ends && error) this.close()
+      else if (ends) this.#shared.gate.release(this)
       if (done) queueMicrotask(() => done.call(outcome, error, rows))
     }
     if (/^\s*(SELECT|PRAGMA|EXPLAIN)\b/i.test(sql)) execute()
@@ -123,6 +125,12 @@ export class Database {
   }
 
   close(done?: (error: Error | null) => void): void {
+    if (!this.#isClosed) this.#giveBack()
+    this.#isClosed = true
+    if (done) queueMicrotask(() => done(null))
+  }
+
+  #giveBack(): void {
     const { gate, idle } = this.#shared
     const { database } = this.#handle
     this.#shared.open--
@@ -130,7 +138,6 @@ export class Database {
     else database.close()
     if (this.#shared.open === 0) for (const handle of idle.splice(0)) handle.database.close()
     gate.release(this)
-    if (done) queueMicrotask(() => done(null))
   }
 
   #execute(sql: string, parameters: Parameters) {

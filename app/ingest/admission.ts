@@ -20,7 +20,7 @@ export async function refusalOf(
   const { MAX_FILE_SIZE, RATE_LIMIT_PER_MINUTE } = settings
   if (file.size !== undefined && file.size > MAX_FILE_SIZE) return tooLarge(file, MAX_FILE_SIZE)
 
-  const seconds = await jobs.freeIn({ userId: of.userId }, minute, RATE_LIMIT_PER_MINUTE)
+  const seconds = await jobs.load.freeIn({ userId: of.userId }, minute, RATE_LIMIT_PER_MINUTE)
   if (seconds > 0) return tooMany(RATE_LIMIT_PER_MINUTE, seconds)
   const refused = await house.jobLimits(of)
   if (refused) return jobRefused(refused)
@@ -34,11 +34,11 @@ async function roomRefusal(
 ): Promise<string | undefined> {
   const size = file.size ?? 0
   const left = await links.left(userId)
-  const mine = left.user - (await jobs.promisedTo(userId))
+  const mine = left.user - (await jobs.load.promisedTo(userId))
   if (size > mine) return overQuota(file, 'user', mine)
   // A known content takes no room; it only counts for its owner.
   if ((await links.withContent(file.fileUniqueId, size)) !== undefined) return undefined
-  const promised = await jobs.promised()
+  const promised = await jobs.load.promised()
   if (size > left.store - promised) return overQuota(file, 'store', left.store - promised)
   const { free, total, spare } = await store.room()
   // Filled by another program: the file waits for room, if there can ever be enough.

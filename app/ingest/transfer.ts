@@ -1,5 +1,5 @@
 import type { BotHouse } from '../house.ts'
-import type { Job, JobKind } from '../jobs/index.ts'
+import type { ClaimedJob, Job, JobKind } from '../jobs/index.ts'
 import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { TelegramRefusal } from '../telegram/index.ts'
@@ -26,6 +26,9 @@ export interface Payload {
 /** Milliseconds after which a job that waits for room looks again. */
 const roomPause = 30_000
 
+/** Contents that come from Telegram, by getFile. */
+const fetchedContent = 'ingest'
+
 /** Contents that are stored already: many at a time, and past those that wait for a transfer. */
 const knownContent = { name: 'ingest-known', concurrency: 4 }
 
@@ -38,14 +41,14 @@ interface Taken {
 /** Which queue a file belongs to, and the room that it needs. */
 export async function kindOf(links: Links, file: Payload): Promise<{ kind: string; size: number }> {
   const known = file.size !== undefined && (await links.withContent(file.fileUniqueId, file.size))
-  return known ? { kind: knownContent.name, size: 0 } : { kind: 'ingest', size: file.size ?? 0 }
+  return known ? { kind: knownContent.name, size: 0 } : { kind: fetchedContent, size: file.size ?? 0 }
 }
 
 /** The jobs that make a link of a Telegram file: one kind that fetches, one for what is stored already. */
 export function transfers(house: BotHouse, settings: IngestSettings): JobKind[] {
   // The server serves the newest call first, so that of two large files one would starve: one at a time, usually.
   const fetched = {
-    name: 'ingest',
+    name: fetchedContent,
     concurrency: settings.FETCHES_PER_BOT,
     ready: async () => house.telegram.connected && !(await house.store.isLow()),
   }
@@ -83,13 +86,15 @@ function failureText(job: Job, file: Omit<Payload, 'statusMessage'>, error: unkn
 async function transfer(
   house: BotHouse,
   settings: IngestSettings,
-  job: Job,
+  job: ClaimedJob,
   signal: AbortSignal,
 ): Promise<void> {
   const { jobs, store, links, telegram, database } = house
   const payload = job.payload as Payload
   const began = performance.now()
-  const { intake, leftover } = await take(house, settings, job, payload, signal)
+  const taken = await take(house, settings, job, payload, signal)
+  if (!taken) return
+  const { intake, leftover } = taken
 
   const kept = await store.stat(payload.uuid)
   if (!kept) throw new Error('the file is gone from the store')
@@ -99,14 +104,14 @@ async function transfer(
   const { fileUniqueId, fileId, messageId, name, mimeType, uuid } = payload
   await database.transaction(async () => {
     // In one transaction with the end: each one of its own would wait for the disk.
-    if (intake !== 'known') await jobs.record(job, 'DOWNLOAD_FINISHED', { intake, size })
-    await jobs.record(job, 'OUTPUT_VALIDATED', { size, intake })
+    if (intake !== 'known') await jobs.events.record(job, 'DOWNLOAD_FINISHED', { intake, size })
+    await jobs.events.record(job, 'OUTPUT_VALIDATED', { size, intake })
     const source = { botId: job.botId, fileId, chatId: job.chatId, messageId }
     await links.create({ uuid, userId: job.userId, name, mimeType, size, fileUniqueId, source, expiresAt })
-    if (!(await jobs.transition(job.id, 'RUNNING', 'COMPLETED')))
-      throw new Error('the job is not ours any more')
+    const isOurs = await jobs.transition(job.id, 'RUNNING', 'COMPLETED', {}, job.worker)
+    if (!isOurs) throw new Error('the job is not ours any more')
     const seconds = (performance.now() - began) / 1000
-    await jobs.record(job, 'JOB_COMPLETED', {
+    await jobs.events.record(job, 'JOB_COMPLETED', {
       size,
       intake,
       seconds: Number(seconds.toFixed(3)),
@@ -133,21 +138,24 @@ async function checkQuota(
 ): Promise<void> {
   const { jobs, links, store, telegram } = house
   const left = await links.left(userId)
-  const mine = left.user - (await jobs.promisedTo(userId))
-  const all = left.store - (await jobs.promised())
+  const mine = left.user - (await jobs.load.promisedTo(userId))
+  const all = left.store - (await jobs.load.promised())
   if (size <= mine && size <= all) return
-  await store.remove((payload as Payload).uuid)
+  const { uuid } = payload as Payload
+  // Recorded by another worker, should this one have been taken for dead.
+  if (!(await links.has(uuid))) await store.remove(uuid)
   if (leftover !== undefined) await telegram.files.discard(leftover)
   throw new OverQuota()
 }
 
+/** Takes the content in; undefined when the job went to those that fetch. */
 async function take(
   house: BotHouse,
   settings: IngestSettings,
-  job: Job,
+  job: ClaimedJob,
   payload: Payload,
   signal: AbortSignal,
-): Promise<Taken> {
+): Promise<Taken | undefined> {
   const { jobs, store, links } = house
   const { uuid, size, fileUniqueId } = payload
   if (size !== undefined) {
@@ -159,8 +167,15 @@ async function take(
     const known = await links.withContent(fileUniqueId, size)
     if (known !== undefined && (await store.share(known, uuid))) return { intake: 'known' }
   }
+  if (job.kind === knownContent.name) {
+    // Fetched here, it would have no promise of room, and more transfers would run at once than may.
+    const as = { kind: fetchedContent, size: size ?? 0 }
+    const move = { reason: 'content gone', uncounted: true, as }
+    await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
+    return undefined
+  }
   await checkRoom(house, size)
-  await jobs.record(job, 'DOWNLOAD_STARTED', { size })
+  await jobs.events.record(job, 'DOWNLOAD_STARTED', { size })
   try {
     return await download(house, settings, job, payload, signal)
   } catch (error) {
@@ -190,7 +205,7 @@ async function download(
   const { uuid, size, fileId, statusMessage } = payload
   const speed = new Speed()
   const received = (bytes: number) => {
-    jobs.progressed(job.id, bytes)
+    jobs.load.progressed(job.id, bytes)
     const shown = { received: bytes, speed: speed.at(bytes) }
     telegram.messages.showProgress(statusMessage, () => progress(payload, shown))
   }

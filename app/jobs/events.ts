@@ -1,3 +1,7 @@
+import type { Database } from '../core/database.ts'
+import { type Log, scrub } from '../core/log.ts'
+import type { Job } from './job.ts'
+
 /** What can happen to a job, and the part of the program where it happens; every one is a row and a line of the log. */
 export const stages = {
   JOB_CREATED: 'BOT',
@@ -19,3 +23,34 @@ export const stages = {
 } as const
 
 export type JobEvent = keyof typeof stages
+
+/** What happened to jobs, for whoever looks into a file that did not arrive. */
+export class JobEvents {
+  readonly #database: Database
+  readonly #log: Log
+
+  constructor(database: Database, log: Log) {
+    this.#database = database
+    this.#log = log
+  }
+
+  /** Writes an event of a job, as a row and a line of the log. */
+  async record(
+    job: Pick<Job, 'id' | 'kind' | 'userId' | 'chatId'>,
+    event: JobEvent,
+    data: object = {},
+  ): Promise<void> {
+    const context = { job_id: job.id, user_id: job.userId, chat_id: job.chatId, kind: job.kind }
+    this.#log.info(
+      { ...context, stage: stages[event], event, ...data },
+      event.toLowerCase().replaceAll('_', ' '),
+    )
+    await this.#database.query(
+      'INSERT INTO job_events (job_id, event_type, data, created_at) VALUES ($1, $2, $3, $4)',
+      job.id,
+      event,
+      scrub(JSON.stringify(data)),
+      Date.now(),
+    )
+  }
+}

@@ -1,4 +1,5 @@
-export { type Job, Jobs } from './jobs.ts'
+export type { ClaimedJob, Job } from './job.ts'
+export { Jobs } from './jobs.ts'
 export { type Refusal, refusalOf } from './limits.ts'
 export { jobsMigrations } from './migrations.ts'
 export { type JobKind, Queue, type Verdict } from './queue.ts'

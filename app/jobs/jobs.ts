@@ -1,75 +1,21 @@
 import type { Database } from '../core/database.ts'
 import { type Log, scrub } from '../core/log.ts'
-import { type JobEvent, stages } from './events.ts'
-import { mayMove, type Status } from './states.ts'
+import { JobEvents } from './events.ts'
+import { type ClaimedJob, fromRow, type Job, type JobRow, type Lease, type NewJob } from './job.ts'
+import { Load } from './load.ts'
+import { active, ended, type Move, mayMove, type Status } from './states.ts'
 
-export interface NewJob {
-  kind: string
-  /** Says the same thing is asked for again. */
-  key: string
-  botId: number
-  userId: number
-  chatId: number
-  /** Bytes of disk that this job is promised until it ends. */
-  size: number
-  /** What its kind needs to do it; JSON. */
-  payload: object
-}
-
-export interface Job {
-  id: number
-  kind: string
-  botId: number
-  userId: number
-  chatId: number
-  payload: unknown
-  /** How often a worker has begun it. */
-  attempts: number
-  createdAt: number
-}
-
-interface JobRow extends Record<string, unknown> {
-  id: number
-  kind: string
-  status: Status
-  bot_id: number
-  user_id: number
-  chat_id: number
-  size: number
-  payload: string
-  attempts: number
-  created_at: number
-  worker: string | null
-}
-
-/** What accompanies a move: kept in its event, and partly in the row. */
-export interface Move {
-  reason?: string
-  errorType?: string
-  errorMessage?: string
-  /** Milliseconds since 1970 before which a queued job is not begun again. */
-  dueAt?: number
-  /** A move that is not the job's fault does not count as an attempt. */
-  uncounted?: boolean
-}
-
-/** Who works on a job, and until when it is his without a sign of life. */
-export interface Lease {
-  worker: string
-  until: number
-}
-
-const active = `('PENDING', 'QUEUED', 'RUNNING')`
-
-/** Rows of jobs and their events; every change of a status is made by one statement, in `#move`. */
+/** Rows of jobs; every change of a status is made by one statement, in `#move`. */
 export class Jobs {
+  readonly events: JobEvents
+  readonly load: Load
   readonly #database: Database
   readonly #log: Log
-  /** Bytes that running jobs of this process have on the disk already. */
-  readonly #received = new Map<number, number>()
   #queued = () => {}
 
   constructor(database: Database, log: Log) {
+    this.events = new JobEvents(database, log)
+    this.load = new Load(database)
     this.#database = database
     this.#log = log
   }
@@ -106,7 +52,7 @@ export class Jobs {
         Date.now(),
       )
       if (!row) return undefined
-      await this.record({ ...job, id: row.id }, 'JOB_CREATED', { size: job.size })
+      await this.events.record({ ...job, id: row.id }, 'JOB_CREATED', { size: job.size })
       await this.transition(row.id, 'PENDING', 'QUEUED')
       return row.id
     })
@@ -123,14 +69,14 @@ export class Jobs {
   }
 
   /** Gives the next job of a kind to a worker. */
-  async claim(kind: string, lease: Lease): Promise<Job | undefined> {
+  async claim(kind: string, lease: Lease): Promise<ClaimedJob | undefined> {
     return await this.#database.transaction(async () => {
       const next = `(SELECT id FROM jobs WHERE kind = $1 AND status = 'QUEUED' AND due_at <= $4
         ORDER BY turn, id LIMIT 1)`
       const row = await this.#move({ sql: next, id: kind }, 'QUEUED', 'RUNNING', {}, lease)
       if (!row) return undefined
-      const job = fromRow(row)
-      await this.record(job, 'WORKER_ASSIGNED', { worker: lease.worker, attempts: job.attempts })
+      const job = { ...fromRow(row), worker: lease.worker }
+      await this.events.record(job, 'WORKER_ASSIGNED', { worker: lease.worker, attempts: job.attempts })
       return job
     })
   }
@@ -154,7 +100,8 @@ export class Jobs {
       const [row] = await this.#database.query<JobRow>(
         `UPDATE jobs SET status = $3, updated_at = $4, due_at = $5, error_type = $6, error_message = $7,
            worker = $8, lease_until = $9, attempts = attempts + $10,
-           started_at = CASE WHEN $3 = 'RUNNING' THEN $4 ELSE started_at END
+           started_at = CASE WHEN $3 = 'RUNNING' THEN $4 ELSE started_at END,
+           kind = COALESCE($12, kind), size = COALESCE($13, size)
          WHERE id = ${which.sql} AND status = $2 AND ($11 IS NULL OR worker = $11) RETURNING *`,
         which.id,
         from,
@@ -167,17 +114,20 @@ export class Jobs {
         lease?.until,
         to === 'RUNNING' ? 1 : move.uncounted ? -1 : 0,
         which.worker,
+        move.as?.kind,
+        move.as?.size,
       )
       if (!row) return undefined
-      const { errorType, errorMessage, dueAt, reason } = move
-      await this.record(fromRow(row), 'STATUS_CHANGED', {
+      const { errorType, errorMessage, dueAt, reason, as } = move
+      await this.events.record(fromRow(row), 'STATUS_CHANGED', {
         from,
         to,
         ...(reason && { reason }),
+        ...as,
         ...(errorType && { error_type: errorType, error: errorMessage }),
         ...(dueAt && { due_at: new Date(dueAt).toISOString() }),
       })
-      if (to !== 'RUNNING') this.#received.delete(row.id)
+      if (to !== 'RUNNING') this.load.stopped(row.id)
       if (to === 'QUEUED') this.#database.afterCommit(() => this.#queued())
       return row
     })
@@ -197,7 +147,7 @@ export class Jobs {
   }
 
   /** Running jobs whose worker is silent past its lease, or gone for certain. */
-  async stale(isGone: (worker: string) => boolean): Promise<(Job & { worker: string })[]> {
+  async stale(isGone: (worker: string) => boolean): Promise<ClaimedJob[]> {
     const rows = await this.#database.query<JobRow & { lease_until: number }>(
       `SELECT * FROM jobs WHERE status = 'RUNNING' ORDER BY lease_until LIMIT 1000`,
     )
@@ -239,82 +189,19 @@ export class Jobs {
     return rows.map(fromRow)
   }
 
-  /** Writes an event of a job, as a row and a line of the log. */
-  async record(
-    job: Pick<Job, 'id' | 'kind' | 'userId' | 'chatId'>,
-    event: JobEvent,
-    data: object = {},
-  ): Promise<void> {
-    const context = { job_id: job.id, user_id: job.userId, chat_id: job.chatId, kind: job.kind }
-    this.#log.info(
-      { ...context, stage: stages[event], event, ...data },
-      event.toLowerCase().replaceAll('_', ' '),
+  /**
+   * Removes up to `limit` jobs that ended before a moment (milliseconds since 1970), oldest first, with their events.
+   * Returns how many. The newest job stays in any case: SQLite would give its id again, and buttons name ids.
+   */
+  async forgetEnded(before: number, limit: number): Promise<number> {
+    const rows = await this.#database.query(
+      `DELETE FROM jobs WHERE id IN (
+         SELECT id FROM jobs WHERE status IN ${ended} AND updated_at < $1 AND id < (SELECT MAX(id) FROM jobs)
+         ORDER BY updated_at LIMIT $2
+       ) RETURNING id`,
+      before,
+      limit,
     )
-    await this.#database.query(
-      'INSERT INTO job_events (job_id, event_type, data, created_at) VALUES ($1, $2, $3, $4)',
-      job.id,
-      event,
-      scrub(JSON.stringify(data)),
-      Date.now(),
-    )
-  }
-
-  /** Notes that a running job has `bytes` on the disk: they are no longer only promised. */
-  progressed(id: number, bytes: number): void {
-    this.#received.set(id, bytes)
-  }
-
-  /** Bytes of disk promised to jobs that have not ended, beyond what they have written. */
-  async promised(): Promise<number> {
-    const [row] = await this.#database.query<{ bytes: number | null }>(
-      `SELECT SUM(size) AS bytes FROM jobs WHERE status IN ${active}`,
-    )
-    const received = [...this.#received.values()].reduce((sum, bytes) => sum + bytes, 0)
-    return Math.max(0, Number(row?.bytes ?? 0) - received)
-  }
-
-  /** Bytes promised to the jobs of one user that have not ended. */
-  async promisedTo(userId: number): Promise<number> {
-    const [row] = await this.#database.query<{ bytes: number | null }>(
-      `SELECT SUM(size) AS bytes FROM jobs WHERE user_id = $1 AND status IN ${active}`,
-      userId,
-    )
-    return Number(row?.bytes ?? 0)
-  }
-
-  /** Seconds until a user or chat may have one more job, if `most` are allowed in any `span` milliseconds. */
-  async freeIn(of: { userId: number } | { chatId: number }, span: number, most: number): Promise<number> {
-    const [column, id] = 'userId' in of ? ['user_id', of.userId] : ['chat_id', of.chatId]
-    const [row] = await this.#database.query<{ created_at: number }>(
-      `SELECT created_at FROM jobs WHERE ${column} = $1 AND created_at > $2
-       ORDER BY created_at DESC LIMIT 1 OFFSET $3`,
-      id,
-      Date.now() - span,
-      most - 1,
-    )
-    return row ? Math.max(1, Math.ceil((row.created_at + span - Date.now()) / 1000)) : 0
-  }
-
-  /** Jobs that have not ended: all, and one user's. */
-  async counts(userId: number): Promise<{ all: number; ofUser: number }> {
-    const [row] = await this.#database.query<{ all_jobs: number; of_user: number }>(
-      `SELECT (SELECT COUNT(*) FROM jobs WHERE status IN ${active}) AS all_jobs,
-         (SELECT COUNT(*) FROM jobs WHERE user_id = $1 AND status IN ${active}) AS of_user`,
-      userId,
-    )
-    return { all: Number(row?.all_jobs ?? 0), ofUser: Number(row?.of_user ?? 0) }
-  }
-}
-
-function fromRow(row: JobRow): Job {
-  return {
-    id: row.id,
-    kind: row.kind,
-    botId: row.bot_id,
-    userId: row.user_id,
-    chatId: row.chat_id,
-    payload: JSON.parse(row.payload),
-    attempts: row.attempts,
-    createdAt: row.created_at,
+    return rows.length
   }
 }

@@ -17,7 +17,7 @@ export async function refusalOf(
   { userId, chatId }: { userId: number; chatId: number },
 ): Promise<Refusal | undefined> {
   if (settings.MAINTENANCE_MODE) return { limit: 'maintenance' }
-  const { all, ofUser } = await jobs.counts(userId)
+  const { all, ofUser } = await jobs.load.counts(userId)
   if (all >= settings.MAX_QUEUE_LENGTH) return { limit: 'queue' }
   if (ofUser >= settings.MAX_ACTIVE_JOBS_PER_USER) {
     return { limit: 'active', most: settings.MAX_ACTIVE_JOBS_PER_USER }
@@ -27,7 +27,7 @@ export async function refusalOf(
     { of: { chatId }, most: settings.MAX_JOBS_PER_CHAT_PER_HOUR },
   ]
   for (const { of, most } of windows) {
-    const freeInSeconds = await jobs.freeIn(of, hour, most)
+    const freeInSeconds = await jobs.load.freeIn(of, hour, most)
     if (freeInSeconds > 0) return { limit: 'hour', most, freeInSeconds }
   }
   return undefined

@@ -42,4 +42,8 @@ export const jobsMigrations: Migration[] = [
       'CREATE INDEX job_events_job ON job_events (job_id)',
     ],
   },
+  {
+    name: 'jobs-2',
+    statements: [`CREATE INDEX jobs_ended ON jobs (updated_at) WHERE status IN ('COMPLETED', 'FAILED')`],
+  },
 ]

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import type { Log } from '../core/log.ts'
-import type { Job, Jobs, Lease } from './jobs.ts'
+import type { ClaimedJob, Job, Lease } from './job.ts'
+import type { Jobs } from './jobs.ts'
 
 /** Milliseconds a worker may be silent before its jobs go to another one. */
 const leaseTime = 60_000
@@ -25,8 +26,11 @@ export interface JobKind {
   concurrency: number
   /** False while nothing of this kind can be done: its jobs wait instead of failing. */
   ready(): boolean | Promise<boolean>
-  /** Does the job and moves it to COMPLETED. Stops soon after `signal` is aborted, by throwing. */
-  run(job: Job, signal: AbortSignal): Promise<void>
+  /**
+   * Does the job and moves it to COMPLETED, or back to the queue as another kind; as its worker. Stops soon after
+   * `signal` is aborted, by throwing.
+   */
+  run(job: ClaimedJob, signal: AbortSignal): Promise<void>
   /** Judges an error; called outside a transaction. */
   judge(job: Job, error: unknown): Verdict
   /**
@@ -83,7 +87,7 @@ export class Queue implements AsyncDisposable {
         // No fault of the job: an attempt that its worker did not survive is not counted.
         const move = { reason: 'worker gone', uncounted: true }
         if (await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)) {
-          await jobs.record(job, 'JOB_RECOVERED_STALE')
+          await jobs.events.record(job, 'JOB_RECOVERED_STALE')
         }
       })
     }
@@ -126,7 +130,7 @@ export class Queue implements AsyncDisposable {
     }
   }
 
-  async #work(kind: JobKind, job: Job): Promise<void> {
+  async #work(kind: JobKind, job: ClaimedJob): Promise<void> {
     const { jobs } = this.#parts
     const lost = new AbortController()
     this.#running.set(job.id, lost)
@@ -136,16 +140,18 @@ export class Queue implements AsyncDisposable {
       if (lost.signal.aborted) return
       if (this.#stop.signal.aborted) {
         const move = { reason: 'stopping', uncounted: true }
-        await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, this.#worker)
+        await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
       } else {
         await this.#failed(kind, job, error)
       }
     } finally {
       this.#running.delete(job.id)
+      // One that was lost has not been moved by us.
+      jobs.load.stopped(job.id)
     }
   }
 
-  async #failed(kind: JobKind, job: Job, error: unknown): Promise<void> {
+  async #failed(kind: JobKind, job: ClaimedJob, error: unknown): Promise<void> {
     const { jobs, transaction, delays } = this.#parts
     const {
       errorType,
@@ -160,13 +166,13 @@ export class Queue implements AsyncDisposable {
     await transaction(async () => {
       const to = retryIn === undefined ? 'FAILED' : 'QUEUED'
       const move = { errorType, errorMessage, uncounted, ...(retryIn && { dueAt: Date.now() + retryIn }) }
-      if (!(await jobs.transition(job.id, 'RUNNING', to, move, this.#worker))) return
-      await jobs.record(job, 'DOWNLOAD_FAILED', facts)
+      if (!(await jobs.transition(job.id, 'RUNNING', to, move, job.worker))) return
+      await jobs.events.record(job, 'DOWNLOAD_FAILED', facts)
       if (retryIn !== undefined) {
-        await jobs.record(job, 'RETRY_SCHEDULED', { ...facts, retry_in_ms: retryIn })
+        await jobs.events.record(job, 'RETRY_SCHEDULED', { ...facts, retry_in_ms: retryIn })
       } else {
-        await jobs.record(job, passing ? 'MAX_RETRIES_REACHED' : 'RETRY_SKIPPED', facts)
-        await jobs.record(job, 'JOB_FAILED', facts)
+        await jobs.events.record(job, passing ? 'MAX_RETRIES_REACHED' : 'RETRY_SKIPPED', facts)
+        await jobs.events.record(job, 'JOB_FAILED', facts)
       }
       await kind.failed(job, error, retryIn)
     })

@@ -13,3 +13,24 @@ const moves: Record<Status, readonly Status[]> = {
 export function mayMove(from: Status, to: Status): boolean {
   return moves[from].includes(to)
 }
+
+/** What accompanies a move: kept in its event, and partly in the row. */
+export interface Move {
+  reason?: string
+  errorType?: string
+  errorMessage?: string
+  /** Milliseconds since 1970 before which a queued job is not begun again. */
+  dueAt?: number
+  /** A move that is not the job's fault does not count as an attempt. */
+  uncounted?: boolean
+  /** What the job is from now on, with the bytes of disk that it is promised. */
+  as?: { kind: string; size: number }
+}
+
+// For SQL, and written as in the indexes: SQLite knows a partial index by the very same words only.
+
+/** The statuses of a job that has not ended. */
+export const active = `('PENDING', 'QUEUED', 'RUNNING')`
+
+/** The statuses of a job that has ended. */
+export const ended = `('COMPLETED', 'FAILED')`

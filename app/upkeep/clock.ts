@@ -2,6 +2,7 @@ import type { CronEntry } from '../core/cron.ts'
 import type { BotHouse } from '../house.ts'
 import { answerCleanups } from './cleanup.ts'
 import { DiskGuard } from './disk-guard.ts'
+import { forgetHistory } from './history.ts'
 import { Reconciliation } from './reconciliation.ts'
 import { removeExpired, removeLeftovers } from './retention.ts'
 
@@ -42,5 +43,6 @@ export function clock(house: BotHouse): CronEntry[] {
       run: alone((signal) => answerCleanups(house, reconciliation, signal)),
     },
     { name: 'handled updates', schedule: '17 * * * *', run: () => house.telegram.forgetHandled() },
+    { name: 'history', schedule: '47 * * * *', run: (signal) => forgetHistory(house, signal) },
   ]
 }

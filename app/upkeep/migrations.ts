@@ -13,4 +13,9 @@ export const upkeepMigrations: Migration[] = [
       )`,
     ],
   },
+  {
+    name: 'upkeep-2',
+    // For those that are open, looked for every second, and for those that are long finished.
+    statements: ['CREATE INDEX cleanups_finished ON cleanups (finished_at)'],
+  },
 ]

@@ -56,9 +56,9 @@ async function openMaker({ databaseFile, storage, uuids }: Filled) {
     const began = performance.now()
     const uuid = randomUUID()
     const userId = 10_000 + (made++ % 20)
-    await jobs.freeIn({ userId }, 60_000, 10)
-    await jobs.counts(userId)
-    await jobs.promised()
+    await jobs.load.freeIn({ userId }, 60_000, 10)
+    await jobs.load.counts(userId)
+    await jobs.load.promised()
     await links.left(userId)
     const known = await links.withContent(last, 1000)
     const job = {

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import { openDatabase } from '../../app/core/database.ts'
 import type { Migration } from '../../app/core/migrations.ts'
+import { openFiles } from '../engine/books.ts'
 
 const run = promisify(execFile)
 const writer = join(import.meta.dirname, '../helpers/write-rows.ts')
@@ -144,6 +145,49 @@ test('an action for after the commit waits for it, is dropped by a rollback, and
   )
   afterCommit(() => done.push('loose'))
   t.deepEqual(done, ['inside', 'committed', 'loose'])
+})
+
+/** A row whose parent is missing when COMMIT asks for it. */
+const orphans: Migration[] = [
+  ...table,
+  {
+    name: 'rows-2',
+    statements: ['CREATE TABLE children (parent INTEGER REFERENCES rows (id) DEFERRABLE INITIALLY DEFERRED)'],
+  },
+]
+
+test.serial('a COMMIT that fails undoes its transaction, runs no action, and holds up nobody', async (t) => {
+  const settings = { DATABASE_URL: `sqlite:${await folder(t)}/x.db` }
+  await using database = await openDatabase(settings, orphans)
+  const { transaction, query, afterCommit } = database
+  const done: string[] = []
+  for (let turn = 1; turn <= 3; turn++) {
+    const failing = transaction(async () => {
+      afterCommit(() => done.push('failed'))
+      await query('INSERT INTO children (parent) VALUES (99)')
+    })
+    await t.throwsAsync(failing, { message: /FOREIGN KEY/ })
+    await transaction(async () => {
+      afterCommit(() => done.push('committed'))
+      await query('INSERT INTO rows (n) VALUES ($1)', turn)
+    })
+  }
+  t.deepEqual(done, ['committed', 'committed', 'committed'])
+  t.deepEqual(await query('SELECT parent FROM children'), [])
+  t.deepEqual(await query('SELECT n FROM rows ORDER BY id'), [{ n: 0 }, { n: 1 }, { n: 2 }, { n: 3 }])
+})
+
+test.serial('transactions that cannot end leave no connection open', async (t) => {
+  const dir = await folder(t)
+  await using database = await openDatabase({ DATABASE_URL: `sqlite:${dir}/x.db` }, orphans)
+  const { transaction, query } = database
+  const connections = async () =>
+    (await openFiles(process.pid)).filter((path) => path === `${dir}/x.db`).length
+  const failing = () => transaction(() => query('INSERT INTO children (parent) VALUES (99)'))
+  await t.throwsAsync(failing())
+  const before = await connections()
+  for (let turn = 0; turn < 5; turn++) await t.throwsAsync(failing())
+  t.is(await connections(), before)
 })
 
 test('what runs on after its transaction has ended writes on its own', async (t) => {

@@ -8,12 +8,14 @@ import type { Log } from '../../app/core/log.ts'
 import { type JobKind, Jobs, jobsMigrations, Queue } from '../../app/jobs/index.ts'
 import { Links, linksMigrations } from '../../app/links/index.ts'
 import { telegramMigrations } from '../../app/telegram/index.ts'
+import { upkeepMigrations } from '../../app/upkeep/migrations.ts'
 
 export const allMigrations = [
   ...healthMigrations,
   ...telegramMigrations,
   ...jobsMigrations,
   ...linksMigrations,
+  ...upkeepMigrations,
 ]
 
 /** A database with the owners of its rows, in this process. */

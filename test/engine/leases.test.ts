@@ -95,6 +95,29 @@ test.serial('a worker lets go of a job that someone else has taken over', async 
   await queue[Symbol.asyncDispose]()
 })
 
+test.serial('what a job had on the disk is not taken off the promises once it is lost', async (t) => {
+  await using desk = await openDesk()
+  const id = await desk.job({ size: 100 })
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  let ended = false
+  const queue = desk.queue({
+    async run(job, signal) {
+      desk.jobs.load.progressed(job.id, 60)
+      await delay(60_000, undefined, { signal }).finally(() => {
+        ended = true
+      })
+    },
+  })
+  await queue.start()
+  await until('it has progressed', async () => (await desk.jobs.load.promised()) === 40)
+  await desk.database.query(`UPDATE jobs SET worker = 'elsewhere:1:1' WHERE id = $1`, id)
+  mock.timers.tick(20_000)
+  await until('it has let go', () => ended)
+  await queue[Symbol.asyncDispose]()
+  t.is(await desk.jobs.load.promised(), 100)
+})
+
 test('a stop hands the running job back at once, and the attempt does not count', async (t) => {
   await using desk = await openDesk()
   const id = await desk.job()

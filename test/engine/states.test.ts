@@ -52,13 +52,16 @@ test('an allowed move of a job that is in another status is refused and logged',
   t.true(desk.lines.some((line) => line.level === 50 && line.job_id === id))
 })
 
-test('a move by a worker whose job it is not any more is refused', async (t) => {
-  await using desk = await openDesk()
-  const id = await desk.job()
-  await desk.jobs.claim('test', { worker: 'new', until: Date.now() + 1000 })
-  t.false(await desk.jobs.transition(id, 'RUNNING', 'FAILED', {}, 'old'))
-  t.true(await desk.jobs.transition(id, 'RUNNING', 'FAILED', {}, 'new'))
-})
+for (const to of ['COMPLETED', 'FAILED', 'QUEUED'] as const) {
+  test(`a move to ${to} by a worker whose job it is not any more is refused`, async (t) => {
+    await using desk = await openDesk()
+    const id = await desk.job()
+    await desk.jobs.claim('test', { worker: 'new', until: Date.now() + 1000 })
+    t.false(await desk.jobs.transition(id, 'RUNNING', to, {}, 'old'))
+    t.is(await desk.statusOf(id), 'RUNNING')
+    t.true(await desk.jobs.transition(id, 'RUNNING', to, {}, 'new'))
+  })
+}
 
 test('a job with a known key is not made again, whatever became of the first one', async (t) => {
   await using desk = await openDesk()

@@ -55,10 +55,10 @@ test('bytes are promised until the job has ended', async (t) => {
   await using depot = await openDepot()
   const id = (await depot.jobs.create(job('a'))) ?? 0
   await depot.jobs.create(job('b', { size: 50 }))
-  t.is(await depot.jobs.promised(), 150)
+  t.is(await depot.jobs.load.promised(), 150)
   await put(depot, id, 'COMPLETED')
-  t.is(await depot.jobs.promised(), 50)
-  t.is(await depot.jobs.promisedTo(7), 50)
+  t.is(await depot.jobs.load.promised(), 50)
+  t.is(await depot.jobs.load.promisedTo(7), 50)
 })
 
 test('no token gets into the rows of a job', async (t) => {
@@ -68,7 +68,7 @@ test('no token gets into the rows of a job', async (t) => {
   const claimed = await depot.jobs.claim('ingest', aLease())
   const errorMessage = `ENOENT: no such file, stat '/var/lib/bot-api/${token}/documents/file_1'`
   await depot.jobs.transition(id, 'RUNNING', 'FAILED', { errorType: 'UNKNOWN', errorMessage })
-  await depot.jobs.record(claimed ?? t.fail(), 'JOB_FAILED', { error: errorMessage })
+  await depot.jobs.events.record(claimed ?? t.fail(), 'JOB_FAILED', { error: errorMessage })
   const rows = await depot.database.query('SELECT error_message, data FROM jobs, job_events')
   t.false(JSON.stringify(rows).includes(token))
   t.true(JSON.stringify(rows).includes('ENOENT'))

@@ -1,0 +1,64 @@
+import type { Status } from './states.ts'
+
+export interface NewJob {
+  kind: string
+  /** Says the same thing is asked for again. */
+  key: string
+  botId: number
+  userId: number
+  chatId: number
+  /** Bytes of disk that this job is promised until it ends. */
+  size: number
+  /** What its kind needs to do it; JSON. */
+  payload: object
+}
+
+export interface Job {
+  id: number
+  kind: string
+  botId: number
+  userId: number
+  chatId: number
+  payload: unknown
+  /** How often a worker has begun it. */
+  attempts: number
+  createdAt: number
+}
+
+/** A job as it was given to a worker. Whoever moves it names the worker: it may be someone else's by then. */
+export interface ClaimedJob extends Job {
+  worker: string
+}
+
+/** Who works on a job, and until when it is his without a sign of life. */
+export interface Lease {
+  worker: string
+  until: number
+}
+
+export interface JobRow extends Record<string, unknown> {
+  id: number
+  kind: string
+  status: Status
+  bot_id: number
+  user_id: number
+  chat_id: number
+  size: number
+  payload: string
+  attempts: number
+  created_at: number
+  worker: string | null
+}
+
+export function fromRow(row: JobRow): Job {
+  return {
+    id: row.id,
+    kind: row.kind,
+    botId: row.bot_id,
+    userId: row.user_id,
+    chatId: row.chat_id,
+    payload: JSON.parse(row.payload),
+    attempts: row.attempts,
+    createdAt: row.created_at,
+  }
+}
