@@ -132,7 +132,10 @@ async function runtimeOf(role: 'bot' | 'web', cache: string): Promise<{ flags: s
   const unit = texts.join('\n')
   const flags = /^ExecStart=\S+\/node ((?:-\S+ )*)\S+\/app\/main\.ts/m.exec(unit)?.[1] ?? ''
   const env = Object.fromEntries(
-    [...unit.matchAll(/^Environment="?((?:NODE|MALLOC)_[A-Z_]+)=([^"\n]*)/gm)].map(([, name, value]) => [name, value]),
+    [...unit.matchAll(/^Environment="?((?:NODE|MALLOC)_[A-Z_]+)=([^"\n]*)/gm)].map(([, name, value]) => [
+      name,
+      value,
+    ]),
   )
   if ('NODE_COMPILE_CACHE' in env) env.NODE_COMPILE_CACHE = cache
   return { flags: flags.split(' ').filter(Boolean), env }
