@@ -1,3 +1,5 @@
+import { TelegramRefusal } from './errors.ts'
+
 /** So many calls in a row, and so many a second from then on. */
 class Bucket {
   readonly #size: number
@@ -67,6 +69,12 @@ export class Pace {
   hold(chatId: number, seconds: number): void {
     const until = Math.max(this.#heldUntil.get(chatId) ?? 0, Date.now() + seconds * 1000)
     this.#heldUntil.set(chatId, until)
+  }
+
+  /** Keeps the wait that Telegram asks for, if this error is such a word of it. */
+  heed(chatId: number, error: unknown): void {
+    if (error instanceof TelegramRefusal && error.retryAfter !== undefined)
+      this.hold(chatId, error.retryAfter)
   }
 
   #chat(chatId: number): Bucket {
