@@ -17,12 +17,17 @@ interface Parts {
   rows: MessageRows
   pace: Pace
   log: Log
+  /** Ends the waiting between two calls. */
+  signal: AbortSignal
 }
 
 /** Milliseconds before the n-th new attempt, when the server does not say. */
 const backoff = [1000, 5000, 15_000, 60_000, 300_000]
 
-/** Makes one attempt to have a chat show what its row says, and records in the row what became of it. */
+/**
+ * Makes one attempt to have a chat show what its row says, and records in the row what became of it. Who calls has
+ * counted its first call; what it makes besides, it counts by itself.
+ */
 export class Courier {
   readonly #parts: Parts
   #lastPrivate = 0
@@ -55,6 +60,8 @@ export class Courier {
         await this.#tellEnd(row, 'finished')
       })
     } catch (error) {
+      // Stopped while it waited for its turn: what the row says is still so.
+      if (error instanceof Error && error.name === 'AbortError') return
       await this.#failed(row, error)
     }
   }
@@ -64,16 +71,23 @@ export class Courier {
    * and the next attempt looks for the message first. A database that takes no mark sends nothing.
    */
   async #post(row: MessageRow): Promise<number> {
-    const { api, database, rows } = this.#parts
-    if (row.sending_after !== null) {
-      const found = await adopt(api, row, row.sending_after, await rows.idsAfter(row))
-      if (found !== undefined) return this.seen(row.chat_id, found)
+    const { api, database, rows, pace, signal } = this.#parts
+    const { id, chat_id, reply_to, sending_after: after } = row
+    let calls = 0
+    const turn = async () => {
+      if (calls++ > 0) await pace.turn(chat_id, signal)
     }
+    // After an id that nobody knew, every old message of the bot could be taken for this one.
+    if (after) {
+      const found = await adopt(api, row, after, await rows.idsAfter(row), turn)
+      if (found !== undefined) return this.seen(chat_id, found)
+    }
+    await turn()
     await database.transaction(async () => {
-      await rows.sending(row.id, Math.max(row.reply_to ?? 0, row.chat_id > 0 ? this.#lastPrivate : 0))
+      await rows.sending(id, Math.max(reply_to ?? 0, chat_id > 0 ? this.#lastPrivate : 0))
       if (row.topic !== null && row.attempts === 0) await this.listener(row.topic, 'started')
     })
-    return this.seen(row.chat_id, await send(api, row))
+    return this.seen(chat_id, await send(api, row))
   }
 
   /** The start of an edit is told with its end: a transaction of its own would wait for the disk. */
@@ -101,7 +115,8 @@ export class Courier {
     const wait =
       retryAfter === undefined ? Number(backoff[Math.min(attempts, backoff.length - 1)]) : retryAfter * 1000
     log.info({ outgoing: id, chat_id, attempts, wait_ms: wait, reason: error.message }, 'message waits')
-    // Refused, and not by a server that was about to stop: it was not sent.
-    await rows.postpone(id, wait, error instanceof TelegramRefusal && error.code < 500)
+    // Refused, and not by a server that was about to stop: it was not sent. An edit that looked for it says nothing.
+    const isUnsent = error instanceof TelegramRefusal && error.code < 500 && error.method === 'sendMessage'
+    await rows.postpone(id, wait, isUnsent)
   }
 }

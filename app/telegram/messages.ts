@@ -23,6 +23,7 @@ export class Messages {
   readonly #pace = new Pace()
   readonly #courier: Courier
   readonly #sender: Sender
+  readonly #stop = new AbortController()
   /** When a message last showed progress. */
   readonly #lastEdit = new Map<number, number>()
 
@@ -32,7 +33,7 @@ export class Messages {
     this.#log = log
     this.#rows = new MessageRows(database, api.botId)
     const parts = { api, database, log, rows: this.#rows, pace: this.#pace }
-    this.#courier = new Courier(parts)
+    this.#courier = new Courier({ ...parts, signal: this.#stop.signal })
     this.#sender = new Sender({ ...parts, deliver: (id) => this.#deliver(id) })
   }
 
@@ -73,6 +74,7 @@ export class Messages {
 
   /** Ends after the calls on their way; what waits is sent after the next start. */
   async stop(): Promise<void> {
+    this.#stop.abort()
     await this.#sender.stop()
   }
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { TelegramRefusal } from './errors.ts'
 
 /** So many calls in a row, and so many a second from then on. */
@@ -63,6 +64,17 @@ export class Pace {
   take(chatId: number): void {
     this.#all.take()
     this.#chat(chatId).take()
+  }
+
+  /**
+   * Waits until a call for this chat may be made, and counts it.
+   * @throws AbortError
+   */
+  async turn(chatId: number, signal: AbortSignal): Promise<void> {
+    for (let wait = this.wait(chatId, 'must'); wait > 0; wait = this.wait(chatId, 'must')) {
+      await delay(wait, undefined, { signal })
+    }
+    this.take(chatId)
   }
 
   /** Telegram wants to hear nothing for this chat for so many seconds. */
