@@ -30,3 +30,12 @@ export class TelegramUnreachable extends Error {
     this.code = code
   }
 }
+
+/** One clause about why the server is of no use now, for the log and /health. */
+export function describe(error: TelegramRefusal | TelegramUnreachable): string {
+  if (error instanceof TelegramUnreachable) return `not reachable (${error.code})`
+  if (error.code === 401 || error.code === 404) return 'the bot token is refused by Telegram'
+  if (error.code === 421) return 'the Bot API server is set up for another bot'
+  if (error.code === 409) return 'another program takes the updates of this bot'
+  return `refused (${error.code} ${error.description})`
+}

@@ -38,16 +38,19 @@ export async function edit(api: TelegramApi, message: Outgoing): Promise<void> {
 /**
  * Looks for a message whose sending was begun, and of which nobody knows whether Telegram took it: the bot cannot
  * read a chat, but it can edit what is its own. Ids grow, so it is one of the next after `last`; `known` ones belong
- * to other messages. Returns the id of the message, which shows its text now, or undefined when there is none.
+ * to other messages. Each call waits for its `turn`. Returns the id of the message, which shows its text now, or
+ * undefined when there is none.
  */
 export async function adopt(
   api: TelegramApi,
   message: Outgoing,
   last: number,
   known: Set<number>,
+  turn: () => Promise<void>,
 ): Promise<number | undefined> {
   for (let id = last + 1; id <= last + adoptable; id++) {
     if (known.has(id)) continue
+    await turn()
     try {
       await edit(api, { ...message, message_id: id })
       return id

@@ -1,3 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { TelegramRefusal } from './errors.ts'
+
 /** So many calls in a row, and so many a second from then on. */
 class Bucket {
   readonly #size: number
@@ -63,10 +66,27 @@ export class Pace {
     this.#chat(chatId).take()
   }
 
+  /**
+   * Waits until a call for this chat may be made, and counts it.
+   * @throws AbortError
+   */
+  async turn(chatId: number, signal: AbortSignal): Promise<void> {
+    for (let wait = this.wait(chatId, 'must'); wait > 0; wait = this.wait(chatId, 'must')) {
+      await delay(wait, undefined, { signal })
+    }
+    this.take(chatId)
+  }
+
   /** Telegram wants to hear nothing for this chat for so many seconds. */
   hold(chatId: number, seconds: number): void {
     const until = Math.max(this.#heldUntil.get(chatId) ?? 0, Date.now() + seconds * 1000)
     this.#heldUntil.set(chatId, until)
+  }
+
+  /** Keeps the wait that Telegram asks for, if this error is such a word of it. */
+  heed(chatId: number, error: unknown): void {
+    if (error instanceof TelegramRefusal && error.retryAfter !== undefined)
+      this.hold(chatId, error.retryAfter)
   }
 
   #chat(chatId: number): Bucket {

@@ -234,6 +234,39 @@ test('a user who has blocked the bot ends a message, and no other one', async (t
   t.deepEqual(await said(other, 1), ['other'])
 })
 
+test('the calls that look for a message which may have been sent keep Telegram’s pace', async (t) => {
+  await using sender = await startSender()
+  const chatId = ++lastUser
+  const { message_id } = await server.sendText('hi', { from: { id: chatId } })
+  await server.fault({ method: 'sendMessage', chat_id: chatId, cut: true })
+  await sender.messages.post({ chatId, text: 'hello', replyTo: message_id })
+  t.deepEqual(await said(chatId, 1, 30_000), ['hello'])
+  const calls = await callsFor(chatId)
+  t.true(calls.length > 5, `${calls.length} calls`)
+  for (const [from, first] of calls.entries()) {
+    for (const [more, last] of calls.slice(from).entries()) {
+      // A burst of three, then one a second; each may be a little late on its way.
+      const allowed = 3 + (last.at - first.at) / 1000 + 0.5
+      t.true(more + 1 <= allowed, `${more + 1} calls within ${last.at - first.at} ms`)
+    }
+  }
+})
+
+test('Telegram’s pause while a message is looked for does not make it sent twice', async (t) => {
+  await using sender = await startSender()
+  const chatId = ++lastUser
+  const { message_id } = await server.sendText('hi', { from: { id: chatId } })
+  await server.fault({ method: 'sendMessage', chat_id: chatId, cut: true, after: true })
+  const pause = refusal(429, 'Too Many Requests: retry after 1', 1)
+  await server.fault({ method: 'editMessageText', chat_id: chatId, ...pause })
+  await sender.messages.post({ chatId, text: 'hello', replyTo: message_id })
+  await until('it is recorded', async () => {
+    const rows = await sender.depot.database.query('SELECT 1 FROM messages WHERE sent_revision = revision')
+    return rows.length === 1
+  })
+  t.deepEqual(await saidIn(server, chatId), ['hello'])
+})
+
 test('of several changes the chat ends with the last', async (t) => {
   await using sender = await startSender()
   const chatId = await newChat()

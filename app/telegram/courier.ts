@@ -1,0 +1,122 @@
+import type { Database } from '../core/database.ts'
+import type { Log } from '../core/log.ts'
+import type { TelegramApi } from './api.ts'
+import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
+import type { MessageRow, MessageRows } from './message-rows.ts'
+import { adopt, edit, refused, send } from './outgoing.ts'
+import type { Pace } from './pace.ts'
+
+/** How the delivery of a text with a topic goes: begun, taken by Telegram, or impossible. */
+export type Delivery = 'started' | 'finished' | 'failed'
+
+export type DeliveryListener = (topic: string, delivery: Delivery, reason?: string) => Promise<void>
+
+interface Parts {
+  api: TelegramApi
+  database: Database
+  rows: MessageRows
+  pace: Pace
+  log: Log
+  /** Ends the waiting between two calls. */
+  signal: AbortSignal
+}
+
+/** Milliseconds before the n-th new attempt, when the server does not say. */
+const backoff = [1000, 5000, 15_000, 60_000, 300_000]
+
+/**
+ * Makes one attempt to have a chat show what its row says, and records in the row what became of it. Who calls has
+ * counted its first call; what it makes besides, it counts by itself.
+ */
+export class Courier {
+  readonly #parts: Parts
+  #lastPrivate = 0
+  /** Told of deliveries; of an end within the transaction that records it. */
+  listener: DeliveryListener = async () => {}
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Notes an id in use: all private chats of a bot share one sequence of ids. */
+  seen(chatId: number, messageId: number): number {
+    if (chatId > 0) this.#lastPrivate = Math.max(this.#lastPrivate, messageId)
+    return messageId
+  }
+
+  /**
+   * Delivers the newest text of a message. What Telegram says ends in the row; only a fault of the database, or of
+   * the program, is thrown.
+   */
+  async deliver(id: number): Promise<void> {
+    const { api, database, rows } = this.#parts
+    const row = await rows.find(id)
+    if (!row) return
+    try {
+      const sent = row.message_id ?? (await this.#post(row))
+      if (row.message_id !== null) await edit(api, row)
+      await database.transaction(async () => {
+        await rows.taken(row, sent)
+        await this.#tellEnd(row, 'finished')
+      })
+    } catch (error) {
+      // Stopped while it waited for its turn: what the row says is still so.
+      if (error instanceof Error && error.name === 'AbortError') return
+      await this.#failed(row, error)
+    }
+  }
+
+  /**
+   * Says in the table that a message is being sent, and only then sends it: a crash or a lost answer leaves the mark,
+   * and the next attempt looks for the message first. A database that takes no mark sends nothing.
+   */
+  async #post(row: MessageRow): Promise<number> {
+    const { api, database, rows, pace, signal } = this.#parts
+    const { id, chat_id, reply_to, sending_after: after } = row
+    let calls = 0
+    const turn = async () => {
+      if (calls++ > 0) await pace.turn(chat_id, signal)
+    }
+    // After an id that nobody knew, every old message of the bot could be taken for this one.
+    if (after) {
+      const found = await adopt(api, row, after, await rows.idsAfter(row), turn)
+      if (found !== undefined) return this.seen(chat_id, found)
+    }
+    await turn()
+    await database.transaction(async () => {
+      await rows.sending(id, Math.max(reply_to ?? 0, chat_id > 0 ? this.#lastPrivate : 0))
+      if (row.topic !== null && row.attempts === 0) await this.listener(row.topic, 'started')
+    })
+    return this.seen(chat_id, await send(api, row))
+  }
+
+  /** The start of an edit is told with its end: a transaction of its own would wait for the disk. */
+  async #tellEnd({ topic, message_id }: MessageRow, end: Delivery, reason?: string): Promise<void> {
+    if (topic === null) return
+    if (message_id !== null) await this.listener(topic, 'started')
+    await this.listener(topic, end, reason)
+  }
+
+  async #failed(row: MessageRow, error: unknown): Promise<void> {
+    const { database, rows, pace, log } = this.#parts
+    const { id, chat_id, attempts } = row
+    if (refused(error, /message to edit not found|message can't be edited/)) return await rows.gone(id)
+    if (error instanceof TelegramRefusal && (error.code === 400 || error.code === 403)) {
+      const { description } = error
+      log.warn({ outgoing: id, chat_id, reason: description }, 'message cannot be delivered')
+      return await database.transaction(async () => {
+        await rows.failed(id, description)
+        await this.#tellEnd(row, 'failed', description)
+      })
+    }
+    if (!(error instanceof TelegramRefusal || error instanceof TelegramUnreachable)) throw error
+    pace.heed(chat_id, error)
+    const retryAfter = error instanceof TelegramRefusal ? error.retryAfter : undefined
+    const wait =
+      retryAfter === undefined ? Number(backoff[Math.min(attempts, backoff.length - 1)]) : retryAfter * 1000
+    log.info({ outgoing: id, chat_id, attempts, wait_ms: wait, reason: error.message }, 'message waits')
+    // Refused, and not by a server that was about to stop: it was not sent. An edit that looked for it says nothing.
+    const isUnsent = error instanceof TelegramRefusal && error.code < 500 && error.method === 'sendMessage'
+    await rows.postpone(id, wait, isUnsent)
+  }
+}

@@ -1,0 +1,111 @@
+import type { Log } from '../core/log.ts'
+import type { MessageRows } from './message-rows.ts'
+import type { Pace, Weight } from './pace.ts'
+
+interface Parts {
+  rows: MessageRows
+  pace: Pace
+  log: Log
+  /** Makes one attempt to deliver a message. */
+  deliver: (id: number) => Promise<void>
+}
+
+/** Messages on their way at the same time. */
+const maxInFlight = 16
+
+/** Decides who is sent when: what waits in the table, one call at a time in each chat, as fast as the pace allows. */
+export class Sender {
+  readonly #parts: Parts
+  /** Chats with a call on its way: their order is kept by waiting. */
+  readonly #busy = new Set<number>()
+  readonly #inFlight = new Set<Promise<void>>()
+  #stopped = false
+  #timer: NodeJS.Timeout | undefined
+  #soon: NodeJS.Timeout | undefined
+  #looking = false
+  #lookAgain = false
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Begins to send what is waiting; once is enough. */
+  start(): void {
+    this.#timer ??= setInterval(() => this.wake(), 1000)
+    this.wake()
+  }
+
+  /** Ends after the calls on their way; what waits is sent after the next start. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearInterval(this.#timer)
+    await Promise.allSettled(this.#inFlight)
+  }
+
+  /** Looks for messages to send now. */
+  wake(): void {
+    if (this.#looking) {
+      this.#lookAgain = true
+      return
+    }
+    this.#looking = true
+    this.#look()
+      .catch((error) => this.#parts.log.error({ error }, 'cannot read the messages to send'))
+      .finally(() => {
+        this.#looking = false
+        if (this.#lookAgain) {
+          this.#lookAgain = false
+          this.wake()
+        }
+      })
+  }
+
+  /** Does `work`, which makes one call for the chat of `row`, if that may be done now; else nothing. */
+  offer(row: { id: number; chat_id: number }, weight: Weight, work: () => Promise<void>): void {
+    if (this.#wait(row.chat_id, weight) === 0) this.#start(row, work)
+  }
+
+  async #look(): Promise<void> {
+    const { rows, pace, deliver } = this.#parts
+    if (this.#stopped || this.#inFlight.size >= maxInFlight) return
+    if (!pace.isOpen) return this.#wakeIn(50)
+    let soonest = Number.POSITIVE_INFINITY
+    for (const row of await rows.due()) {
+      if (this.#inFlight.size >= maxInFlight) return
+      const wait = this.#wait(row.chat_id, 'must')
+      if (wait === 0) this.#start(row, () => deliver(row.id))
+      soonest = Math.min(soonest, wait)
+    }
+    if (soonest > 0 && soonest < 1000) this.#wakeIn(soonest)
+  }
+
+  /** One timer at a time: each look may ask for the next one. */
+  #wakeIn(milliseconds: number): void {
+    clearTimeout(this.#soon)
+    this.#soon = setTimeout(() => this.wake(), milliseconds).unref()
+  }
+
+  /** Milliseconds until a call for a chat may be made; endless while one is on its way, whose end wakes us. */
+  #wait(chatId: number, weight: Weight): number {
+    if (this.#busy.has(chatId) || this.#stopped) return Number.POSITIVE_INFINITY
+    return this.#parts.pace.wait(chatId, weight)
+  }
+
+  #start(row: { id: number; chat_id: number }, work: () => Promise<void>): void {
+    const { pace, log } = this.#parts
+    this.#busy.add(row.chat_id)
+    pace.take(row.chat_id)
+    const task = work()
+      .catch((error) => {
+        // The database cannot be written to, or this is a fault of the program: not at once again.
+        pace.hold(row.chat_id, 1)
+        log.error({ outgoing: row.id, error }, 'message not recorded')
+      })
+      .finally(() => {
+        this.#busy.delete(row.chat_id)
+        this.#inFlight.delete(task)
+        this.wake()
+      })
+    this.#inFlight.add(task)
+  }
+}
