@@ -1,7 +1,8 @@
 import type { BotHouse } from '../house.ts'
 import type { Attachment } from './attachment.ts'
+import { roomRefusal } from './room.ts'
 import type { IngestSettings } from './settings.ts'
-import { jobRefused, noRoom, notAllowed, overQuota, tooLarge, tooMany } from './texts.ts'
+import { jobRefused, notAllowed, tooLarge, tooMany } from './texts.ts'
 
 const minute = 60_000
 
@@ -25,23 +26,4 @@ export async function refusalOf(
   const refused = await house.jobLimits(of)
   if (refused) return jobRefused(refused)
   return await roomRefusal(house, of.userId, file)
-}
-
-async function roomRefusal(
-  { jobs, store, links }: BotHouse,
-  userId: number,
-  file: Asked,
-): Promise<string | undefined> {
-  const size = file.size ?? 0
-  const left = await links.left(userId)
-  const mine = left.user - (await jobs.load.promisedTo(userId))
-  if (size > mine) return overQuota(file, 'user', mine)
-  // A known content takes no room; it only counts for its owner.
-  if ((await links.withContent(file.fileUniqueId, size)) !== undefined) return undefined
-  const promised = await jobs.load.promised()
-  if (size > left.store - promised) return overQuota(file, 'store', left.store - promised)
-  const { free, total, spare } = await store.room()
-  // Filled by another program: the file waits for room, if there can ever be enough.
-  if (spare <= 0) return size > total - (free - spare) ? noRoom(file, 0) : undefined
-  return size > spare - promised ? noRoom(file, Math.max(0, spare - promised)) : undefined
 }

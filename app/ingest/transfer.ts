@@ -3,7 +3,8 @@ import type { ClaimedJob, Job, JobKind } from '../jobs/index.ts'
 import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { TelegramRefusal } from '../telegram/index.ts'
-import { classify, NoRoom, OverQuota } from './failures.ts'
+import { classify, NoRoom } from './failures.ts'
+import { checkQuotas, checkRoom } from './room.ts'
 import type { IngestSettings } from './settings.ts'
 import { Speed } from './speed.ts'
 import { done, failed, progress, retrying, waitingForRoom } from './texts.ts'
@@ -99,7 +100,14 @@ async function transfer(
   const kept = await store.stat(payload.uuid)
   if (!kept) throw new Error('the file is gone from the store')
   const { size } = kept
-  if (payload.size === undefined) await checkQuota(house, job, size, leftover)
+  if (payload.size === undefined) {
+    await checkQuotas(house, job.userId, size).catch(async (error) => {
+      // Recorded by another worker, should this one have been taken for dead.
+      if (!(await links.has(payload.uuid))) await store.remove(payload.uuid)
+      if (leftover !== undefined) await telegram.files.discard(leftover)
+      throw error
+    })
+  }
   const expiresAt = links.expiry()
   const { fileUniqueId, fileId, messageId, name, mimeType, uuid } = payload
   await database.transaction(async () => {
@@ -124,28 +132,6 @@ async function transfer(
     })
   })
   if (leftover !== undefined) await telegram.files.discard(leftover)
-}
-
-/**
- * A size that nobody announced is held against the quotas before the link is given out.
- * @throws OverQuota with nothing kept
- */
-async function checkQuota(
-  house: BotHouse,
-  { payload, userId }: Job,
-  size: number,
-  leftover?: string,
-): Promise<void> {
-  const { jobs, links, store, telegram } = house
-  const left = await links.left(userId)
-  const mine = left.user - (await jobs.load.promisedTo(userId))
-  const all = left.store - (await jobs.load.promised())
-  if (size <= mine && size <= all) return
-  const { uuid } = payload as Payload
-  // Recorded by another worker, should this one have been taken for dead.
-  if (!(await links.has(uuid))) await store.remove(uuid)
-  if (leftover !== undefined) await telegram.files.discard(leftover)
-  throw new OverQuota()
 }
 
 /** Takes the content in; undefined when the job went to those that fetch. */
@@ -183,16 +169,6 @@ async function take(
     if (!signal.aborted) await checkRoom(house, size)
     throw error
   }
-}
-
-/** Bytes that stay free in any case, for the database. */
-const minFree = 8 * 1024 * 1024
-
-/** @throws NoRoom when another program has taken what was promised to this file */
-async function checkRoom({ store, telegram }: BotHouse, size = 0): Promise<void> {
-  const { free, spare } = await store.room()
-  // After a restart a part of it may have come already.
-  if (free < minFree || size > spare + (await telegram.files.partialBytes())) throw new NoRoom()
 }
 
 async function download(
