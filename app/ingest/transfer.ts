@@ -185,7 +185,7 @@ async function download(
     const shown = { received: bytes, speed: speed.at(bytes) }
     telegram.messages.showProgress(statusMessage, () => progress(payload, shown))
   }
-  const fetched = await telegram.files.fetch(fileId, received, signal)
+  const fetched = await telegram.files.fetch({ fileId, size }, received, signal)
   if ('stream' in fetched) {
     await store.receive(uuid, fetched.stream, { size, limit, received })
     return { intake: 'stream' }

@@ -1,9 +1,10 @@
-import { open, readdir, realpath, rm, stat } from 'node:fs/promises'
+import { readdir, realpath, rm, stat } from 'node:fs/promises'
 import { isAbsolute, join, relative, sep } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, StartError } from '../core/errors.ts'
 import type { TelegramApi } from './api.ts'
+import { Arrivals } from './arrivals.ts'
 import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
 
 /** Where getFile left a file: on this disk, or on the server, to be streamed. */
@@ -18,12 +19,6 @@ const maxAsks = 5
 /** Milliseconds within which an answer came at once. */
 const atOnce = 1000
 
-/** Milliseconds between two looks at a growing file. */
-const watchEvery = 100
-
-/** Bytes that may wait to be written to the disk before they are pushed there. */
-const maxUnwritten = 4 * 1024 * 1024
-
 /** A file that the server names, but that is not one of its files. */
 export class ForeignPath extends Error {
   override name = 'ForeignPath'
@@ -33,26 +28,34 @@ export class ForeignPath extends Error {
 export class TelegramFiles {
   readonly #api: TelegramApi
   readonly #directory: string | undefined
+  readonly #arrivals: Arrivals | undefined
 
   /** @param directory the local server's `--dir`, if there is a local server */
   constructor(api: TelegramApi, directory: string | undefined) {
     this.#api = api
     this.#directory = directory
+    if (directory !== undefined) this.#arrivals = new Arrivals(join(directory, api.folderName, 'temp'))
   }
 
   /**
-   * Makes the server fetch a file. `received` is told the bytes on the disk as they come.
+   * Makes the server fetch a file of the announced size. `received` is told the bytes on the disk as they come, while
+   * it can be told which ones belong to this file.
    * @throws TelegramRefusal, TelegramUnreachable, ForeignPath
    */
-  async fetch(fileId: string, received: (bytes: number) => void, signal: AbortSignal): Promise<Fetched> {
-    const done = new AbortController()
-    void this.#watch(received, AbortSignal.any([signal, done.signal]))
+  async fetch(
+    { fileId, size }: { fileId: string; size: number | undefined },
+    received: (bytes: number) => void,
+    signal: AbortSignal,
+  ): Promise<Fetched> {
+    const end = await this.#arrivals?.begin({ size, received })
+    let isThere = false
     try {
       const path = await this.#ask(fileId, signal)
+      isThere = true
       if (!isAbsolute(path)) return { stream: await this.#api.download(path, signal) }
       return { path: await this.#ours(path) }
     } finally {
-      done.abort()
+      end?.(isThere)
     }
   }
 
@@ -131,27 +134,6 @@ export class TelegramFiles {
     if (!file.startsWith(folder + sep)) throw new ForeignPath('the file lies outside BOT_API_DIR')
     return file
   }
-
-  /**
-   * The server does not say how far it is. Its partial file is the one entry of `temp` that is new or grows; being
-   * sparse, it is measured by its blocks. What has come is pushed to the disk at once, so that little is left to
-   * write between the server's answer and ours, which must survive a power cut.
-   */
-  async #watch(received: (bytes: number) => void, signal: AbortSignal): Promise<void> {
-    if (this.#directory === undefined) return
-    const folder = join(this.#directory, this.#api.folderName, 'temp')
-    const before = await sizes(folder)
-    let written = 0
-    while (!signal.aborted) {
-      await delay(watchEvery, undefined, { signal }).catch(() => {})
-      const [name, bytes] = grownMost(before, await sizes(folder))
-      if (name === undefined || signal.aborted) continue
-      received(bytes)
-      if (bytes - written < maxUnwritten) continue
-      written = bytes
-      await writeOut(join(folder, name))
-    }
-  }
 }
 
 /** A finished file that the server still has. */
@@ -160,34 +142,6 @@ export interface Leftover {
   size: number
   /** When it was finished; milliseconds since 1970. */
   finishedAt: number
-}
-
-function grownMost(before: Map<string, number>, now: Map<string, number>): [string | undefined, number] {
-  let most: [string | undefined, number] = [undefined, 0]
-  for (const [name, bytes] of now) {
-    if (bytes > (before.get(name) ?? 0) && bytes > most[1]) most = [name, bytes]
-  }
-  return most
-}
-
-async function writeOut(path: string): Promise<void> {
-  // Finished in the meantime, and so renamed; or a fault of the disk, which is met again where it counts.
-  const file = await open(path, 'r').catch(() => undefined)
-  await file
-    ?.datasync()
-    .catch(() => {})
-    .finally(() => file.close())
-}
-
-async function sizes(folder: string): Promise<Map<string, number>> {
-  const names = await readdir(folder).catch(() => [])
-  const entries = await Promise.all(
-    names.map(async (name): Promise<[string, number] | undefined> => {
-      const { blocks } = await stat(join(folder, name)).catch(() => ({ blocks: undefined }))
-      return blocks === undefined ? undefined : [name, blocks * 512]
-    }),
-  )
-  return new Map(entries.filter((entry) => entry !== undefined))
 }
 
 /** @throws StartError when the local server's folder is named but cannot be read. */

@@ -109,6 +109,14 @@ export class TelegramBot implements AsyncDisposable {
     await this.#database.query('DELETE FROM updates WHERE handled_at < $1', before)
   }
 
+  /**
+   * Removes at most `limit` messages that were written before a moment (milliseconds since 1970) and wait for
+   * nothing. Returns how many; fewer than `limit` when no more are there.
+   */
+  async forgetMessages(before: number, limit: number): Promise<number> {
+    return await this.messages.forget(before, limit)
+  }
+
   /** Reports to /health whether the server answers; called at intervals by the bot role. */
   async reportHealth(): Promise<void> {
     const ok = this.#state === ''

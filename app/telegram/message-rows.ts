@@ -60,17 +60,19 @@ export class MessageRows {
     return (row as { id: number }).id
   }
 
-  async revise(id: number, { text, keyboard, topic }: Revision): Promise<void> {
-    await this.#database.query(
+  /** Returns whether the row is there. */
+  async revise(id: number, { text, keyboard, topic }: Revision): Promise<boolean> {
+    const rows = await this.#database.query(
       `UPDATE messages SET text = $2, keyboard = $3, topic = $5, revision = revision + 1, attempts = 0, failure = NULL,
          due_at = CASE WHEN due_at > $4 THEN due_at ELSE $4 END
-       WHERE id = $1`,
+       WHERE id = $1 RETURNING id`,
       id,
       text,
       keyboard && JSON.stringify(keyboard),
       Date.now(),
       topic,
     )
+    return rows.length > 0
   }
 
   /** The oldest waiting one of each chat, of those whose time has come: an older one that waits holds the newer back. */
@@ -151,5 +153,20 @@ export class MessageRows {
       Date.now() + wait,
       Number(isUnsent),
     )
+  }
+
+  /** Removes rows that wait for nothing; see `Messages.forget`. */
+  async forget(before: number, limit: number): Promise<number> {
+    // The newest row stays: SQLite would give its id to the next one, and who knows a row by its id would meet another.
+    const rows = await this.#database.query(
+      `DELETE FROM messages WHERE id IN (
+         SELECT id FROM messages WHERE created_at < $1 AND (sent_revision >= revision OR failure IS NOT NULL)
+           AND id < (SELECT MAX(id) FROM messages)
+         ORDER BY created_at LIMIT $2
+       ) RETURNING id`,
+      before,
+      limit,
+    )
+    return rows.length
   }
 }

@@ -49,9 +49,12 @@ export class Messages {
     return id
   }
 
-  /** Changes what the chat must show. */
+  /** Changes what the chat must show; without effect when the message is forgotten. */
   async revise(id: number, revision: Revision): Promise<void> {
-    await this.#rows.revise(id, revision)
+    if (!(await this.#rows.revise(id, revision))) {
+      this.#log.warn({ outgoing: id, topic: revision.topic }, 'message is forgotten: its chat is not told')
+      return
+    }
     this.#database.afterCommit(() => this.#sender.wake())
   }
 
@@ -60,6 +63,14 @@ export class Messages {
     if (Date.now() - (this.#lastEdit.get(id) ?? 0) < progressEvery) return
     this.#lastEdit.set(id, Date.now())
     this.#show(id, text()).catch((error) => this.#log.debug({ outgoing: id, error }, 'progress not shown'))
+  }
+
+  /**
+   * Removes at most `limit` messages that were written before a moment (milliseconds since 1970) and wait for
+   * nothing: Telegram has taken them, or never will. Returns how many; fewer than `limit` when no more are there.
+   */
+  async forget(before: number, limit: number): Promise<number> {
+    return await this.#rows.forget(before, limit)
   }
 
   /** Notes an id in use, by which a message is found that was on its way in a crash. */

@@ -40,4 +40,8 @@ export const telegramMigrations: Migration[] = [
         WHERE sent_revision < revision AND failure IS NULL`,
     ],
   },
+  {
+    name: 'telegram-2',
+    statements: ['CREATE INDEX messages_created ON messages (created_at)'],
+  },
 ]

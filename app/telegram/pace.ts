@@ -30,8 +30,62 @@ class Bucket {
   }
 }
 
+/** The times of the calls of the last minute. */
+class Minute {
+  readonly #at: number[] = []
+
+  /** Milliseconds until one more call makes no more than `limit` within a minute. */
+  wait(limit: number): number {
+    const since = performance.now() - minute
+    while (Number(this.#at[0]) <= since) this.#at.shift()
+    const inTheWay = this.#at[this.#at.length - limit]
+    return inTheWay === undefined ? 0 : inTheWay - since
+  }
+
+  get isEmpty(): boolean {
+    return this.wait(1) === 0
+  }
+
+  take(): void {
+    this.#at.push(performance.now())
+  }
+}
+
+/** Milliseconds; a little more than a minute, since calls that leave in time may be late on their way. */
+const minute = 61_000
+
 /** What must arrive may use all that Telegram allows; what only shows progress leaves some of it. */
 export type Weight = 'must' | 'progress'
+
+/** Calls a minute in a group, of each weight: progress leaves half of them. */
+const groupLimit = { must: 20, progress: 10 }
+
+/** What one chat may get: a short burst, then one call a second; of a group, no more than its limit a minute. */
+class Chat {
+  readonly #bucket = new Bucket(3, 1)
+  readonly #minute: Minute | undefined
+
+  /** @param isGroup whether it is a group or a channel */
+  constructor(isGroup: boolean) {
+    this.#minute = isGroup ? new Minute() : undefined
+  }
+
+  wait(weight: Weight): number {
+    const wait = this.#minute?.wait(groupLimit[weight]) ?? 0
+    if (wait > 0) return wait
+    return this.#bucket.tokens < (weight === 'must' ? 1 : 2) ? 200 : 0
+  }
+
+  /** Whether nothing is lost when this is forgotten. */
+  get isQuiet(): boolean {
+    return this.#bucket.isFull && (this.#minute?.isEmpty ?? true)
+  }
+
+  take(): void {
+    this.#bucket.take()
+    this.#minute?.take()
+  }
+}
 
 /** Chats in memory before the quiet ones are forgotten. */
 const maxChats = 10_000
@@ -42,7 +96,7 @@ const maxChats = 10_000
  */
 export class Pace {
   readonly #all = new Bucket(25, 28)
-  readonly #chats = new Map<number, Bucket>()
+  readonly #chats = new Map<number, Chat>()
   readonly #heldUntil = new Map<number, number>()
 
   /** Milliseconds to wait before a call for this chat may be made; 0 means now. */
@@ -50,9 +104,8 @@ export class Pace {
     const held = (this.#heldUntil.get(chatId) ?? 0) - Date.now()
     if (held > 0) return held
     this.#heldUntil.delete(chatId)
-    const spare = weight === 'must' ? 1 : 2
     if (this.#all.tokens < (weight === 'must' ? 1 : 10)) return 50
-    return this.#chat(chatId).tokens < spare ? 200 : 0
+    return this.#chat(chatId).wait(weight)
   }
 
   /** Whether any chat may be called now. */
@@ -89,15 +142,15 @@ export class Pace {
       this.hold(chatId, error.retryAfter)
   }
 
-  #chat(chatId: number): Bucket {
+  #chat(chatId: number): Chat {
     const known = this.#chats.get(chatId)
     if (known) return known
     if (this.#chats.size >= maxChats) {
-      for (const [id, bucket] of this.#chats) if (bucket.isFull) this.#chats.delete(id)
+      for (const [id, chat] of this.#chats) if (chat.isQuiet) this.#chats.delete(id)
     }
     // Groups and channels have negative ids.
-    const bucket = chatId < 0 ? new Bucket(5, 20 / 60) : new Bucket(3, 1)
-    this.#chats.set(chatId, bucket)
-    return bucket
+    const chat = new Chat(chatId < 0)
+    this.#chats.set(chatId, chat)
+    return chat
   }
 }

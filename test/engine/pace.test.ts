@@ -45,12 +45,29 @@ test.serial('a chat gets one call a second, after a short burst', (t) => {
   t.true(calls >= 59 && calls <= 61, `${calls}`)
 })
 
-test.serial('a group gets 20 calls a minute', (t) => {
+test.serial('a group gets 20 calls in each minute, and never more', (t) => {
   using clock = clocked()
-  const first = callsWithin(clock, 60_000, [-100])
-  t.true(first <= 25, `${first}`)
-  const calls = callsWithin(clock, 60_000, [-100])
-  t.true(calls >= 19 && calls <= 20, `${calls}`)
+  const at: number[] = []
+  for (let second = 0; second < 600; second++) {
+    const calls = callsWithin(clock, 1000, [-100])
+    for (let call = 0; call < calls; call++) at.push(second)
+    const lastMinute = at.filter((then) => then > second - 60).length
+    t.true(lastMinute <= 20, `${lastMinute} calls in the minute before ${second} s`)
+  }
+  t.true(at.length >= 190, `${at.length} calls in ten minutes`)
+})
+
+test.serial('a group that has used up its minute holds back no other chat', (t) => {
+  using clock = clocked()
+  callsWithin(clock, 30_000, [-100])
+  t.true(clock.pace.wait(-100, 'must') > 1000)
+  for (const other of [-200, 300]) t.is(clock.pace.wait(other, 'must'), 0)
+})
+
+test.serial('progress leaves half of a group’s minute to what must arrive', (t) => {
+  using clock = clocked()
+  t.is(callsWithin(clock, 50_000, [-100], 'progress'), 10)
+  t.is(callsWithin(clock, 10_000, [-100]), 10)
 })
 
 test.serial('all chats together get less than 30 calls a second', (t) => {

@@ -26,6 +26,9 @@ async function newChat(): Promise<number> {
   return id
 }
 
+let lastGroup = 100_500
+const newGroup = () => ++lastGroup
+
 interface Sender extends AsyncDisposable {
   depot: Depot
   messages: Messages
@@ -232,6 +235,50 @@ test('a user who has blocked the bot ends a message, and no other one', async (t
   await sender.messages.post({ chatId: other, text: 'other' })
   t.deepEqual(await said(chatId, 1), ['again'])
   t.deepEqual(await said(other, 1), ['other'])
+})
+
+test('a group gets a burst of three, one message a second, and 20 a minute, while other chats go on', async (t) => {
+  await using sender = await startSender()
+  const [group, other] = [-newGroup(), await newChat()]
+  await server.sendText('hi', { chat: { id: group, type: 'supergroup', title: 'Group' } })
+  for (let message = 0; message < 24; message++)
+    await sender.messages.post({ chatId: group, text: `message ${message}` })
+  await said(group, 20, 40_000)
+  const since = Date.now()
+  for (const text of ['one', 'two', 'three']) await sender.messages.post({ chatId: other, text })
+  t.deepEqual(await said(other, 3), ['one', 'two', 'three'])
+  t.true(Date.now() - since < 2000, 'the private chat waits for nobody')
+  // A message a second would have left meanwhile.
+  await sender.messages.post({ chatId: other, text: 'four' })
+  await said(other, 4)
+  const calls = await callsFor(group)
+  t.is(calls.length, 20)
+  t.true(Number(calls[2]?.at) < 1500, 'the burst')
+  for (const [at, call] of calls.slice(3).entries())
+    t.true(call.at >= (at + 1) * 1000 - 500, `call ${at + 4} after ${call.at} ms`)
+})
+
+test('final texts do not wait for progress bars, however many a group has', async (t) => {
+  await using sender = await startSender()
+  const { messages } = sender
+  const group = -newGroup()
+  await server.sendText('hi', { chat: { id: group, type: 'supergroup', title: 'Group' } })
+  const ids: number[] = []
+  for (let file = 0; file < 5; file++) ids.push(await messages.post({ chatId: group, text: `file ${file}` }))
+  await said(group, 5)
+  let percent = 0
+  const bars = setInterval(() => {
+    percent++
+    for (const id of ids) messages.showProgress(id, () => `${percent} %`)
+  }, 50)
+  t.teardown(() => clearInterval(bars))
+  await until('all that progress may use is used', async () => (await callsFor(group)).length === 10, 40_000)
+  const since = Date.now()
+  for (const id of ids) await messages.revise(id, { text: `link ${id}` })
+  const links = ids.map((id) => `link ${id}`)
+  await until('all links', async () => (await saidIn(server, group)).join() === links.join())
+  const took = Date.now() - since
+  t.true(took < 6000, `${took} ms for five texts, one a second`)
 })
 
 test('the calls that look for a message which may have been sent keep Telegram’s pace', async (t) => {
