@@ -87,8 +87,8 @@ A user sent hello.txt to the bot, and the chat shows:
 
 Downloading it: ${answer.status}, ${(await answer.arrayBuffer()).byteLength} bytes
 
-Send a file of yours:  curl --data-binary @FILE '${botApi.control}/files?name=FILE&kind=document&from=${user.id}'
-See the chat:          curl '${botApi.control}/chats/${chat_id}'
+Send a file of yours:  curl --data-binary @FILE '${botApi.control}/files?name=NAME&kind=document&from=${user.id}'
+See its link:          curl '${botApi.control}/chats/${chat_id}' (JSON; in the last message)
 Is it well?            curl ${base}/health
 
 The link works until you press Ctrl-C.`)

@@ -38,12 +38,12 @@ export function help({ limit, days }: { limit: number; days: number }): string {
   return [
     'Send me a file – a document, video, audio, voice message or photo – and I answer with a link.',
     `Anyone who has the link can download the file, with any browser or download manager, ${kept}.`,
-    `A file may have up to ${bytes(limit)}. To keep a photo in full quality, send it as a file.`,
+    `A file may be up to ${bytes(limit)}. To keep a photo in full quality, send it as a file.`,
   ].join('\n\n')
 }
 
 export const notAFile =
-  'That is no file. Send me a document, video, audio or photo, and I make it a link. /help'
+  'That is not a file: send me a document, video, audio or photo, and I answer with a link. /help'
 
 export function notAllowed(userId: number): string {
   return `This bot is private. To use it, ask its owner to allow your id: <code>${userId}</code>`
@@ -97,7 +97,7 @@ export function overQuota(file: Named, limit: 'user' | 'store', left: number): s
 export function jobRefused(refusal: Refusal): string {
   switch (refusal.limit) {
     case 'maintenance':
-      return 'This bot is being looked after and takes no new files for the moment. Please try again later.'
+      return 'This bot is under maintenance and takes no new files for the moment. Please try again later.'
     case 'queue':
       return 'There is too much to do just now, and this file was not taken. Please try again in a few minutes.'
     case 'active':

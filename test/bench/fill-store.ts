@@ -3,7 +3,7 @@ import { linkSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { openDatabase } from '../../app/core/database.ts'
-import { allMigrations } from '../engine/desk.ts'
+import { allMigrations } from '../helpers/records.ts'
 
 /** Names on one inode; ext4 allows 65 000. */
 const perInode = 60_000

@@ -62,3 +62,14 @@ for (const [name, written] of lines) {
 test('every line of deploy/env.example is a setting, a comment of whole sentences, or empty', (t) => {
   for (const line of example.split('\n')) t.regex(line, /^$|^# \S|^#[A-Z_]+=/)
 })
+
+test('the README has a row for each of these settings, with the same default', async (t) => {
+  const readme = await readFile(join(root, 'README.md'), 'utf8')
+  const rows = [...readme.matchAll(/^\| ((?:`[A-Z][A-Z_]+`(?:, )?)+) \| (.*?) ?\| /gm)]
+  const documented = rows.flatMap(([, names = '', defaults = '']) => {
+    const several = names.split(', ')
+    const values = several.length > 1 ? defaults.split(', ') : [defaults]
+    return several.map((name, i): [string, string] => [name.replaceAll('`', ''), values[i] ?? ''])
+  })
+  t.deepEqual(new Map(documented.sort()), new Map([...lines].sort()))
+})

@@ -2,7 +2,7 @@
 import { pino } from 'pino'
 import { openDatabase } from '../../app/core/database.ts'
 import { Jobs } from '../../app/jobs/index.ts'
-import { allMigrations } from './desk.ts'
+import { allMigrations } from '../helpers/records.ts'
 
 const [file, worker = ''] = process.argv.slice(2)
 const database = await openDatabase({ DATABASE_URL: `sqlite:${file}` }, allMigrations)

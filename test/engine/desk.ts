@@ -1,32 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { pino } from 'pino'
-import { type Database, openDatabase } from '../../app/core/database.ts'
-import { healthMigrations } from '../../app/core/health.ts'
-import type { Log } from '../../app/core/log.ts'
-import { type JobKind, Jobs, jobsMigrations, Queue } from '../../app/jobs/index.ts'
-import { Links, linksMigrations } from '../../app/links/index.ts'
-import { telegramMigrations } from '../../app/telegram/index.ts'
-import { upkeepMigrations } from '../../app/upkeep/migrations.ts'
-
-export const allMigrations = [
-  ...healthMigrations,
-  ...telegramMigrations,
-  ...jobsMigrations,
-  ...linksMigrations,
-  ...upkeepMigrations,
-]
+import { type JobKind, Jobs, Queue } from '../../app/jobs/index.ts'
+import { Links } from '../../app/links/index.ts'
+import { openRecords, type Records } from '../helpers/records.ts'
 
 /** A database with the owners of its rows, in this process. */
-export interface Desk extends AsyncDisposable {
-  dir: string
-  file: string
-  database: Database
+export interface Desk extends Records {
   jobs: Jobs
-  log: Log
-  /** What was logged. */
-  lines: Record<string, unknown>[]
   /** Writes a queued job and returns its id. */
   job(of?: { user?: number; chat?: number; key?: string; kind?: string; size?: number }): Promise<number>
   statusOf(id: number): Promise<string | undefined>
@@ -38,20 +16,13 @@ export interface Desk extends AsyncDisposable {
 export const aLease = (worker = 'there:1:1') => ({ worker, until: Date.now() + 60_000 })
 
 export async function openDesk(): Promise<Desk> {
-  const dir = await mkdtemp(join(tmpdir(), 'tgdepot-desk-'))
-  const file = join(dir, 'desk.db')
-  const lines: Record<string, unknown>[] = []
-  const log: Log = pino({ level: 'trace' }, { write: (line: string) => lines.push(JSON.parse(line)) })
-  const database = await openDatabase({ DATABASE_URL: `sqlite:${file}` }, allMigrations)
+  const records = await openRecords()
+  const { database, log } = records
   const jobs = new Jobs(database, log)
   let made = 0
   return {
-    dir,
-    file,
-    database,
+    ...records,
     jobs,
-    log,
-    lines,
     async job({ user = 1, chat = user, key = `key ${++made}`, kind = 'test', size = 100 } = {}) {
       const of = { kind, key, botId: 1, userId: user, chatId: chat, size, payload: { made } }
       const id = await jobs.create(of)
@@ -86,10 +57,6 @@ export async function openDesk(): Promise<Desk> {
         ...kind,
       }
       return new Queue({ jobs, kinds: [whole], delays, transaction: database.transaction, log })
-    },
-    async [Symbol.asyncDispose]() {
-      await database[Symbol.asyncDispose]()
-      await rm(dir, { recursive: true, force: true })
     },
   }
 }

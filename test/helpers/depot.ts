@@ -1,29 +1,17 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pino } from 'pino'
-import { type Database, openDatabase } from '../../app/core/database.ts'
-import { Health, healthMigrations } from '../../app/core/health.ts'
-import type { Log } from '../../app/core/log.ts'
-import { Jobs, jobsMigrations } from '../../app/jobs/index.ts'
-import { Links, linksMigrations } from '../../app/links/index.ts'
+import { Health } from '../../app/core/health.ts'
+import { Jobs } from '../../app/jobs/index.ts'
+import { Links } from '../../app/links/index.ts'
 import { Store } from '../../app/store/index.ts'
-import { telegramMigrations } from '../../app/telegram/index.ts'
-
-const migrations = [...healthMigrations, ...telegramMigrations, ...jobsMigrations, ...linksMigrations]
+import { openRecords, type Records } from './records.ts'
 
 /** The owners of a house on new folders, in this process, where a running app can share them. */
-export interface Depot extends AsyncDisposable {
-  dir: string
-  databaseFile: string
-  database: Database
+export interface Depot extends Records {
   health: Health
   links: Links
   jobs: Jobs
   store: Store
-  log: Log
-  /** What was logged. */
-  lines: Record<string, unknown>[]
   /** A link to new bytes. */
   share(link: NewLink): Promise<void>
 }
@@ -39,11 +27,8 @@ export interface NewLink {
 }
 
 export async function openDepot(): Promise<Depot> {
-  const dir = await mkdtemp(join(tmpdir(), 'tgdepot-depot-'))
-  const databaseFile = join(dir, 'db', 'tgdepot.db')
-  const lines: Record<string, unknown>[] = []
-  const log: Log = pino({ level: 'trace' }, { write: (line: string) => lines.push(JSON.parse(line)) })
-  const database = await openDatabase({ DATABASE_URL: `sqlite:${databaseFile}` }, migrations)
+  const records = await openRecords()
+  const { dir, database, log } = records
   const store = new Store({ STORAGE_PATH: join(dir, 'store'), MIN_FREE_DISK: () => 0 }, log)
   await store.open()
   const quotas = { STORAGE_QUOTA: 0, USER_QUOTA: 0 }
@@ -52,15 +37,11 @@ export async function openDepot(): Promise<Depot> {
     database,
   )
   return {
-    dir,
-    databaseFile,
-    database,
+    ...records,
     health: new Health(database),
     links,
     jobs: new Jobs(database, log),
     store,
-    log,
-    lines,
     async share({ uuid, bytes, name = 'file.bin', mimeType = 'application/octet-stream', ...more }) {
       const { fileUniqueId = uuid, expiresAt = null } = more
       const source = join(dir, `source-${uuid}`)
@@ -78,10 +59,6 @@ export async function openDepot(): Promise<Depot> {
         source: { botId: 1, fileId: 'id', chatId: 1, messageId: 1 },
         expiresAt,
       })
-    },
-    async [Symbol.asyncDispose]() {
-      await database[Symbol.asyncDispose]()
-      await rm(dir, { recursive: true, force: true })
     },
   }
 }

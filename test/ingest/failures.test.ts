@@ -3,21 +3,17 @@ import { readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import { type FaultRule, type StandIn, startBotApi } from '../bot-api/client.ts'
+import type { FaultRule, StandIn } from '../bot-api/client.ts'
 import { linkFor, linkIn } from '../helpers/chat.ts'
-import { type App, startApp } from '../helpers/start-app.ts'
+import type { App } from '../helpers/start-app.ts'
+import { startForAll } from '../helpers/start-for-all.ts'
 import { until } from '../helpers/until.ts'
 
 let api: StandIn
 let app: App
-
-test.before(async () => {
-  api = await startBotApi()
-  app = await startApp({ api, env: { RATE_LIMIT_PER_MINUTE: '1000' } })
-})
-test.after.always(async () => {
-  await app?.[Symbol.asyncDispose]()
-  await api?.stop()
+startForAll({ RATE_LIMIT_PER_MINUTE: '1000' }, (server, program) => {
+  api = server
+  app = program
 })
 
 // Not a file of the machine: an app that fell for the path would remove it.

@@ -1,23 +1,19 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { type StandIn, startBotApi } from '../bot-api/client.ts'
+import type { StandIn } from '../bot-api/client.ts'
 import { linkFor } from '../helpers/chat.ts'
 import { nameIn } from '../helpers/names.ts'
 import { sha256 } from '../helpers/sha256.ts'
-import { type App, startApp } from '../helpers/start-app.ts'
+import type { App } from '../helpers/start-app.ts'
+import { startForAll } from '../helpers/start-for-all.ts'
 import { until } from '../helpers/until.ts'
 
 let api: StandIn
 let app: App
-
-test.before(async () => {
-  api = await startBotApi()
-  app = await startApp({ api, env: { RATE_LIMIT_PER_MINUTE: '1000' } })
-})
-test.after.always(async () => {
-  await app?.[Symbol.asyncDispose]()
-  await api?.stop()
+startForAll({ RATE_LIMIT_PER_MINUTE: '1000' }, (server, program) => {
+  api = server
+  app = program
 })
 
 const day = new Date().toISOString().slice(0, 8)

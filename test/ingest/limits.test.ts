@@ -1,21 +1,23 @@
 import { statfs } from 'node:fs/promises'
 import test from 'ava'
-import { type StandIn, startBotApi } from '../bot-api/client.ts'
+import type { StandIn } from '../bot-api/client.ts'
 import { linkFor } from '../helpers/chat.ts'
-import { type App, startApp } from '../helpers/start-app.ts'
+import type { App } from '../helpers/start-app.ts'
+import { startForAll } from '../helpers/start-for-all.ts'
 
 let api: StandIn
 let app: App
-
-test.before(async () => {
-  api = await startBotApi()
-  const env = { MAX_FILE_SIZE: String(1e15), RATE_LIMIT_PER_MINUTE: '3', MIN_FREE_DISK: '1000000' }
-  app = await startApp({ api, env })
-})
-test.after.always(async () => {
-  await app?.[Symbol.asyncDispose]()
-  await api?.stop()
-})
+startForAll(
+  {
+    MAX_FILE_SIZE: String(1e15),
+    RATE_LIMIT_PER_MINUTE: '3',
+    MIN_FREE_DISK: '1000000',
+  },
+  (server, program) => {
+    api = server
+    app = program
+  },
+)
 
 const answerTo = (chatId: number, messageId: number) =>
   api.waitForMessage(

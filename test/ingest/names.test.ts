@@ -1,20 +1,16 @@
 import test from 'ava'
 import { safeName } from '../../app/ingest/file-name.ts'
-import { type StandIn, startBotApi } from '../bot-api/client.ts'
+import type { StandIn } from '../bot-api/client.ts'
 import { linkFor } from '../helpers/chat.ts'
 import { nameIn } from '../helpers/names.ts'
-import { type App, startApp } from '../helpers/start-app.ts'
+import type { App } from '../helpers/start-app.ts'
+import { startForAll } from '../helpers/start-for-all.ts'
 
 let api: StandIn
 let app: App
-
-test.before(async () => {
-  api = await startBotApi()
-  app = await startApp({ api, env: { RATE_LIMIT_PER_MINUTE: '1000' } })
-})
-test.after.always(async () => {
-  await app?.[Symbol.asyncDispose]()
-  await api?.stop()
+startForAll({ RATE_LIMIT_PER_MINUTE: '1000' }, (server, program) => {
+  api = server
+  app = program
 })
 
 const invented = /^document_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d$/

@@ -1,19 +1,15 @@
 import test from 'ava'
-import { type StandIn, startBotApi } from '../bot-api/client.ts'
+import type { StandIn } from '../bot-api/client.ts'
 import { linkFor, saidIn } from '../helpers/chat.ts'
-import { type App, startApp } from '../helpers/start-app.ts'
+import type { App } from '../helpers/start-app.ts'
+import { startForAll } from '../helpers/start-for-all.ts'
 import { until } from '../helpers/until.ts'
 
 let api: StandIn
 let app: App
-
-test.before(async () => {
-  api = await startBotApi()
-  app = await startApp({ api, env: { FILE_RETENTION_DAYS: '7', MAX_FILE_SIZE: '1572864' } })
-})
-test.after.always(async () => {
-  await app?.[Symbol.asyncDispose]()
-  await api?.stop()
+startForAll({ FILE_RETENTION_DAYS: '7', MAX_FILE_SIZE: '1572864' }, (server, program) => {
+  api = server
+  app = program
 })
 
 for (const [index, command] of ['/start', '/help', '/start from-a-link'].entries()) {
@@ -39,7 +35,7 @@ test('text that is no command gets one friendly sentence', async (t) => {
   const from = { id: 6010 }
   const { message_id } = await api.sendText('hello?', { from })
   const answer = await api.waitForMessage(from.id, (message) => message.from.is_bot)
-  t.regex(answer.text ?? '', /no file.*Send me/)
+  t.regex(answer.text ?? '', /not a file: send me/)
   t.is(answer.reply_to_message_id, message_id)
 })
 

@@ -1,0 +1,49 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { type Database, openDatabase } from '../../app/core/database.ts'
+import { healthMigrations } from '../../app/core/health.ts'
+import type { Log } from '../../app/core/log.ts'
+import { jobsMigrations } from '../../app/jobs/index.ts'
+import { linksMigrations } from '../../app/links/index.ts'
+import { telegramMigrations } from '../../app/telegram/index.ts'
+import { upkeepMigrations } from '../../app/upkeep/migrations.ts'
+
+/** The tables of the whole house. */
+export const allMigrations = [
+  ...healthMigrations,
+  ...telegramMigrations,
+  ...jobsMigrations,
+  ...linksMigrations,
+  ...upkeepMigrations,
+]
+
+/** A new folder with a database that has all tables, and a log that is kept. */
+export interface Records extends AsyncDisposable {
+  dir: string
+  databaseFile: string
+  database: Database
+  log: Log
+  /** What was logged. */
+  lines: Record<string, unknown>[]
+}
+
+export async function openRecords(): Promise<Records> {
+  const dir = await mkdtemp(join(tmpdir(), 'tgdepot-records-'))
+  const databaseFile = join(dir, 'db', 'tgdepot.db')
+  const lines: Record<string, unknown>[] = []
+  const log: Log = pino({ level: 'trace' }, { write: (line: string) => lines.push(JSON.parse(line)) })
+  const database = await openDatabase({ DATABASE_URL: `sqlite:${databaseFile}` }, allMigrations)
+  return {
+    dir,
+    databaseFile,
+    database,
+    log,
+    lines,
+    async [Symbol.asyncDispose]() {
+      await database[Symbol.asyncDispose]()
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
