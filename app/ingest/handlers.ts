@@ -84,7 +84,8 @@ async function retry(house: BotHouse, settings: IngestSettings, ctx: Context, jo
   const press = ctx.callbackQuery
   if (!press) return
   const job = await jobs.find(jobId)
-  if (!job?.kind.startsWith('ingest') || job.userId !== press.from.id || !users.mayUse(press.from.id)) {
+  if (!job) return telegram.answerPress(press.id, 'That was too long ago. Send the file again.')
+  if (!job.kind.startsWith('ingest') || job.userId !== press.from.id || !users.mayUse(press.from.id)) {
     telegram.answerPress(press.id, 'Only the sender of the file can do that.')
     return
   }

@@ -60,6 +60,11 @@ export class Arrivals {
     }
   }
 
+  /** Bytes on the disk of all partial files. */
+  async bytes(): Promise<number> {
+    return [...(await this.#look()).values()].reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
   async #watch(): Promise<void> {
     this.#isWatching = true
     this.#last = await this.#look()

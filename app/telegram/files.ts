@@ -81,9 +81,7 @@ export class TelegramFiles {
 
   /** Bytes on the disk of files that the server has not finished. */
   async partialBytes(): Promise<number> {
-    if (this.#directory === undefined) return 0
-    const partial = await sizes(join(this.#directory, this.#api.folderName, 'temp'))
-    return [...partial.values()].reduce((sum, bytes) => sum + bytes, 0)
+    return (await this.#arrivals?.bytes()) ?? 0
   }
 
   /**

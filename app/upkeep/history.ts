@@ -17,10 +17,15 @@ const batch = 200
 const maxRows = 100_000
 
 /** Removes the rows of what ended long ago. Links stay: they are what statistics need. */
-export async function forgetHistory({ jobs, database, log }: BotHouse, signal: AbortSignal): Promise<void> {
+export async function forgetHistory(
+  { jobs, telegram, database, log }: BotHouse,
+  signal: AbortSignal,
+): Promise<void> {
   const before = Date.now() - kept
   const removed = {
     jobs: await inBatches((limit) => jobs.forgetEnded(before, limit), signal),
+    // Later than the jobs that they show: one that is tried again may still want to be told.
+    messages: await inBatches((limit) => telegram.forgetMessages(before - 10 * day, limit), signal),
     cleanups: await inBatches((limit) => forgetCleanups(database, before, limit), signal),
   }
   if (Object.values(removed).some((count) => count > 0)) log.info(removed, 'history removed')

@@ -1,7 +1,10 @@
 import test from 'ava'
+import { Health } from '../../app/core/health.ts'
 import type { BotHouse } from '../../app/house.ts'
 import { Jobs } from '../../app/jobs/index.ts'
+import { TelegramBot, telegramSettings } from '../../app/telegram/index.ts'
 import { forgetHistory } from '../../app/upkeep/history.ts'
+import { newToken } from '../bot-api/fresh.ts'
 import { type Desk, openDesk } from '../engine/desk.ts'
 
 const day = 86_400_000
@@ -9,7 +12,11 @@ const old = () => Date.now() - 91 * day
 const young = () => Date.now() - 89 * day
 
 /** As far as the sweep uses a house. */
-const houseOf = ({ jobs, database, log }: Desk) => ({ jobs, database, log }) as BotHouse
+function houseOf({ jobs, database, log }: Desk): BotHouse {
+  const settings = telegramSettings.parse({ TELEGRAM_BOT_TOKEN: newToken() })
+  const telegram = new TelegramBot({ settings, database, health: new Health(database), log })
+  return { jobs, telegram, database, log } as BotHouse
+}
 
 const sweep = (desk: Desk) => forgetHistory(houseOf(desk), new AbortController().signal)
 
@@ -92,6 +99,26 @@ test('finished clean-ups of more than 90 days ago go, asked-for ones stay', asyn
   }
   await sweep(desk)
   t.deepEqual(await desk.database.query('SELECT id FROM cleanups ORDER BY id'), [{ id: 2 }, { id: 3 }])
+})
+
+test('delivered messages stay ten days longer than the jobs they show, waiting ones for good', async (t) => {
+  await using desk = await openDesk()
+  const write = (at: number, sent: number) =>
+    desk.database.query(
+      `INSERT INTO messages (bot_id, chat_id, text, sent_revision, due_at, created_at) VALUES (1, 1, '', $1, 1, $2)`,
+      sent,
+      at,
+    )
+  await write(Date.now() - 101 * day, 1)
+  await write(Date.now() - 101 * day, 0)
+  await write(Date.now() - 99 * day, 1)
+  await write(Date.now(), 1)
+  await sweep(desk)
+  const rows = await desk.database.query<{ id: number }>('SELECT id FROM messages ORDER BY id')
+  t.deepEqual(
+    rows.map(({ id }) => id),
+    [2, 3, 4],
+  )
 })
 
 test('what is to go is found by an index, and no table is read through', async (t) => {
