@@ -35,9 +35,9 @@ interface Sender extends AsyncDisposable {
   restart(): Promise<void>
 }
 
-async function startSender(): Promise<Sender> {
+async function startSender(of = server): Promise<Sender> {
   const depot = await openDepot()
-  const api = new TelegramApi(server.url, server.token)
+  const api = new TelegramApi(of.url, of.token)
   const create = () => new Messages(api, depot.database, depot.log)
   const sender: Sender = {
     depot,
@@ -300,18 +300,38 @@ test('the calls that look for a message which may have been sent keep Telegramâ€
 })
 
 test('Telegramâ€™s pause while a message is looked for does not make it sent twice', async (t) => {
-  await using sender = await startSender()
-  const chatId = ++lastUser
-  const { message_id } = await server.sendText('hi', { from: { id: chatId } })
-  await server.fault({ method: 'sendMessage', chat_id: chatId, cut: true, after: true })
+  // All private chats of a bot share their ids: those of the other tests would come in between.
+  await using own = await startBotApi()
+  await callApi(own, 'getMe')
+  await using sender = await startSender(own)
+  const { chat_id: chatId, message_id } = await own.sendText('hi')
+  await own.fault({ method: 'sendMessage', cut: true, after: true })
   const pause = refusal(429, 'Too Many Requests: retry after 1', 1)
-  await server.fault({ method: 'editMessageText', chat_id: chatId, ...pause })
+  await own.fault({ method: 'editMessageText', ...pause })
   await sender.messages.post({ chatId, text: 'hello', replyTo: message_id })
   await until('it is recorded', async () => {
     const rows = await sender.depot.database.query('SELECT 1 FROM messages WHERE sent_revision = revision')
     return rows.length === 1
   })
-  t.deepEqual(await saidIn(server, chatId), ['hello'])
+  t.deepEqual(await saidIn(own, chatId), ['hello'])
+  const calls = (await own.calls()).map(({ method, status }) => `${method} ${status}`)
+  t.true(calls.includes('editMessageText 429'))
+})
+
+test('an end while a message is looked for waits for no pace, and the next start looks again', async (t) => {
+  await using own = await startBotApi()
+  await callApi(own, 'getMe')
+  await using sender = await startSender(own)
+  const { message_id, chat_id: chatId } = await own.sendText('hi')
+  await own.fault({ method: 'sendMessage', cut: true })
+  await sender.messages.post({ chatId, text: 'hello', replyTo: message_id })
+  await until('it waits for its turn', async () => (await own.calls('editMessageText')).length >= 3)
+  const since = Date.now()
+  await sender.messages.stop()
+  t.true(Date.now() - since < 900, `${Date.now() - since} ms`)
+  await sender.restart()
+  await own.waitForMessage(chatId, ({ text }) => text === 'hello', 30_000)
+  t.is((await own.calls('sendMessage')).length, 2)
 })
 
 test('of several changes the chat ends with the last', async (t) => {
