@@ -27,12 +27,16 @@ say() { printf '%s\n' "$*"; }
 
 log_line() { printf '%s %s\n' "$(date -u +%FT%TZ)" "$*" >>"$LOG"; }
 
+# Takes the title of the running step away, which stands on a terminal without an end of line.
+clear_title() { [[ ! -t 2 ]] || printf '\r\033[K' >&2; }
+
 warn() {
-  [[ ! -t 2 ]] || printf '\r\033[K' >&2
+  clear_title
   printf 'note     %s\n' "$*" >&2
 }
 
 die() {
+  clear_title
   printf 'install.sh: %s\n' "$*" >&2
   [[ ! -w $LOG ]] || log_line "stopped: $*"
   exit 1
