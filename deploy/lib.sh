@@ -37,7 +37,7 @@ warn() {
 
 die() {
   clear_title
-  printf 'install.sh: %s\n' "$*" >&2
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
   [[ ! -w $LOG ]] || log_line "stopped: $*"
   exit 1
 }
