@@ -27,13 +27,17 @@ say() { printf '%s\n' "$*"; }
 
 log_line() { printf '%s %s\n' "$(date -u +%FT%TZ)" "$*" >>"$LOG"; }
 
+# Takes the title of the running step away, which stands on a terminal without an end of line.
+clear_title() { [[ ! -t 2 ]] || printf '\r\033[K' >&2; }
+
 warn() {
-  [[ ! -t 2 ]] || printf '\r\033[K' >&2
+  clear_title
   printf 'note     %s\n' "$*" >&2
 }
 
 die() {
-  printf 'install.sh: %s\n' "$*" >&2
+  clear_title
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
   [[ ! -w $LOG ]] || log_line "stopped: $*"
   exit 1
 }

@@ -124,10 +124,16 @@ reload_answers() {
 
 has_secret() { [[ -n ${SECRET[$1]} || -s $SECRETS/$1 ]]; }
 
+# Ctrl-D.
+no_answer() {
+  printf '\n'
+  die 'nothing was changed: a question was left open'
+}
+
 ask() {
   local name=$1 question=$2 default=${ANSWERS[$1]:-$3} reply
   [[ ! -v GIVEN[$name] ]] || return 0
-  read -rp "$question${default:+ [$default]}: " reply </dev/tty
+  read -rp "$question${default:+ [$default]}: " reply </dev/tty || no_answer
   ANSWERS[$name]=${reply:-$default}
 }
 
@@ -135,7 +141,7 @@ ask_secret() {
   local name=$1 question=$2 reply
   [[ -z ${SECRET[$name]} ]] || return 0
   if has_secret "$name"; then question+=' (empty keeps the present one)'; fi
-  read -rsp "$question: " reply </dev/tty
+  read -rsp "$question: " reply </dev/tty || no_answer
   printf '\n'
   SECRET[$name]=${reply//[[:space:]]/}
 }

@@ -66,8 +66,9 @@ export function byItself(links: Links, store: Store, log: Log) {
     ctx.set('ETag', etag)
     // `send` compares weakly, and takes any later date; RFC 9110, 13.1.5 wants the very same validator.
     const condition = ctx.get('If-Range')
-    if (condition && condition !== etag && condition !== stats.mtime.toUTCString())
-      delete ctx.req.headers.range
+    const isOther = condition !== '' && condition !== etag && condition !== stats.mtime.toUTCString()
+    // RFC 9110, 14.2: only a GET has ranges.
+    if (isOther || ctx.method !== 'GET') delete ctx.req.headers.range
     // RFC 9110, 14.1.2: a suffix longer than the file is all of it; `send` refuses that.
     const suffix = /^bytes=-(\d+)$/.exec(ctx.req.headers.range ?? '')?.[1]
     if (suffix !== undefined && Number(suffix) > stats.size && stats.size > 0)

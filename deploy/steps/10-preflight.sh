@@ -10,6 +10,7 @@ step_preflight() {
   check_nginx
   check_dns
   if ((${#FAULTS[@]})); then
+    clear_title
     printf 'install.sh: nothing was changed, because:\n' >&2
     printf '  - %s\n' "${FAULTS[@]}" >&2
     STEP=''

@@ -33,6 +33,7 @@ const names: { title: string; sent: string; kept?: string | RegExp }[] = [
   { title: 'marks that isolate a direction', sent: '\u2067abc\u2069.txt', kept: 'abc .txt' },
   { title: 'blanks around it', sent: '  a b.txt  ', kept: 'a b.txt' },
   { title: 'dots only', sent: '...', kept: invented },
+  { title: 'characters only that show nothing', sent: '\u200b\u2060.\ufeff', kept: invented },
   { title: 'blanks only', sent: ' \n ', kept: invented },
   { title: '300 letters', sent: `${'x'.repeat(296)}.bin`, kept: `${'x'.repeat(251)}.bin` },
   { title: '300 letters of two bytes', sent: `${'ж'.repeat(296)}.pdf`, kept: `${'ж'.repeat(125)}.pdf` },
