@@ -1,4 +1,5 @@
 import type Router from '@koa/router'
+import type { Context as WebContext } from 'koa'
 import type { Composer, Context } from 'telegraf'
 import type { z } from 'zod'
 import type { CronEntry } from './core/cron.ts'
@@ -44,6 +45,8 @@ export interface BotParts {
 export interface WebParts {
   routes?: (router: Router) => void
   shortcuts?: Shortcut[]
+  /** The page for what no route knows; of one feature. */
+  notFound?: (ctx: WebContext) => void
 }
 
 /**

@@ -12,7 +12,8 @@ export async function startWeb(
   const parts = await Promise.all(features.map((feature) => feature.web?.(house, settingsOf(feature))))
   const routes = parts.flatMap((part) => part?.routes ?? [])
   const shortcuts = parts.flatMap((part) => part?.shortcuts ?? [])
-  const server = new HttpServer(settings, { routes, shortcuts }, house.log)
+  const notFound = parts.find((part) => part?.notFound)?.notFound ?? (() => {})
+  const server = new HttpServer(settings, { routes, shortcuts, notFound }, house.log)
   house.log.info({ listening: await server.listen() }, 'web: ready')
   return server
 }

@@ -12,7 +12,7 @@ import sqliteDialect from './sqlite.ts'
 export const databaseSettings = z.object({
   DATABASE_URL: z
     .string()
-    .regex(/^sqlite:.+/, 'must be sqlite:<path of the database file>')
+    .regex(/^sqlite:(?!:memory:).+/, 'must be sqlite:<path of the database file>')
     .default('sqlite:./data/db/tgdepot.sqlite'),
 })
 

@@ -1,10 +1,12 @@
-import { chmod, rm } from 'node:fs/promises'
+import { chmod, lstat, rm } from 'node:fs/promises'
 import http from 'node:http'
 import Router from '@koa/router'
 import Koa from 'koa'
 import { codeOf, StartError } from './errors.ts'
 import type { HttpSettings } from './http-settings.ts'
 import type { Log } from './log.ts'
+
+const plain = { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' }
 
 /** Milliseconds for running answers when the server stops; below systemd's own limit. */
 const drain = 20_000
@@ -15,15 +17,19 @@ const drain = 20_000
  */
 export type Shortcut = (request: http.IncomingMessage, response: http.ServerResponse) => Promise<boolean>
 
+/** What the server answers with. */
+export interface Site {
+  routes: ((router: Router) => void)[]
+  shortcuts: Shortcut[]
+  /** The page for what no route knows. */
+  notFound: (ctx: Koa.Context) => void
+}
+
 export class HttpServer implements AsyncDisposable {
   readonly #server: http.Server
   readonly #settings: HttpSettings
 
-  constructor(
-    settings: HttpSettings,
-    { routes, shortcuts }: { routes: ((router: Router) => void)[]; shortcuts: Shortcut[] },
-    log: Log,
-  ) {
+  constructor(settings: HttpSettings, { routes, shortcuts, notFound }: Site, log: Log) {
     const router = new Router()
     for (const add of routes) add(router)
     // Behind nginx on a socket, the last address of X-Forwarded-For is the one that nginx saw.
@@ -34,6 +40,10 @@ export class HttpServer implements AsyncDisposable {
         log.error({ error }, 'request failed')
       }
     })
+    koa.use(async (ctx, next) => {
+      await next()
+      if (ctx.status === 404 && ctx.body === undefined && ctx.respond !== false) notFound(ctx)
+    })
     koa.use(router.routes()).use(router.allowedMethods())
     const byKoa = koa.callback()
     this.#server = http.createServer(
@@ -43,7 +53,8 @@ export class HttpServer implements AsyncDisposable {
           for (const answer of shortcuts) if (await answer(request, response)) return
         } catch (error) {
           koa.emit('error', error)
-          response.writeHead(500).end()
+          if (response.headersSent) response.destroy()
+          else response.writeHead(500, 'Internal Server Error', plain).end('Please try again later.\n')
           return
         }
         byKoa(request, response)
@@ -55,18 +66,10 @@ export class HttpServer implements AsyncDisposable {
   /** Listens on SERVER_SOCKET, else on SERVER_HOST and SERVER_PORT. Returns what it listens on, for the log. */
   async listen(): Promise<string> {
     const { SERVER_SOCKET: path, SERVER_HOST: host, SERVER_PORT: port } = this.#settings
-    // A socket left by a crash; two servers on one path are prevented by the unit, not here.
-    if (path !== undefined) await rm(path, { force: true })
+    if (path !== undefined) await removeSocket(path)
     const where = path === undefined ? { host, port } : { path }
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error) =>
-        reject(
-          new StartError(
-            `${path === undefined ? 'SERVER_PORT' : 'SERVER_SOCKET'}: cannot listen on ` +
-              `${path ?? `${host}:${port}`} (${codeOf(error)})`,
-          ),
-        ),
-      )
+      this.#server.once('error', (error) => reject(cannotListen(this.#settings, codeOf(error))))
       this.#server.listen(where, resolve)
     })
     if (path !== undefined) await chmod(path, 0o660)
@@ -87,4 +90,18 @@ export class HttpServer implements AsyncDisposable {
     })
     clearTimeout(cut)
   }
+}
+
+/** Takes away a socket left by a crash; two servers on one path are prevented by the unit, not here. */
+async function removeSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found && !found.isSocket()) throw new StartError(`SERVER_SOCKET: ${path} is there and is no socket`)
+  if (found) await rm(path, { force: true })
+}
+
+function cannotListen(settings: HttpSettings, code: string | undefined): StartError {
+  const { SERVER_SOCKET: path, SERVER_HOST: host, SERVER_PORT: port } = settings
+  if (path !== undefined) return new StartError(`SERVER_SOCKET: cannot listen on ${path} (${code})`)
+  const isHost = ['ENOTFOUND', 'EAI_AGAIN', 'EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL'].includes(code ?? '')
+  return new StartError(`SERVER_${isHost ? 'HOST' : 'PORT'}: cannot listen on ${host}:${port} (${code})`)
 }

@@ -36,7 +36,8 @@ export class Reader {
     if (this.#ending === undefined) return
     clearImmediate(this.#ending)
     this.#ending = undefined
-    this.#connection.exec('COMMIT')
+    // Nothing was written. A read that failed has ended the transaction, or leaves one that cannot be committed.
+    if (this.#connection.isTransaction) this.#connection.exec('ROLLBACK')
   }
 
   close(): void {

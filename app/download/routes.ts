@@ -11,6 +11,7 @@ export function routes({ links, store, health, database, log }: House, settings:
   const download = prefix === undefined ? byItself(links, store, log) : noSuchFile
   return {
     shortcuts: prefix === undefined ? [] : [byNginx(links, store, prefix)],
+    notFound: noSuchFile,
     routes(router) {
       router.get('/download/:uuid', download).get('/download/:uuid/*name', download)
       router.get('/', showHome)

@@ -7,7 +7,8 @@ const units = ['B', 'KB', 'MB', 'GB', 'TB']
 export function bytes(count: number): string {
   const power = count < 1 ? 0 : Math.min(Math.floor(Math.log2(count) / 10), units.length - 1)
   const value = count / 1024 ** power
-  return `${power === 0 || value >= 100 ? Math.round(value) : Number(value.toFixed(1))} ${units[power]}`
+  const rounded = power === 0 || value >= 100 ? Math.round(value) : Number(value.toFixed(1))
+  return rounded === 1024 && units[power + 1] ? `1 ${units[power + 1]}` : `${rounded} ${units[power]}`
 }
 
 /** Seconds for people: `45 s`, `3 min 20 s`, `2 h 5 min`. */

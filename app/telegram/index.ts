@@ -103,10 +103,18 @@ export class TelegramBot implements AsyncDisposable {
     })
   }
 
-  /** Removes handled updates that Telegram can no longer repeat: it does so for 24 h. */
-  async forgetHandled(): Promise<void> {
-    const before = Date.now() - 48 * 3_600_000
-    await this.#database.query('DELETE FROM updates WHERE handled_at < $1', before)
+  /**
+   * Removes at most `limit` handled updates that Telegram can no longer repeat: it does so for 24 h. Returns how many.
+   */
+  async forgetHandled(limit: number): Promise<number> {
+    const rows = await this.#database.query(
+      `DELETE FROM updates WHERE (bot_id, update_id) IN (
+         SELECT bot_id, update_id FROM updates WHERE handled_at < $1 LIMIT $2
+       ) RETURNING update_id`,
+      Date.now() - 48 * 3_600_000,
+      limit,
+    )
+    return rows.length
   }
 
   /**

@@ -22,7 +22,7 @@ interface Row extends Record<string, unknown> {
 export function cleanupRoute(database: Database, adminToken: string) {
   return async (ctx: Context): Promise<void> => {
     ctx.set('Cache-Control', 'no-store')
-    if (!isToken(ctx.get('Authorization').replace(/^Bearer /, ''), adminToken)) {
+    if (!isToken(/^Bearer +(.+)$/i.exec(ctx.get('Authorization'))?.[1] ?? '', adminToken)) {
       ctx.status = 401
       ctx.set('WWW-Authenticate', 'Bearer')
       ctx.body = { error: 'unauthorized', message: 'Send Authorization: Bearer <ADMIN_TOKEN>.' }

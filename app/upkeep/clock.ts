@@ -42,7 +42,6 @@ export function clock(house: BotHouse): CronEntry[] {
       schedule: '* * * * * *',
       run: alone((signal) => answerCleanups(house, reconciliation, signal)),
     },
-    { name: 'handled updates', schedule: '17 * * * *', run: () => house.telegram.forgetHandled() },
     { name: 'history', schedule: '47 * * * *', run: (signal) => forgetHistory(house, signal) },
   ]
 }

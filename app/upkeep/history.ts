@@ -26,6 +26,7 @@ export async function forgetHistory(
     jobs: await inBatches((limit) => jobs.forgetEnded(before, limit), signal),
     // Later than the jobs that they show: one that is tried again may still want to be told.
     messages: await inBatches((limit) => telegram.forgetMessages(before - 10 * day, limit), signal),
+    updates: await inBatches((limit) => telegram.forgetHandled(limit), signal),
     cleanups: await inBatches((limit) => forgetCleanups(database, before, limit), signal),
   }
   if (Object.values(removed).some((count) => count > 0)) log.info(removed, 'history removed')

@@ -129,6 +129,16 @@ test('another reader does not see what is not committed', async (t) => {
   t.is((await count())?.n, 2)
 })
 
+test('a prepared read that fails leaves the next ones as they are', async (t) => {
+  const { query, prepare } = await openRows(t)
+  const count = prepare<{ n: number }>('SELECT count(*) AS n FROM rows')
+  const fails = prepare('SELECT abs(CAST(? AS INTEGER))')
+  const smallest = -(2 ** 63)
+  await t.throwsAsync(Promise.all([count(), fails(smallest), count()]), { message: /integer overflow/ })
+  await query('INSERT INTO rows (n) VALUES (1)')
+  t.is((await count())?.n, 2)
+})
+
 test('an action for after the commit waits for it, is dropped by a rollback, and runs at once without a transaction', async (t) => {
   const { transaction, query, afterCommit } = await openRows(t)
   const done: string[] = []

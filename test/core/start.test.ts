@@ -82,6 +82,22 @@ const impossible: [
     { SERVER_SOCKET: 'nowhere/web.sock' },
     /^SERVER_SOCKET: cannot listen/,
   ],
+  [
+    'a socket’s path where a file lies, which is left alone',
+    { SERVER_SOCKET: 'a-file' },
+    /^SERVER_SOCKET: a-file is there and is no socket$/,
+    (dir) => writeFile(join(dir, 'a-file'), ''),
+  ],
+  [
+    'a socket’s path longer than the system takes',
+    { SERVER_SOCKET: 'x'.repeat(108) },
+    /^SERVER_SOCKET: is too long: a UNIX socket may have 107 bytes/,
+  ],
+  [
+    'a database in memory, which would end with the process',
+    { DATABASE_URL: 'sqlite::memory:' },
+    /^DATABASE_URL: must be sqlite:<path of the database file>/,
+  ],
 ]
 
 for (const [title, env, says, prepare] of impossible) {

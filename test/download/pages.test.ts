@@ -44,6 +44,9 @@ const nowhere: [title: string, path: string][] = [
   ['a NUL', `/download/${living}%00`],
   ['a broken escape', '/download/%zz'],
   ['a quote', "/download/'%20OR%201=1--"],
+  ['an address that nobody serves', '/nope'],
+  ['a doubled slash', `//download/${living}`],
+  ['no UUID at all', '/download/'],
   ['5000 letters', `/download/${'a'.repeat(5000)}`],
 ]
 
