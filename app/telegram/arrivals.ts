@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** Milliseconds between two looks at the growing files. */
-const watchEvery = 100
+const watchEvery = 25
 
 /** Bytes that may wait to be written to the disk before they are pushed there. */
 const maxUnwritten = 4 * 1024 * 1024
