@@ -1,11 +1,10 @@
 import type Router from '@koa/router'
-import type { Context as WebContext } from 'koa'
 import type { Composer, Context } from 'telegraf'
 import type { z } from 'zod'
 import type { CronEntry } from './core/cron.ts'
 import type { Database } from './core/database.ts'
 import type { Health } from './core/health.ts'
-import type { Shortcut } from './core/http.ts'
+import type { Shortcut, Site } from './core/http.ts'
 import type { Log } from './core/log.ts'
 import type { Migration } from './core/migrations.ts'
 import type { JobKind, Jobs, Refusal } from './jobs/index.ts'
@@ -46,7 +45,7 @@ export interface WebParts {
   routes?: (router: Router) => void
   shortcuts?: Shortcut[]
   /** The page for what no route knows; of one feature. */
-  notFound?: (ctx: WebContext) => void
+  notFound?: Site['notFound']
 }
 
 /**
