@@ -16,6 +16,9 @@ const settings = {
   },
 }
 
+/** By itself Pebble refuses some requests and waits at random, to try its clients. */
+const calm = '--setenv=PEBBLE_WFE_NONCEREJECT=0 --setenv=PEBBLE_VA_NOSLEEP=1'
+
 /** Starts Pebble, the ACME test server of the people of Let's Encrypt, as an authority that the machine trusts. */
 async function startAuthority({ machine }: Depot): Promise<void> {
   await machine.sh('DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends pebble', {
@@ -27,7 +30,7 @@ async function startAuthority({ machine }: Depot): Promise<void> {
       -addext subjectAltName=DNS:localhost -keyout ${folder}/key.pem -out ${folder}/cert.pem && \
      cp ${folder}/cert.pem /usr/local/share/ca-certificates/authority.crt && update-ca-certificates && \
      echo '${machine.address} ${domain}' >>/etc/hosts && \
-     systemd-run --quiet --unit=authority --setenv=PEBBLE_VA_NOSLEEP=1 pebble -config ${folder}/settings.json`,
+     systemd-run --quiet --unit=authority ${calm} pebble -config ${folder}/settings.json`,
   )
   await waitFor('the authority to answer', 20_000, async () => {
     const { code } = await machine.run(`curl --silent --fail --output /dev/null ${authority}`)
