@@ -1,0 +1,88 @@
+import test, { type ExecutionContext } from 'ava'
+import { TelegramApi } from '../../app/telegram/api.ts'
+import { Messages } from '../../app/telegram/messages.ts'
+import { callApi } from '../bot-api/call-api.ts'
+import { type StandIn, startBotApi } from '../bot-api/client.ts'
+import { saidIn } from '../helpers/chat.ts'
+import { type Depot, openDepot } from '../helpers/depot.ts'
+import { until } from '../helpers/until.ts'
+
+/** The stand-in of the tests of a file; there once they begin. */
+export let server: StandIn
+
+/** Starts a stand-in before the tests of a file, and ends it after them. */
+export function serveForAll(): void {
+  test.before(async () => {
+    server = await startBotApi()
+    await callApi(server, 'getMe')
+  })
+  test.after.always(() => server?.stop())
+}
+
+let lastUser = 9000
+
+/** A user who has written to the bot. */
+export async function newChat(): Promise<number> {
+  const id = ++lastUser
+  await server.sendText('hi', { from: { id } })
+  return id
+}
+
+let lastGroup = 100_500
+export const newGroup = () => ++lastGroup
+
+/** The messages of a bot, over a database of their own. */
+export interface Sender extends AsyncDisposable {
+  depot: Depot
+  messages: Messages
+  restart(): Promise<void>
+}
+
+export async function startSender(of = server): Promise<Sender> {
+  const depot = await openDepot()
+  const api = new TelegramApi(of.url, of.token)
+  const create = () => new Messages(api, depot.database, depot.log)
+  const sender: Sender = {
+    depot,
+    messages: create(),
+    async restart() {
+      await sender.messages.stop()
+      sender.messages = create()
+      sender.messages.start()
+    },
+    async [Symbol.asyncDispose]() {
+      await sender.messages.stop()
+      api.close()
+      await depot[Symbol.asyncDispose]()
+    },
+  }
+  sender.messages.start()
+  return sender
+}
+
+/** What Telegram answers to a call that it refuses. */
+export const refusal = (error_code: number, description: string, retry_after?: number) => ({
+  error: { error_code, description, ...(retry_after !== undefined && { retry_after }) },
+})
+
+/** The bot's texts in a chat, once there are so many. */
+export const said = (chatId: number, count: number, ms?: number) =>
+  until(
+    `${count} messages in the chat`,
+    async () => {
+      const texts = await saidIn(server, chatId)
+      return texts.length >= count && texts
+    },
+    ms,
+  )
+
+/** When the calls for a chat came, in milliseconds after the first one, each with its text. */
+export async function callsFor(chatId: number): Promise<{ at: number; method: string; text: unknown }[]> {
+  const calls = (await server.calls()).filter(({ params }) => Number(params.chat_id) === chatId)
+  return calls.map(({ at, method, params }) => ({ at: at - (calls[0]?.at ?? 0), method, text: params.text }))
+}
+
+export async function shown(t: ExecutionContext, chatId: number, text: string, ms?: number): Promise<void> {
+  await server.waitForMessage(chatId, (message) => message.text === text, ms)
+  t.pass()
+}
