@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { steadyNow } from '../core/steady.ts'
 import { TelegramRefusal } from './errors.ts'
 
 /** So many calls in a row, and so many a second from then on. */
@@ -101,7 +102,7 @@ export class Pace {
 
   /** Milliseconds to wait before a call for this chat may be made; 0 means now. */
   wait(chatId: number, weight: Weight): number {
-    const held = (this.#heldUntil.get(chatId) ?? 0) - Date.now()
+    const held = (this.#heldUntil.get(chatId) ?? 0) - steadyNow()
     if (held > 0) return held
     this.#heldUntil.delete(chatId)
     if (this.#all.tokens < (weight === 'must' ? 1 : 10)) return 50
@@ -132,7 +133,7 @@ export class Pace {
 
   /** Telegram wants to hear nothing for this chat for so many seconds. */
   hold(chatId: number, seconds: number): void {
-    const until = Math.max(this.#heldUntil.get(chatId) ?? 0, Date.now() + seconds * 1000)
+    const until = Math.max(this.#heldUntil.get(chatId) ?? 0, steadyNow() + seconds * 1000)
     this.#heldUntil.set(chatId, until)
   }
 
