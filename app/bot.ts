@@ -1,6 +1,7 @@
 import { Composer, type Context } from 'telegraf'
 import type { z } from 'zod'
 import { Cron } from './core/cron.ts'
+import { WallClock } from './core/wall-clock.ts'
 import { features } from './features.ts'
 import type { BotHouse, House, SettingsOf } from './house.ts'
 import { Jobs, type JobsSettings, Queue, refusalOf } from './jobs/index.ts'
@@ -22,19 +23,22 @@ export async function startBot(
   settings: BotSettings,
   settingsOf: SettingsOf,
 ): Promise<AsyncDisposable> {
-  const { database, health, log } = house
+  const { database, health, log, store, links } = house
   const telegram = new TelegramBot({ settings: settings.telegram, database, health, log })
-  await Promise.all([house.store.open(), telegram.check()])
+  const claims = async () => ({ any: await links.any(), sample: await links.sample(50) })
+  await Promise.all([store.open(claims), telegram.check()])
   await using started = new AsyncDisposableStack()
   started.use(telegram)
 
   const jobs = new Jobs(database, log)
+  const clock = started.use(await openClock(house, jobs, telegram))
   telegram.messages.whenSent((topic, delivery, reason) => recordDelivery(jobs, topic, delivery, reason))
   const bot: BotHouse = {
     ...house,
     telegram,
     jobs,
     users: new Users(settings.users),
+    clock,
     jobLimits: (of) => refusalOf(jobs, settings.jobs, of),
   }
   const offered = await Promise.all(features.map((feature) => feature.bot?.(bot, settingsOf(feature))))
@@ -65,6 +69,21 @@ export async function startBot(
   await queue.start()
   log.info({ bot_id: telegram.id }, 'bot: ready')
   return started.move()
+}
+
+/** What waits is due when it was to be, although the clock was set back since: moved once, with the clock's record. */
+async function openClock({ database, log }: House, jobs: Jobs, telegram: TelegramBot): Promise<WallClock> {
+  const clock = new WallClock(database, log)
+  const moved = await database.transaction(async () => {
+    const by = await clock.open()
+    if (by < 0) {
+      await jobs.shiftTimes(by)
+      await telegram.messages.shiftTimes(by)
+    }
+    return by
+  })
+  if (moved < 0) log.warn({ milliseconds: moved }, 'the clock was set back: what waits is moved with it')
+  return clock
 }
 
 const deliveryEvents = {

@@ -7,6 +7,7 @@ import type { Health } from './core/health.ts'
 import type { Shortcut, Site } from './core/http.ts'
 import type { Log } from './core/log.ts'
 import type { Migration } from './core/migrations.ts'
+import type { WallClock } from './core/wall-clock.ts'
 import type { JobKind, Jobs, Refusal } from './jobs/index.ts'
 import type { Links } from './links/index.ts'
 import type { Store } from './store/index.ts'
@@ -29,6 +30,22 @@ export interface BotHouse extends House {
   /** Why one more job of a user in a chat is not taken now, if it is not. */
   jobLimits(of: { userId: number; chatId: number }): Promise<Refusal | undefined>
   users: Users
+  clock: WallClock
+}
+
+/** What a command of the owner has. */
+export interface OwnerHouse extends House {
+  jobs: Jobs
+  clock: WallClock
+}
+
+/** What the owner of the machine can have done by `app/main.ts <name>`, whether a bot runs or not. */
+export interface OwnerCommand {
+  name: string
+  /** What it does; completes the sentence that its name begins. */
+  description: string
+  /** May be repeated. Returns what to tell. */
+  run(house: OwnerHouse): Promise<string>
 }
 
 /** What a feature adds to the bot role. */
@@ -58,6 +75,7 @@ export interface Feature<S extends z.ZodObject = z.ZodObject> {
   migrations?: Migration[]
   bot?(house: BotHouse, settings: z.output<S>): Promise<BotParts>
   web?(house: House, settings: z.output<S>): Promise<WebParts>
+  owner?: OwnerCommand[]
 }
 
 /** The settings of a feature, as it declared them. */

@@ -1,15 +1,24 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import { databaseSettings, openDatabase } from './core/database.ts'
+import {
+  type Database,
+  DatabaseLocked,
+  databaseFile,
+  databaseSettings,
+  openDatabase,
+} from './core/database.ts'
 import { StartError } from './core/errors.ts'
 import { Health, healthMigrations } from './core/health.ts'
 import { httpSettings } from './core/http-settings.ts'
-import { createLog, type Log, logLevels } from './core/log.ts'
+import { holdLock } from './core/lock.ts'
+import { createLog, type Log, logLevels, takeOverConsole } from './core/log.ts'
 import { readSettings } from './core/settings.ts'
+import { clockMigrations } from './core/wall-clock.ts'
 import { features } from './features.ts'
-import type { House, SettingsOf } from './house.ts'
+import type { House, OwnerCommand, SettingsOf } from './house.ts'
 import { jobsMigrations, jobsSettings } from './jobs/index.ts'
 import { Links, linksMigrations, linksSettings } from './links/index.ts'
-import { Store, storeSettings } from './store/index.ts'
+import { Store, storeMigrations, storeSettings } from './store/index.ts'
 import { telegramMigrations, telegramSettings } from './telegram/index.ts'
 import { usersSettings } from './users/index.ts'
 
@@ -18,18 +27,25 @@ const lastResort = 28_000
 
 const migrations = [
   ...healthMigrations,
+  ...clockMigrations,
+  ...storeMigrations,
   ...telegramMigrations,
   ...jobsMigrations,
   ...linksMigrations,
   ...features.flatMap((feature) => feature.migrations ?? []),
 ]
 
-/** The settings of all that runs in these roles; no role means every role. */
+const commands = features.flatMap((feature) => feature.owner ?? [])
+
+const usage = `Usage: app/main.ts [bot] [web]    runs these roles; without one, both in one process
+       app/main.ts <command>
+
+${commands.map(({ name, description }) => `  ${name.padEnd(14)} ${description}`).join('\n')}
+`
+
+/** The settings of all that runs in these roles. */
 function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
-  const unknown = roles.filter((role) => role !== 'bot' && role !== 'web')
-  if (unknown.length > 0)
-    throw new StartError(`unknown role ${unknown.join(', ')}: the roles are bot and web`)
-  const has = (role: string) => roles.length === 0 || roles.includes(role)
+  const has = (role: string) => roles.includes(role)
   const ofFeatures = Object.fromEntries(features.map(({ name, settings }) => [name, settings]))
   const settings = readSettings(
     {
@@ -52,57 +68,114 @@ function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
   return { settings, settingsOf }
 }
 
-async function run(
-  { settings, settingsOf }: ReturnType<typeof settingsFor>,
-  log: Log,
-  stop: Promise<unknown>,
-): Promise<void> {
-  const { telegram, users, jobs, http } = settings
-  await using owned = new AsyncDisposableStack()
-  const database = owned.use(await openDatabase(settings.database, migrations))
-  const house: House = {
+type Settings = ReturnType<typeof settingsFor>
+
+/** Waits while another program holds the database: it would not help to end and to be started again. */
+async function openWhenFree({ settings }: Settings, log: Log, stop: AbortSignal): Promise<Database> {
+  for (let tries = 0; ; tries++) {
+    try {
+      const database = await openDatabase(settings.database, migrations)
+      const { newer } = database
+      if (newer.length > 0) log.warn({ newer }, 'the database was changed by a newer release')
+      return database
+    } catch (error) {
+      if (!(error instanceof DatabaseLocked)) throw error
+      if (tries === 0) log.error(`${error.message}: waiting until it is free`)
+      await delay(1000, undefined, { signal: stop })
+    }
+  }
+}
+
+function houseOf({ settings }: Settings, database: Database, log: Log): House {
+  const besides = { database: databaseFile(settings.database), botApi: settings.telegram?.BOT_API_DIR }
+  return {
     log,
     database,
     health: new Health(database),
-    store: new Store(settings.store, log),
+    store: new Store(settings.store, database, log, besides),
     links: new Links(settings.links, database),
   }
+}
+
+async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<void> {
+  const { telegram, users, jobs, http, database: ofDatabase } = read.settings
+  await using owned = new AsyncDisposableStack()
+  const database = owned.use(await openWhenFree(read, log, stop))
+  // Before anything of the bot's is touched, such as the files of another bot that are not whole yet.
+  if (telegram) owned.use(holdLock(databaseFile(ofDatabase)))
+  const house = houseOf(read, database, log)
   // Each role's libraries are loaded for that role alone: memory is what a small machine has least of.
   if (http) {
     const { startWeb } = await import('./web.ts')
-    owned.use(await startWeb(house, http, settingsOf))
+    owned.use(await startWeb(house, http, read.settingsOf))
   }
   if (telegram && users && jobs) {
     const { startBot } = await import('./bot.ts')
-    owned.use(await startBot(house, { telegram, users, jobs }, settingsOf))
+    owned.use(await startBot(house, { telegram, users, jobs }, read.settingsOf))
   }
-  log.info({ signal: await stop }, 'stopping')
+  await ended(stop)
+  log.info({ signal: stop.reason }, 'stopping')
 }
 
-/** The signal that asks to stop; from then on the process has {@link lastResort} to end by itself. */
-function stopSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT']) {
-      process.on(signal, () => {
-        setTimeout(() => process.exit(1), lastResort).unref()
-        resolve(signal)
-      })
+async function runCommand(command: OwnerCommand, stop: AbortSignal): Promise<void> {
+  const read = settingsFor([], process.env)
+  log = createLog('error', { journal })
+  const { runForOwner } = await import('./owner.ts')
+  await using database = await openWhenFree(read, log, stop)
+  const said = await runForOwner(houseOf(read, database, log), command)
+  process.stdout.write(`${said}\n`)
+}
+
+/** Aborted by the signal that asks to stop; from then on the process has {@link lastResort} to end by itself. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT']) {
+    process.on(signal, () => {
+      setTimeout(() => process.exit(1), lastResort).unref()
+      stop.abort(signal)
+    })
+  }
+  return stop.signal
+}
+
+async function ended(stop: AbortSignal): Promise<void> {
+  if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve))
+}
+
+async function main(words: string[]): Promise<void> {
+  const stop = stopSignal()
+  const command = commands.find(({ name }) => name === words[0])
+  if (words.includes('--help')) process.stdout.write(usage)
+  else if (command) await runCommand(command, stop)
+  else {
+    const unknown = words.filter((role) => role !== 'bot' && role !== 'web')
+    if (unknown.length > 0) {
+      throw new StartError(
+        `unknown role ${unknown.join(', ')}: the roles are bot and web; --help names the commands`,
+      )
     }
-  })
+    const read = settingsFor(words.length === 0 ? ['bot', 'web'] : words, process.env)
+    log = createLog(read.settings.log.LOG_LEVEL, { journal })
+    takeOverConsole(log)
+    try {
+      await runRoles(read, log, stop)
+    } catch (error) {
+      if (!stop.aborted || !(error instanceof Error) || error.name !== 'AbortError') throw error
+    }
+    log.info('stopped')
+  }
 }
 
 const journal = process.env.JOURNAL_STREAM !== undefined
 let log = createLog('info', { journal })
+takeOverConsole(log)
 // Node itself would print the error as it is, which may hold the token.
 process.on('uncaughtException', (error) => {
   log.fatal({ error }, 'ended by a fault of the program')
   process.exit(1)
 })
 try {
-  const settings = settingsFor(process.argv.slice(2), process.env)
-  log = createLog(settings.settings.log.LOG_LEVEL, { journal })
-  await run(settings, log, stopSignal())
-  log.info('stopped')
+  await main(process.argv.slice(2))
 } catch (error) {
   if (error instanceof StartError) for (const fault of error.faults) log.fatal(fault)
   else log.fatal({ error }, 'ended by a fault of the program')

@@ -60,7 +60,8 @@ export class Health {
 
 function stateOf(row: Row | undefined): PartHealth {
   if (!row) return { ok: false, detail: 'not reported yet: the bot role has not started' }
-  const age = Date.now() - row.checked_at
+  // A report of the future is one of before the clock was set back.
+  const age = Math.abs(Date.now() - row.checked_at)
   if (age > staleAfter) return { ok: false, detail: `no report for ${Math.round(age / 1000)} s` }
   return { ok: row.ok === 1, detail: row.detail }
 }

@@ -1,3 +1,4 @@
+import { format } from 'node:util'
 import { pino } from 'pino'
 
 export type Log = pino.Logger
@@ -49,6 +50,28 @@ export function createLog(level: LogLevel, { journal = false } = {}): Log {
       },
     },
   )
+}
+
+const methods = {
+  debug: 'debug',
+  log: 'info',
+  info: 'info',
+  warn: 'warn',
+  error: 'error',
+  trace: 'warn',
+} as const
+
+/**
+ * Sends to `log` what libraries and Node itself would write to standard output and standard error, where it would go
+ * around the scrub and be no JSON. The last call counts.
+ */
+export function takeOverConsole(log: Log): void {
+  for (const [method, level] of Object.entries(methods) as [keyof typeof methods, LogLevel][]) {
+    console[method] = (...words: unknown[]) => log[level]({ source: 'console' }, format(...words))
+  }
+  // Node's own listener is the one that prints.
+  process.removeAllListeners('warning')
+  process.on('warning', (error) => log.warn({ source: 'node', error }, 'Node warns'))
 }
 
 interface ErrorFields {

@@ -1,9 +1,13 @@
+import { StartError } from './errors.ts'
+
 /** One step of the tables' history. A landed migration is never changed or renamed. */
 export interface Migration {
   /** Unique; `<owner>-<number>`. */
   name: string
   /** Statements that SQLite and PostgreSQL both take. They only add, so that the release before still runs. */
   statements: string[]
+  /** The release before must not run on what this leaves: it could not read it, or would spoil it. */
+  breaking?: true
 }
 
 interface Target {
@@ -11,17 +15,39 @@ interface Target {
   query<R extends Record<string, unknown>>(sql: string, ...parameters: unknown[]): Promise<R[]>
 }
 
-/** Applies what is not yet applied, in order, in one transaction: several roles may start at the same moment. */
-export async function applyMigrations(database: Target, migrations: Migration[]): Promise<void> {
-  await database.transaction(async () => {
+/** Before all others: rows are written with this column. A release that does not know it leaves it at 0. */
+const own: Migration = {
+  name: 'migrations-1',
+  statements: ['ALTER TABLE migrations ADD COLUMN breaking INTEGER NOT NULL DEFAULT 0'],
+}
+
+/**
+ * Applies what is not yet applied, in order, in one transaction: several roles may start at the same moment.
+ * Returns the names of those that only a newer release knows.
+ * @throws StartError when one of these is breaking
+ */
+export async function applyMigrations(database: Target, migrations: Migration[]): Promise<string[]> {
+  return await database.transaction(async () => {
     await database.query(
       'CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at BIGINT NOT NULL)',
     )
-    const rows = await database.query<{ name: string }>('SELECT name FROM migrations')
-    const applied = new Set(rows.map((row) => row.name))
-    for (const { name, statements } of migrations.filter((migration) => !applied.has(migration.name))) {
-      for (const statement of statements) await database.query(statement)
-      await database.query('INSERT INTO migrations (name, applied_at) VALUES ($1, $2)', name, Date.now())
+    const rows = await database.query<{ name: string; breaking?: number }>('SELECT * FROM migrations')
+    const known = new Set([own, ...migrations].map(({ name }) => name))
+    const newer = rows.filter(({ name }) => !known.has(name))
+    const breaking = newer.filter(({ breaking }) => breaking === 1).map(({ name }) => name)
+    if (breaking.length > 0) {
+      throw new StartError(
+        `DATABASE_URL: a newer release of tgdepot has changed this database (${breaking.join(', ')}) in a way that ` +
+          'this one cannot work with; install the newer release again, or put back a backup from before it',
+      )
     }
+    const applied = new Set(rows.map(({ name }) => name))
+    for (const { name, statements, breaking } of [own, ...migrations]) {
+      if (applied.has(name)) continue
+      for (const statement of statements) await database.query(statement)
+      const sql = 'INSERT INTO migrations (name, applied_at, breaking) VALUES ($1, $2, $3)'
+      await database.query(sql, name, Date.now(), Number(breaking ?? false))
+    }
+    return newer.map(({ name }) => name)
   })
 }

@@ -25,8 +25,13 @@ const busyTimeout = 5000
 /** Opens `filename` with this house's pragmas. */
 export function openSqlite(filename: string): DatabaseSync {
   const database = new DatabaseSync(filename, { timeout: busyTimeout })
-  database.exec(pragmas)
-  return database
+  try {
+    database.exec(pragmas)
+    return database
+  } catch (error) {
+    database.close()
+    throw withSqliteCode(error as Error)
+  }
 }
 
 /**
@@ -194,6 +199,7 @@ const codes: Record<number, string> = {
   13: 'SQLITE_FULL',
   14: 'SQLITE_CANTOPEN',
   19: 'SQLITE_CONSTRAINT',
+  26: 'SQLITE_NOTADB',
 }
 
 function withSqliteCode(error: Error): Error {

@@ -49,11 +49,24 @@ export function noSuchFile(ctx: Context): void {
   show(ctx, notFound)
 }
 
+/** The answer while the files cannot be reached: of a link, that says nothing. */
+export function notNow(ctx: Context): void {
+  ctx.set('Retry-After', '60')
+  show(ctx, away)
+}
+
 const home: Page = {
   status: 200,
   title: 'tgdepot',
   text: 'Files sent to a Telegram bot, as links. To download one, open the link that you were given.',
   json: { service: 'tgdepot' },
+}
+
+const away: Page = {
+  status: 503,
+  title: 'The files cannot be reached',
+  text: 'Something is wrong with this server for the moment. Please try again later: the link stays as it is.',
+  json: { error: 'unavailable', message: 'The files cannot be reached for the moment. Try again later.' },
 }
 
 const notFound: Page = {

@@ -5,7 +5,7 @@ import type { Shortcut } from '../core/http.ts'
 import type { Log } from '../core/log.ts'
 import type { Links, Sendable } from '../links/index.ts'
 import type { Store } from '../store/index.ts'
-import { noSuchFile } from './pages.ts'
+import { noSuchFile, notNow } from './pages.ts'
 
 /** What bytes carry besides; nginx's internal location adds the same to its answers. */
 const protection = {
@@ -55,8 +55,14 @@ export function byItself(links: Links, store: Store, log: Log) {
     const file = await links.sendable(ctx.params.uuid ?? '')
     if (!file) return noSuchFile(ctx)
     const { uuid } = file
-    const stats = await store.stat(uuid)
+    const stats = await store.stat(uuid).catch((error) => {
+      log.error({ uuid, error }, 'the file of a link cannot be read')
+      return 'unreadable' as const
+    })
+    if (stats === 'unreadable') return notNow(ctx)
     if (!stats) {
+      // Of a store that is not there, nothing is lost.
+      if (!(await store.look())) return notNow(ctx)
       log.error({ uuid }, 'the file of a link is missing')
       return noSuchFile(ctx)
     }

@@ -76,7 +76,9 @@ async function receive(
     mimeType,
     size,
   }
-  await jobs.create({ ...(await kindOf(links, payload)), key, botId: telegram.id, userId, chatId, payload })
+  const sort = await kindOf(links, payload)
+  const subject = payload.uuid
+  await jobs.create({ ...sort, key, botId: telegram.id, userId, chatId, payload, subject })
 }
 
 async function retry(house: BotHouse, settings: IngestSettings, ctx: Context, jobId: number): Promise<void> {
@@ -102,7 +104,8 @@ async function retry(house: BotHouse, settings: IngestSettings, ctx: Context, jo
     const sort = await kindOf(links, payload)
     // The failed job is the history; a new one does the work, and its key allows one for each failure.
     const key = `retry:${jobId}`
-    const created = await jobs.create({ ...sort, key, botId, userId, chatId, payload })
+    const subject = payload.uuid
+    const created = await jobs.create({ ...sort, key, botId, userId, chatId, payload, subject })
     if (created !== undefined) {
       await telegram.messages.revise(payload.statusMessage, { text: received(payload) })
     }

@@ -51,9 +51,9 @@ export function transfers(house: BotHouse, settings: IngestSettings): JobKind[] 
   const fetched = {
     name: fetchedContent,
     concurrency: settings.FETCHES_PER_BOT,
-    ready: async () => house.telegram.connected && !(await house.store.isLow()),
+    ready: async () => house.telegram.connected && house.store.isThere && !(await house.store.isLow()),
   }
-  const known = { ...knownContent, ready: () => house.telegram.connected }
+  const known = { ...knownContent, ready: () => house.telegram.connected && house.store.isThere }
   return [fetched, known].map((kind) => ({
     ...kind,
     run: (job, signal) => transfer(house, settings, job, signal),
@@ -108,7 +108,7 @@ async function transfer(
       throw error
     })
   }
-  const expiresAt = links.expiry()
+  const expiresAt = links.expiry(house.clock.now())
   const { fileUniqueId, fileId, messageId, name, mimeType, uuid } = payload
   await database.transaction(async () => {
     // In one transaction with the end: each one of its own would wait for the disk.

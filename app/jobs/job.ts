@@ -11,6 +11,8 @@ export interface NewJob {
   size: number
   /** What its kind needs to do it; JSON. */
   payload: object
+  /** The UUID that it makes, if it makes one: nobody else may take what lies under it. */
+  subject?: string
 }
 
 export interface Job {

@@ -5,6 +5,9 @@ import { type ClaimedJob, fromRow, type Job, type JobRow, type Lease, type NewJo
 import { Load } from './load.ts'
 import { active, ended, type Move, mayMove, type Status } from './states.ts'
 
+/** Where a job that has no subject names its UUID, if it does: payloads of files begin with it. */
+const payloadUuid = 'SUBSTR(payload, 10, 36)'
+
 /** Rows of jobs; every change of a status is made by one statement, in `#move`. */
 export class Jobs {
   readonly events: JobEvents
@@ -35,8 +38,8 @@ export class Jobs {
     return await this.#database.transaction(async () => {
       const [row] = await this.#database.query<{ id: number }>(
         `INSERT INTO jobs (kind, job_key, status, bot_id, user_id, chat_id, size, payload, due_at,
-           created_at, updated_at, turn)
-         SELECT $1, $2, 'PENDING', $3, $4, $5, $6, $7, $8, $8, $8,
+           created_at, updated_at, subject, turn)
+         SELECT $1, $2, 'PENDING', $3, $4, $5, $6, $7, $8, $8, $8, $9,
            CASE WHEN mine.turn >= current.turn THEN mine.turn + 1 ELSE current.turn END
          FROM (SELECT COALESCE(MIN(turn), 1) AS turn FROM jobs WHERE status IN ${active}) AS current,
            (SELECT COALESCE(MAX(turn), 0) AS turn FROM jobs WHERE user_id = $4 AND status IN ${active}) AS mine
@@ -50,6 +53,7 @@ export class Jobs {
         job.size,
         JSON.stringify(job.payload),
         Date.now(),
+        job.subject,
       )
       if (!row) return undefined
       await this.events.record({ ...job, id: row.id }, 'JOB_CREATED', { size: job.size })
@@ -177,6 +181,34 @@ export class Jobs {
   async find(id: number): Promise<(Job & { status: Status }) | undefined> {
     const [row] = await this.#database.query<JobRow>('SELECT * FROM jobs WHERE id = $1', id)
     return row && { ...fromRow(row), status: row.status }
+  }
+
+  /** Those of up to some hundreds of UUIDs that a job which has not ended is to make. */
+  async making(uuids: string[]): Promise<Set<string>> {
+    if (uuids.length === 0) return new Set()
+    const places = uuids.map((_, i) => `$${i + 1}`).join(', ')
+    // The release before writes no subject; after a rollback and an upgrade its jobs are known by their payload.
+    const rows = await this.#database.query<{ uuid: string }>(
+      `SELECT subject AS uuid FROM jobs WHERE status IN ${active} AND subject IN (${places})
+       UNION ALL SELECT ${payloadUuid} FROM jobs
+         WHERE status IN ${active} AND subject IS NULL AND ${payloadUuid} IN (${places})`,
+      ...uuids,
+    )
+    return new Set(rows.map(({ uuid }) => uuid))
+  }
+
+  /**
+   * Moves the times of jobs that have not ended, and of those that limits still count, by so many milliseconds: the
+   * clock was set back, and what was due in a minute would be due in a month.
+   */
+  async shiftTimes(by: number): Promise<void> {
+    const sql = `UPDATE jobs SET due_at = due_at + $1, lease_until = lease_until + $1 WHERE status IN ${active}`
+    await this.#database.query(sql, by)
+    await this.#database.query(
+      'UPDATE jobs SET created_at = created_at + $1 WHERE created_at > $2',
+      by,
+      Date.now(),
+    )
   }
 
   /** Up to `limit` jobs of a kind that have not ended. */

@@ -46,4 +46,13 @@ export const jobsMigrations: Migration[] = [
     name: 'jobs-2',
     statements: [`CREATE INDEX jobs_ended ON jobs (updated_at) WHERE status IN ('COMPLETED', 'FAILED')`],
   },
+  {
+    name: 'jobs-3',
+    statements: [
+      'ALTER TABLE jobs ADD COLUMN subject TEXT',
+      `UPDATE jobs SET subject = SUBSTR(payload, 10, 36)
+        WHERE status IN ('PENDING', 'QUEUED', 'RUNNING') AND payload LIKE '{"uuid":"%'`,
+      `CREATE INDEX jobs_subject ON jobs (subject) WHERE status IN ('PENDING', 'QUEUED', 'RUNNING')`,
+    ],
+  },
 ]

@@ -66,9 +66,9 @@ export class Links {
     return this.#settings.FILE_RETENTION_DAYS
   }
 
-  /** When a link made now ends, in milliseconds since 1970; null if links do not end. */
-  expiry(): number | null {
-    return this.retentionDays === 0 ? null : Date.now() + this.retentionDays * 86_400_000
+  /** When a link made at `now` ends, both in milliseconds since 1970; null if links do not end. */
+  expiry(now: number): number | null {
+    return this.retentionDays === 0 ? null : now + this.retentionDays * 86_400_000
   }
 
   /** What may be sent under `uuid` now. One indexed read, whatever the text is. */
@@ -123,12 +123,16 @@ export class Links {
     }
   }
 
-  /** UUIDs of up to `limit` links whose time has come and whose bytes are still kept, oldest first. */
-  async expired(limit: number): Promise<string[]> {
+  /**
+   * UUIDs of up to `limit` links whose time had ended at a moment and whose bytes are still kept, oldest first.
+   * @param offset how many of the oldest are passed over
+   */
+  async expired(limit: number, before = Date.now(), offset = 0): Promise<string[]> {
     const rows = await this.#database.query<{ uuid: string }>(
-      `SELECT uuid FROM links WHERE removed_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2`,
-      Date.now(),
+      `SELECT uuid FROM links WHERE removed_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2 OFFSET $3`,
+      before,
       limit,
+      offset,
     )
     return rows.map((row) => row.uuid)
   }
@@ -165,16 +169,53 @@ export class Links {
 
   /** Whether a link with this UUID was ever recorded and has not been removed. */
   async has(uuid: string): Promise<boolean> {
-    const sql = 'SELECT 1 FROM links WHERE uuid = $1 AND removed_at IS NULL'
-    return (await this.#database.query(sql, uuid)).length > 0
+    return (await this.known([uuid])).size > 0
   }
 
-  /** Records that a link's bytes are not there although they should be, or that they are back. */
-  async setMissing(uuid: string, missing: boolean): Promise<void> {
-    await this.#database.query(
-      'UPDATE links SET missing_at = $2 WHERE uuid = $1',
-      uuid,
-      missing ? Date.now() : null,
-    )
+  /** Whether any link was ever made. */
+  async any(): Promise<boolean> {
+    return (await this.#database.query('SELECT 1 FROM links LIMIT 1')).length > 0
   }
+
+  /** UUIDs of up to `limit` links in force whose bytes should be there. UUIDs are random, and so are the first ones. */
+  async sample(limit: number): Promise<string[]> {
+    const rows = await this.#database.query<{ uuid: string }>(
+      `SELECT uuid FROM links WHERE removed_at IS NULL AND missing_at IS NULL
+         AND (expires_at IS NULL OR expires_at > $1) ORDER BY uuid LIMIT $2`,
+      Date.now(),
+      limit,
+    )
+    return rows.map((row) => row.uuid)
+  }
+
+  /** Those of some UUIDs, any number, whose link is recorded and has not been removed. */
+  async known(uuids: string[]): Promise<Set<string>> {
+    const known = new Set<string>()
+    for (const some of inChunks(uuids)) {
+      const places = some.map((_, i) => `$${i + 1}`).join(', ')
+      const sql = `SELECT uuid FROM links WHERE uuid IN (${places}) AND removed_at IS NULL`
+      for (const { uuid } of await this.#database.query<{ uuid: string }>(sql, ...some)) known.add(uuid)
+    }
+    return known
+  }
+
+  /** Records in one transaction that the bytes of links are not there although they should be, or that they are back. */
+  async setMissing(uuids: string[], missing: boolean): Promise<void> {
+    if (uuids.length === 0) return
+    await this.#database.transaction(async () => {
+      for (const some of inChunks(uuids)) {
+        const places = some.map((_, i) => `$${i + 2}`).join(', ')
+        const sql = `UPDATE links SET missing_at = $1 WHERE uuid IN (${places})`
+        await this.#database.query(sql, missing ? Date.now() : null, ...some)
+      }
+    })
+  }
+}
+
+/** Places in one statement: short enough that others hardly wait for it. */
+const chunk = 500
+
+function inChunks(uuids: string[]): string[][] {
+  const count = Math.ceil(uuids.length / chunk)
+  return Array.from({ length: count }, (_, i) => uuids.slice(i * chunk, (i + 1) * chunk))
 }

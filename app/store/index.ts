@@ -1,11 +1,22 @@
 import type { Stats } from 'node:fs'
-import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import { codeOf, StartError } from '../core/errors.ts'
+import type { Database } from '../core/database.ts'
+import { codeOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
+import { type Claims, Identity } from './identity.ts'
+import { incoming, nameOf, shards } from './layout.ts'
+import { Presence } from './presence.ts'
+import { Quarantine } from './quarantine.ts'
+import { type Room, roomsOf, type Watched } from './room.ts'
 import type { StoreSettings } from './settings.ts'
 
+export type { Claims } from './identity.ts'
+export { storeMigrations } from './migrations.ts'
+export { StoreAbsent } from './presence.ts'
+export { type Place, quarantineDays } from './quarantine.ts'
+export type { Room } from './room.ts'
 export { storeSettings } from './settings.ts'
 
 /** How the bytes came in: another name for the same inode, shared blocks or a copy, or a stream. */
@@ -17,14 +28,6 @@ export interface Expected {
   size: number | undefined
   /** What is not kept in any case. */
   limit: number
-}
-
-export interface Room {
-  /** What this process may still write. */
-  free: number
-  total: number
-  /** What may be written before MIN_FREE_DISK is reached; negative when it has been. */
-  spare: number
 }
 
 /** The bytes are not of the size that was announced; nothing was kept. */
@@ -47,29 +50,70 @@ export class TooLarge extends Error {
  */
 export class Store {
   readonly root: string
+  /** What nobody knows, out of reach and not yet removed. */
+  readonly quarantine: Quarantine
   readonly #minFree: (total: number) => number
+  readonly #identity: Identity
+  readonly #watched: Watched[]
+  readonly #presence: Presence
   readonly #log: Log
 
-  constructor(settings: StoreSettings, log: Log) {
+  /** @param besides folders whose file systems must not run full either */
+  constructor(
+    settings: StoreSettings,
+    database: Database,
+    log: Log,
+    besides: { database?: string; botApi?: string | undefined } = {},
+  ) {
     this.root = resolve(settings.STORAGE_PATH)
+    this.quarantine = new Quarantine(this.root)
     this.#minFree = settings.MIN_FREE_DISK
+    this.#identity = new Identity(this.root, database)
+    this.#presence = new Presence({ identity: this.#identity, makeFolders: () => this.#makeFolders(), log })
     this.#log = log
+    const { database: file, botApi } = besides
+    this.#watched = [
+      { name: 'the store', path: this.root, takesFiles: true },
+      ...(file === undefined ? [] : [{ name: 'the database', path: dirname(file), takesFiles: false }]),
+      ...(botApi === undefined ? [] : [{ name: 'the Bot API server', path: botApi, takesFiles: true }]),
+    ]
   }
 
-  /** Makes the folders. @throws StartError when the store cannot be written to */
-  async open(): Promise<void> {
-    try {
-      for (const shard of this.shards) await mkdir(join(this.root, shard), { recursive: true })
-      await rm(this.#incoming(), { recursive: true, force: true })
-      await mkdir(this.#incoming())
-    } catch (error) {
-      throw new StartError(`STORAGE_PATH: ${this.root} cannot be written to (${codeOf(error)})`)
-    }
+  /**
+   * Makes sure that folder and database belong together, and makes the folders. A store that is not there is waited
+   * for: {@link look} finds it when it comes.
+   * @param claims what the links say of it
+   * @throws StartError when it belongs to another database, or a new one cannot be written
+   */
+  async open(claims: () => Promise<Claims>): Promise<void> {
+    await this.#presence.begin(claims)
+    if (!this.isThere) return
+    await rm(this.#incoming(), { recursive: true, force: true })
+      .then(() => mkdir(this.#incoming(), { recursive: true }))
+      .catch((error) => this.#log.error({ error }, 'half-written files of the last run cannot be removed'))
+  }
+
+  /** Whether the store was there when somebody last looked: at intervals, and before each change. */
+  get isThere(): boolean {
+    return this.#presence.isThere
+  }
+
+  /**
+   * Looks whether the store is there: its disk can go, or another one come in its place, at any time. To be asked
+   * directly before anything is removed, or taken for missing.
+   */
+  async look(): Promise<boolean> {
+    return await this.#presence.look()
+  }
+
+  /** The owner's word that this folder is the store of this database, whatever they say of each other. */
+  async accept(): Promise<void> {
+    await this.#identity.accept()
   }
 
   /** The name below the store's root, which nginx knows as well. */
   nameOf(uuid: string): string {
-    return `${uuid.slice(0, 2)}/${uuid}`
+    return nameOf(uuid)
   }
 
   pathOf(uuid: string): string {
@@ -86,13 +130,14 @@ export class Store {
 
   /**
    * Takes in a finished file under `uuid` without moving a byte where the file system allows it. May be repeated.
-   * @throws SizeMismatch, TooLarge
+   * @throws SizeMismatch, TooLarge, StoreAbsent
    */
   async keep(uuid: string, source: string, { size, limit }: Expected): Promise<Intake> {
     // The size is looked at before the name appears, so that a wrong file is never there, not for a moment.
     const { size: actual } = await stat(source)
     if (size !== undefined && actual !== size) throw new SizeMismatch(size, actual)
     if (actual > limit) throw new TooLarge()
+    await this.#presence.require()
     const intake = await this.#linkOrCopy(uuid, source)
     await this.settle(uuid)
     return intake
@@ -112,13 +157,14 @@ export class Store {
 
   /**
    * Takes in a stream under `uuid`.
-   * @throws SizeMismatch, TooLarge, and what the stream throws
+   * @throws SizeMismatch, TooLarge, StoreAbsent, and what the stream throws
    */
   async receive(
     uuid: string,
     stream: Readable,
     { size, limit, received }: Expected & { received: (bytes: number) => void },
   ): Promise<void> {
+    await this.#presence.require()
     const partial = join(this.#incoming(), uuid)
     const file = await open(partial, 'w', 0o644)
     let bytes = 0
@@ -135,6 +181,7 @@ export class Store {
       if (size !== undefined && bytes !== size) throw new SizeMismatch(size, bytes)
       await file.chmod(0o644)
       await file.sync()
+      await this.#presence.require()
       await rename(partial, this.pathOf(uuid))
       await this.#syncFolder(uuid)
     } finally {
@@ -143,8 +190,12 @@ export class Store {
     }
   }
 
-  /** Gives the bytes of `from` a second name, for a second link. Returns false when they are gone. */
+  /**
+   * Gives the bytes of `from` a second name, for a second link. Returns false when they are gone.
+   * @throws StoreAbsent
+   */
   async share(from: string, uuid: string): Promise<boolean> {
+    await this.#presence.require()
     try {
       await this.#linkOrCopy(uuid, this.pathOf(from))
       await this.#syncFolder(uuid)
@@ -155,26 +206,33 @@ export class Store {
     }
   }
 
-  /** Removes one name; without complaint when there is none. */
+  /** Removes one name; without complaint when there is none, so {@link look} first. */
   async remove(uuid: string): Promise<void> {
     await rm(this.pathOf(uuid), { force: true })
   }
 
-  /** Bytes of the store's file system. */
-  async room(): Promise<Room> {
-    const { bavail, blocks, bsize } = await statfs(this.root)
-    const [free, total] = [bavail * bsize, blocks * bsize]
-    return { free, total, spare: free - this.#minFree(total) }
+  /** Room of each file system that holds a part of the house. */
+  async rooms(): Promise<Room[]> {
+    return await this.#rooms()
   }
 
-  /** Whether MIN_FREE_DISK is reached: nothing more should be written, whatever it was promised. */
+  /** The tightest of the file systems that files pass; without end when none can be seen, and files wait anyway. */
+  async room(): Promise<Room> {
+    const [tightest] = (await this.#rooms())
+      .filter(({ takesFiles }) => takesFiles)
+      .sort((a, b) => a.spare - b.spare)
+    const endless = Number.POSITIVE_INFINITY
+    return tightest ?? { of: 'the store', free: endless, total: endless, spare: endless, margin: 0 }
+  }
+
+  /** Whether MIN_FREE_DISK is reached anywhere: nothing more should be written, whatever it was promised. */
   async isLow(): Promise<boolean> {
-    return (await this.room()).spare <= 0
+    return (await this.#rooms()).some(({ spare }) => spare <= 0)
   }
 
   /** The folders that the names are spread over. */
   get shards(): string[] {
-    return Array.from({ length: 256 }, (_, shard) => shard.toString(16).padStart(2, '0'))
+    return shards
   }
 
   /** The UUIDs of all names in one shard. */
@@ -182,8 +240,9 @@ export class Store {
     return await readdir(join(this.root, shard))
   }
 
-  /** Writes and removes a file. @throws what the file system says */
+  /** Writes and removes a file. @throws StoreAbsent, and what the file system says */
   async probe(): Promise<void> {
+    await this.#presence.require()
     const name = join(this.#incoming(), `.probe-${process.pid}`)
     const file = await open(name, 'w')
     try {
@@ -192,6 +251,15 @@ export class Store {
       await file.close()
       await rm(name, { force: true })
     }
+  }
+
+  async #rooms() {
+    return await roomsOf(this.#watched, this.#minFree)
+  }
+
+  /** Only in a store that has its marker: on a mount point they would take in files that a mount then covers. */
+  async #makeFolders(): Promise<void> {
+    for (const folder of [...shards, incoming]) await mkdir(join(this.root, folder), { recursive: true })
   }
 
   async #linkOrCopy(uuid: string, source: string): Promise<Intake> {
@@ -236,6 +304,6 @@ export class Store {
   }
 
   #incoming(): string {
-    return join(this.root, 'incoming')
+    return join(this.root, incoming)
   }
 }

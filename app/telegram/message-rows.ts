@@ -155,6 +155,14 @@ export class MessageRows {
     )
   }
 
+  /** Moves the times at which waiting ones are due by so many milliseconds. */
+  async shiftTimes(by: number): Promise<void> {
+    await this.#database.query(
+      'UPDATE messages SET due_at = due_at + $1 WHERE sent_revision < revision AND failure IS NULL',
+      by,
+    )
+  }
+
   /** Removes rows that wait for nothing; see `Messages.forget`. */
   async forget(before: number, limit: number): Promise<number> {
     // The newest row stays: SQLite would give its id to the next one, and who knows a row by its id would meet another.

@@ -73,6 +73,11 @@ export class Messages {
     return await this.#rows.forget(before, limit)
   }
 
+  /** Moves the times of what waits by so many milliseconds: the clock was set back while nobody looked. */
+  async shiftTimes(by: number): Promise<void> {
+    await this.#rows.shiftTimes(by)
+  }
+
   /** Notes an id in use, by which a message is found that was on its way in a crash. */
   seen(chatId: number, messageId: number): void {
     this.#courier.seen(chatId, messageId)

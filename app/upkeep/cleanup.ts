@@ -2,15 +2,11 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Context } from 'koa'
 import type { Database } from '../core/database.ts'
-import type { BotHouse } from '../house.ts'
-import type { Reconciliation } from './reconciliation.ts'
-import { removeExpired, removeLeftovers } from './retention.ts'
+import type { Findings } from './reconciliation.ts'
+import type { Removed } from './retention.ts'
 
 /** Milliseconds for which a request waits for its result; nginx waits a little longer. */
 const patience = 12_000
-
-/** Milliseconds for a whole round of the store. */
-const wholeStore = 10 * 60_000
 
 interface Row extends Record<string, unknown> {
   id: number
@@ -54,18 +50,20 @@ async function request(database: Database): Promise<number> {
   })
 }
 
+/** What a clean-up is made of. */
+interface Sweeps {
+  expired(signal: AbortSignal): Promise<Removed>
+  leftovers(): Promise<Removed>
+  whole(signal: AbortSignal): Promise<Findings>
+}
+
 /** Does what was asked for, in the bot role. */
-export async function answerCleanups(
-  house: BotHouse,
-  reconciliation: Reconciliation,
-  signal: AbortSignal,
-): Promise<void> {
-  const { database } = house
+export async function answerCleanups(database: Database, sweeps: Sweeps, signal: AbortSignal): Promise<void> {
   const asked = await database.query<Row>('SELECT * FROM cleanups WHERE finished_at IS NULL')
   if (asked.length === 0) return
-  const expired = await removeExpired(house, signal)
-  const leftovers = await removeLeftovers(house)
-  const { orphans, missing } = await reconciliation.run(signal, wholeStore)
+  const expired = await sweeps.expired(signal)
+  const leftovers = await sweeps.leftovers()
+  const { orphans, missing } = await sweeps.whole(signal)
   // Stopped in the middle: the row stays, and the next start goes on.
   if (signal.aborted) return
   await database.query(

@@ -2,14 +2,24 @@ import type { CronEntry } from '../core/cron.ts'
 import type { BotHouse } from '../house.ts'
 import { answerCleanups } from './cleanup.ts'
 import { DiskGuard } from './disk-guard.ts'
+import { watchClock, watchStore } from './guards.ts'
 import { forgetHistory } from './history.ts'
-import { Reconciliation } from './reconciliation.ts'
-import { removeExpired, removeLeftovers } from './retention.ts'
+import { Notices } from './notices.ts'
+import { type Findings, Reconciliation } from './reconciliation.ts'
+import { purgeQuarantine, removeExpired, removeLeftovers } from './retention.ts'
+import type { UpkeepSettings } from './settings.ts'
+import { Stuck } from './stuck.ts'
 
 /** What is done when. Everything here may run at any moment, and again after a crash in the middle. */
-export function clock(house: BotHouse): CronEntry[] {
-  const reconciliation = new Reconciliation(house)
-  const guard = new DiskGuard(house)
+export function clock(house: BotHouse, settings: UpkeepSettings): CronEntry[] {
+  const notices = new Notices(house)
+  const stuck = new Stuck(house.log, notices)
+  const reconciliation = new Reconciliation(house, stuck)
+  const guard = new DiskGuard(house, notices)
+  const grace = settings.EXPIRED_GRACE_MINUTES * 60_000
+  const expired = (signal: AbortSignal) => removeExpired(house, { stuck, grace }, signal)
+  const leftovers = () => removeLeftovers(house, stuck)
+  const whole = async (signal: AbortSignal) => told(notices, house, await reconciliation.runWhole(signal))
   let last: Promise<unknown> = Promise.resolve()
   /** Sweeps look at the same rows and files: one at a time. */
   const alone = (sweep: (signal: AbortSignal) => Promise<unknown>) => async (signal: AbortSignal) => {
@@ -18,30 +28,55 @@ export function clock(house: BotHouse): CronEntry[] {
     await next
   }
   return [
-    { name: 'disk and health', schedule: '*/10 * * * * *', atStart: true, run: () => guard.look() },
     {
-      name: 'expired links',
-      schedule: '* * * * *',
+      name: 'disk and health',
+      schedule: '*/10 * * * * *',
       atStart: true,
-      run: alone((signal) => removeExpired(house, signal)),
+      // Each is looked at, whatever the others say.
+      run: async () => {
+        const looks = [
+          house.telegram.reportHealth(),
+          watchStore(house, notices),
+          watchClock(house, notices),
+          guard.look(),
+        ]
+        const failed = (await Promise.allSettled(looks)).find(({ status }) => status === 'rejected')
+        if (failed?.status === 'rejected') throw failed.reason
+      },
     },
+    { name: 'expired links', schedule: '* * * * *', atStart: true, run: alone(expired) },
     {
       // Not at the start: it reads all of the store, and a role that starts has more urgent work.
       name: 'reconciliation',
       schedule: '30 * * * * *',
-      run: alone((signal) => reconciliation.run(signal)),
+      run: alone(async (signal) => told(notices, house, await reconciliation.run(signal))),
     },
+    { name: 'leftovers', schedule: '45 * * * * *', atStart: true, run: alone(leftovers) },
     {
-      name: 'leftovers',
-      schedule: '45 * * * * *',
-      atStart: true,
-      run: alone(() => removeLeftovers(house)),
+      name: 'quarantine',
+      schedule: '50 * * * * *',
+      run: alone(async (signal) => {
+        await purgeQuarantine(house, stuck, signal)
+        await stuck.report()
+      }),
     },
     {
       name: 'cleanups asked for',
       schedule: '* * * * * *',
-      run: alone((signal) => answerCleanups(house, reconciliation, signal)),
+      run: alone((signal) => answerCleanups(house.database, { expired, leftovers, whole }, signal)),
     },
     { name: 'history', schedule: '47 * * * *', run: (signal) => forgetHistory(house, signal) },
   ]
+}
+
+/** The owner decides about unknown files that are too many. */
+async function told(notices: Notices, { log }: BotHouse, findings: Findings): Promise<Findings> {
+  const { tooMany } = findings
+  if (tooMany === 0) await notices.over('unknown')
+  if (tooMany === undefined || tooMany === 0) return findings
+  const text =
+    `${tooMany} files in the store belong to no link. So many are a sign of a wrong database, so they stay where ` +
+    'they are. Look whether the database is the right one. If nobody needs these files: tgdepot set-aside'
+  if (await notices.say('unknown', text)) log.error({ files: tooMany }, 'too many files that nobody knows')
+  return findings
 }

@@ -1,33 +1,51 @@
-import type { PartHealth } from '../core/health.ts'
 import { reserveSize } from '../core/reserve.ts'
 import type { BotHouse } from '../house.ts'
 import type { Room } from '../store/index.ts'
+import type { Notices } from './notices.ts'
 
-/** Watches the disk, tells /health and, when it runs low, the administrators. */
+/** Watches the disks, tells /health and, when one runs low, the administrators. */
 export class DiskGuard {
   readonly #house: BotHouse
-  #low = false
+  readonly #notices: Notices
+  #low: boolean | undefined
 
-  constructor(house: BotHouse) {
+  constructor(house: BotHouse, notices: Notices) {
     this.#house = house
+    this.#notices = notices
   }
 
   async look(): Promise<void> {
-    const { telegram, health, store } = this.#house
-    const room = await store.room()
-    const isLow = room.spare <= 0 || !(await this.#keepReserve(room))
-    await telegram.reportHealth()
-    await health.report('store', await this.#probe())
-    await health.report('disk', { ok: !isLow, detail: describe(room) })
-    if (isLow !== this.#low) await this.#say(room, isLow)
+    const { health, store, log } = this.#house
+    const rooms = (await store.rooms()).sort((a, b) => a.spare - b.spare)
+    const [tightest] = rooms
+    // Without a disk in sight there is no room to speak of; that the store is not there is said elsewhere.
+    if (tightest === undefined) return await health.report('disk', { ok: false, detail: 'not there' })
+    const wasLow = this.#low ?? (await this.#notices.isOpen('disk'))
+    // Well again only at a distance from the limit: at its edge it would be low and well by turns.
+    const limit = (room: Room) => (wasLow ? room.margin : 0)
+    const isLow = rooms.some((room) => room.spare <= limit(room)) || !(await this.#keepReserve(rooms))
     this.#low = isLow
+    await health.report('disk', { ok: !isLow, detail: rooms.map((room) => describe(room, rooms)).join(', ') })
+    if (isLow !== wasLow) {
+      const facts = { free: tightest.free, of: tightest.of }
+      if (isLow) log.warn(facts, 'disk low: new files wait')
+      else log.info(facts, 'disk has room again')
+    }
+    const what = `disk${rooms.length > 1 ? ` of ${tightest.of}` : ''}`
+    const text = describe(tightest, [])
+    if (isLow)
+      await this.#notices.say(
+        'disk',
+        `The ${what} is nearly full: ${text}. New files wait until there is room.`,
+      )
+    else await this.#notices.over('disk', `The disk has room again: ${text}.`)
   }
 
   /** The reserve was given up when the disk was full; it is taken again when there is room beside it. */
-  async #keepReserve({ spare }: Room): Promise<boolean> {
+  async #keepReserve(rooms: Room[]): Promise<boolean> {
     const { database, log } = this.#house
     if (await database.reserve.isHeld()) return true
-    if (spare <= reserveSize) return false
+    if (rooms.some(({ spare }) => spare <= reserveSize)) return false
     return await database.reserve.hold().then(
       () => true,
       (error) => {
@@ -36,25 +54,9 @@ export class DiskGuard {
       },
     )
   }
-
-  async #say(room: Room, low: boolean): Promise<void> {
-    const { log, telegram, users } = this.#house
-    if (low) log.warn({ free: room.free }, 'disk low: new files wait')
-    else log.info({ free: room.free }, 'disk has room again')
-    const text = low
-      ? `The disk is nearly full: ${describe(room)}. New files wait until there is room.`
-      : `The disk has room again: ${describe(room)}.`
-    for (const chatId of users.administrators) await telegram.messages.post({ chatId, text })
-  }
-
-  async #probe(): Promise<PartHealth> {
-    return await this.#house.store.probe().then(
-      () => ({ ok: true, detail: 'writable' }),
-      () => ({ ok: false, detail: 'not writable' }),
-    )
-  }
 }
 
-function describe({ free, total }: Room): string {
-  return `${(free / 2 ** 30).toFixed(1)} GiB free (${Math.round((free / total) * 100)} %)`
+function describe({ of, free, total }: Room, all: Room[]): string {
+  const text = `${(free / 2 ** 30).toFixed(1)} GiB free (${Math.round((free / total) * 100)} %)`
+  return all.length > 1 ? `${of}: ${text}` : text
 }

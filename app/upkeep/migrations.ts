@@ -18,4 +18,11 @@ export const upkeepMigrations: Migration[] = [
     // For those that are open, looked for every second, and for those that are long finished.
     statements: ['CREATE INDEX cleanups_finished ON cleanups (finished_at)'],
   },
+  {
+    name: 'upkeep-3',
+    // What the administrators were told, and whether it still holds.
+    statements: [
+      'CREATE TABLE notices (name TEXT PRIMARY KEY, told_at BIGINT NOT NULL, is_open INTEGER NOT NULL)',
+    ],
+  },
 ]

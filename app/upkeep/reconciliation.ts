@@ -1,80 +1,192 @@
 import { setImmediate as breathe } from 'node:timers/promises'
+import { codeOf } from '../core/errors.ts'
 import type { BotHouse } from '../house.ts'
+import type { Place } from '../store/index.ts'
+import type { Stuck } from './stuck.ts'
 
 /** Milliseconds that one run may take; the next one goes on where it stopped. */
 const budget = 2000
 
-/** Jobs whose files are not yet recorded; more than can be at work. */
-const maxActive = 20_000
+/** Milliseconds for a whole round of the store. */
+const wholeStore = 10 * 60_000
+
+/** Of more unknown files than this, and than this share of the links in force, nobody can be sure. */
+const surelyUnknown = { files: 20, share: 0.01 }
+
+/** Unknown files remembered in a round, and files asked for in one statement. */
+const [maxUnknown, chunk] = [100_000, 200]
+
+/** Lines of the log about single files in one run. */
+const maxLines = 50
 
 export interface Findings {
+  /** Files that nobody knows, set aside. */
   orphans: number
   missing: number
   found: number
+  /** Files that nobody knows and that stay where they are, since they are too many; when a round ended. */
+  tooMany?: number
 }
 
-/** Compares the names in the store with the links, shard after shard. */
-export class Reconciliation {
-  readonly #house: BotHouse
-  #next = 0
+export type ReconcilingHouse = Pick<BotHouse, 'store' | 'links' | 'jobs' | 'clock' | 'log'>
 
-  constructor(house: BotHouse) {
+interface Round {
+  inForce: number
+  count: number
+  unknown: Place[]
+}
+
+const newRound = (): Round => ({ inForce: 0, count: 0, unknown: [] })
+
+/**
+ * Compares the names in the store with the links, shard after shard. What nobody knows is set aside at the end of a
+ * round, when it is known how much that is: a wrong database knows nothing.
+ */
+export class Reconciliation {
+  readonly #house: ReconcilingHouse
+  readonly #stuck: Pick<Stuck, 'holds' | 'attempt'>
+  #next = 0
+  #round = newRound()
+
+  constructor(house: ReconcilingHouse, stuck: Pick<Stuck, 'holds' | 'attempt'>) {
     this.#house = house
+    this.#stuck = stuck
   }
 
-  /** Looks at as many shards as `milliseconds` allow, at least at one. */
-  async run(signal: AbortSignal, milliseconds = budget): Promise<Findings> {
+  /** Looks at as many shards as the budget allows, at least at one. */
+  async run(signal: AbortSignal): Promise<Findings> {
+    return await this.#look(signal, budget, false)
+  }
+
+  /** Looks at the whole store. @param agreed whether the owner wants every unknown file set aside, however many */
+  async runWhole(signal: AbortSignal, agreed = false): Promise<Findings> {
+    this.#next = 0
+    this.#round = newRound()
+    return await this.#look(signal, wholeStore, agreed)
+  }
+
+  async #look(signal: AbortSignal, milliseconds: number, agreed: boolean): Promise<Findings> {
     const { store, log } = this.#house
     const end = performance.now() + milliseconds
     const findings: Findings = { orphans: 0, missing: 0, found: 0 }
     const { shards } = store
-    for (let looked = 0; looked < shards.length; looked++) {
-      const shard = shards[this.#next % shards.length] ?? '00'
+    do {
+      if (!(await this.#lookAt(shards[this.#next] as string, findings))) {
+        // Half a round says nothing of a store that went away.
+        this.#next = 0
+        this.#round = newRound()
+        break
+      }
       this.#next++
-      await this.#look(shard, findings)
       await breathe()
-      if (performance.now() > end || signal.aborted) break
+    } while (this.#next < shards.length && performance.now() < end && !signal.aborted)
+    if (this.#next === shards.length) {
+      this.#next = 0
+      await this.#endRound(findings, agreed, signal)
     }
     if (findings.orphans + findings.missing + findings.found > 0)
       log.warn(findings, 'store and links reconciled')
     return findings
   }
 
-  async #look(shard: string, findings: Findings): Promise<void> {
-    const { store, links, log } = this.#house
+  /** Returns false when the store is not there. */
+  async #lookAt(shard: string, findings: Findings): Promise<boolean> {
+    const { store, links } = this.#house
     // Names before links: a file that comes in meanwhile has its link, or its job, when these are looked at.
-    const names = new Set(await store.names(shard))
+    const listed = await store.names(shard).catch((error) => {
+      if (codeOf(error) === undefined) throw error
+      return codeOf(error) === 'ENOENT' ? [] : undefined
+    })
+    const aside = await store.quarantine.namesOf(shard).catch(() => new Set<string>())
+    if (!(await store.look())) return false
+    // A folder that cannot be read is no proof of anything.
+    if (listed === undefined) return true
+    const names = new Set(listed)
     const known = await links.keptUnder(shard)
-    for (const { uuid, missing } of known) {
-      const there = names.delete(uuid)
-      if (there && missing) {
-        await links.setMissing(uuid, false)
-        findings.found++
-      } else if (!there && !missing && (await store.stat(uuid)) === undefined) {
-        await links.setMissing(uuid, true)
-        log.error({ uuid }, 'the file of a link is missing')
-        findings.missing++
-      }
+    const [missing, found]: [string[], string[]] = [[], []]
+    for (const { uuid, missing: wasMissing } of known) {
+      if (names.delete(uuid)) {
+        if (wasMissing) found.push(uuid)
+      } else if (aside.has(uuid) && (await this.#takeBack(uuid))) {
+        if (wasMissing) found.push(uuid)
+        else findings.found++
+      } else if (!wasMissing && (await this.#isGone(uuid))) missing.push(uuid)
     }
-    if (names.size > 0) findings.orphans += await this.#removeOrphans(names)
+    if (missing.length > 0 && !(await store.look())) return false
+    await links.setMissing(found, false)
+    await links.setMissing(missing, true)
+    this.#tell(missing, 'the file of a link is missing', 'error', findings.missing)
+    findings.found += found.length
+    findings.missing += missing.length
+    this.#round.inForce += known.length
+    const unknown = await this.#unknown([...names])
+    this.#round.count += unknown.length
+    const places = unknown.map((name) => ({ shard, name }))
+    this.#round.unknown.push(...places.slice(0, maxUnknown - this.#round.unknown.length))
+    return true
   }
 
   /** A name without a link is a job's that has not recorded it yet, an expired link's, or nobody's. */
-  async #removeOrphans(names: Set<string>): Promise<number> {
-    const { store, links, jobs, log } = this.#house
-    // In this order: a known content that has gone makes the second kind into the first.
-    for (const kind of ['ingest-known', 'ingest']) {
-      for (const { payload } of await jobs.active(kind, maxActive)) {
-        names.delete((payload as { uuid?: string }).uuid ?? '')
-      }
+  async #unknown(names: string[]): Promise<string[]> {
+    const { jobs, links } = this.#house
+    const unknown: string[] = []
+    for (let at = 0; at < names.length; at += chunk) {
+      const some = names.slice(at, at + chunk)
+      // Jobs before links: one that ends in between has its link by then.
+      const making = await jobs.making(some)
+      const linked = await links.known(some)
+      unknown.push(...some.filter((name) => !making.has(name) && !linked.has(name)))
     }
-    let removed = 0
-    for (const uuid of names) {
-      if (await links.has(uuid)) continue
-      await store.remove(uuid)
-      log.warn({ uuid }, 'a file without a link removed')
-      removed++
+    return unknown
+  }
+
+  async #endRound(findings: Findings, agreed: boolean, signal: AbortSignal): Promise<void> {
+    const { inForce, count, unknown } = this.#round
+    this.#round = newRound()
+    const most = Math.max(surelyUnknown.files, inForce * surelyUnknown.share)
+    findings.tooMany = count > most && !agreed ? count : 0
+    if (findings.tooMany > 0) return
+    for (let at = 0; at < unknown.length && !signal.aborted; at += chunk) {
+      const some = unknown.slice(at, at + chunk)
+      // The round took its time: a link or a job may have come since, as by a press of Retry.
+      const names = new Set(await this.#unknown(some.map(({ name }) => name)))
+      if (!(await this.#house.store.look())) return
+      findings.orphans += await this.#setAside(some.filter(({ name }) => names.has(name)))
     }
-    return removed
+  }
+
+  async #setAside(places: Place[]): Promise<number> {
+    const { store, clock } = this.#house
+    const moved: Place[] = []
+    for (const place of places) {
+      const { name } = place
+      if (this.#stuck.holds(name)) continue
+      if (await this.#stuck.attempt(name, () => store.quarantine.put(place, clock.now()))) moved.push(place)
+    }
+    const names = moved.map(({ name }) => name)
+    this.#tell(names, 'a file that nobody knows is set aside', 'warn')
+    // Someone may have come to know it at this very moment.
+    const still = new Set(await this.#unknown(names))
+    for (const { name } of moved) if (!still.has(name)) await this.#takeBack(name)
+    return moved.length
+  }
+
+  async #takeBack(uuid: string): Promise<boolean> {
+    const { store } = this.#house
+    const place = { shard: uuid.slice(0, 2), name: uuid }
+    return (await this.#stuck.attempt(uuid, () => store.quarantine.takeBack(place))) ?? false
+  }
+
+  /** Looked at by itself: its link may have come after the names were listed. */
+  async #isGone(uuid: string): Promise<boolean> {
+    return await this.#house.store.stat(uuid).then(
+      (stats) => stats === undefined,
+      () => false,
+    )
+  }
+
+  #tell(uuids: string[], message: string, level: 'warn' | 'error', before = 0): void {
+    const lines = uuids.slice(0, Math.max(0, maxLines - before))
+    for (const uuid of lines) this.#house.log[level]({ uuid }, message)
   }
 }

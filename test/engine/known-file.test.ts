@@ -112,8 +112,9 @@ test.serial('the same message under another update id makes no second job', asyn
 test('more links than an inode can have names: a copy is made and takes the next ones', async (t) => {
   t.timeout(120_000)
   await using desk = await openDesk()
-  const store = new Store(storeSettings.parse({ STORAGE_PATH: join(desk.dir, 'store') }), desk.log)
-  await store.open()
+  const settings = storeSettings.parse({ STORAGE_PATH: join(desk.dir, 'store') })
+  const store = new Store(settings, desk.database, desk.log)
+  await store.open(async () => ({ any: false, sample: [] }))
   const first = randomUUID()
   await writeFile(store.pathOf(first), 'the bytes')
   const names = join(desk.dir, 'names')

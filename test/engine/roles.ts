@@ -23,6 +23,7 @@ export const wide: Env = {
   MAX_JOBS_PER_CHAT_PER_HOUR: '100000',
   MAX_ACTIVE_JOBS_PER_USER: '10000',
   MIN_FREE_DISK: '1000000',
+  EXPIRED_GRACE_MINUTES: '0',
   ADMIN_TOKEN: adminToken,
 }
 

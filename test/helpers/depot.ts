@@ -29,8 +29,8 @@ export interface NewLink {
 export async function openDepot(): Promise<Depot> {
   const records = await openRecords()
   const { dir, database, log } = records
-  const store = new Store({ STORAGE_PATH: join(dir, 'store'), MIN_FREE_DISK: () => 0 }, log)
-  await store.open()
+  const store = new Store({ STORAGE_PATH: join(dir, 'store'), MIN_FREE_DISK: () => 0 }, database, log)
+  await store.open(async () => ({ any: false, sample: [] }))
   const quotas = { STORAGE_QUOTA: 0, USER_QUOTA: 0 }
   const links = new Links(
     { DOWNLOAD_URL_BASE: 'https://files.example.org', FILE_RETENTION_DAYS: 30, ...quotas },

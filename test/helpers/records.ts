@@ -5,14 +5,18 @@ import { pino } from 'pino'
 import { type Database, openDatabase } from '../../app/core/database.ts'
 import { healthMigrations } from '../../app/core/health.ts'
 import type { Log } from '../../app/core/log.ts'
+import { clockMigrations } from '../../app/core/wall-clock.ts'
 import { jobsMigrations } from '../../app/jobs/index.ts'
 import { linksMigrations } from '../../app/links/index.ts'
+import { storeMigrations } from '../../app/store/index.ts'
 import { telegramMigrations } from '../../app/telegram/index.ts'
 import { upkeepMigrations } from '../../app/upkeep/migrations.ts'
 
 /** The tables of the whole house. */
 export const allMigrations = [
   ...healthMigrations,
+  ...clockMigrations,
+  ...storeMigrations,
   ...telegramMigrations,
   ...jobsMigrations,
   ...linksMigrations,

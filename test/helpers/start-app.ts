@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
+import { promisify } from 'node:util'
 import type { StandIn } from '../bot-api/client.ts'
 import { type HttpAnswer, httpGet } from './http-get.ts'
 import { until } from './until.ts'
@@ -28,6 +29,8 @@ export interface AppOptions {
   /** Whether to wait for the login; without, only for the process to listen or to begin. */
   login?: boolean
 }
+
+const execFileAsync = promisify(execFile)
 
 /** A settings environment without any of the machine's own. */
 const plain = Object.fromEntries(
@@ -86,16 +89,8 @@ export class App implements AsyncDisposable {
   /** Starts it without waiting for anything. */
   spawn(env: Record<string, string | undefined> = {}): void {
     if (!this.#hasEnded()) throw new Error('The app runs already')
-    const { api, roles = [], umask } = this.#options
-    const settings = {
-      ...(api && { TELEGRAM_BOT_TOKEN: api.token, TELEGRAM_API_URL: api.url, BOT_API_DIR: api.dir }),
-      STORAGE_PATH: this.storage,
-      DATABASE_URL: `sqlite:${this.databaseFile}`,
-      SERVER_PORT: '0',
-      DOWNLOAD_URL_BASE: linkBase,
-      ...this.#options.env,
-      ...env,
-    }
+    const { roles = [], umask } = this.#options
+    const settings = { ...this.#settings(), ...env }
     this.#seen = this.output.length
     const program = [process.execPath, join(import.meta.dirname, '../../app/main.ts'), ...roles]
     const shell = ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...program]
@@ -113,6 +108,18 @@ export class App implements AsyncDisposable {
     running.add(child)
     child.on('exit', () => running.delete(child))
     this.#process = child
+  }
+
+  #settings(): Record<string, string | undefined> {
+    const { api, env } = this.#options
+    return {
+      ...(api && { TELEGRAM_BOT_TOKEN: api.token, TELEGRAM_API_URL: api.url, BOT_API_DIR: api.dir }),
+      STORAGE_PATH: this.storage,
+      DATABASE_URL: `sqlite:${this.databaseFile}`,
+      SERVER_PORT: '0',
+      DOWNLOAD_URL_BASE: linkBase,
+      ...env,
+    }
   }
 
   /** The log of the present start, a JSON object a line; a line that is none makes the test fail. */
@@ -182,10 +189,30 @@ export class App implements AsyncDisposable {
     }
   }
 
-  /** The names in the store, without the folders. */
+  /** The names in the store, without the folders, the store's own marker, and what is set aside. */
   async stored(): Promise<string[]> {
     const entries = await readdir(this.storage, { recursive: true, withFileTypes: true })
+    const { root, aside } = { root: this.storage, aside: join(this.storage, 'quarantine') }
+    return entries
+      .filter((entry) => entry.isFile() && entry.parentPath !== root && !entry.parentPath.startsWith(aside))
+      .map((entry) => entry.name)
+  }
+
+  /** The names in the quarantine. */
+  async setAside(): Promise<string[]> {
+    const aside = join(this.storage, 'quarantine')
+    const entries = await readdir(aside, { recursive: true, withFileTypes: true }).catch(() => [])
     return entries.filter((entry) => entry.isFile()).map((entry) => entry.name)
+  }
+
+  /** Runs one of the owner's commands on the app's folders; rejects when it fails. */
+  async command(...words: string[]): Promise<string> {
+    const program = join(import.meta.dirname, '../../app/main.ts')
+    const { stdout } = await execFileAsync(process.execPath, [program, ...words], {
+      env: { ...plain, NODE_COMPILE_CACHE: compileCache, ...this.#settings(), TELEGRAM_BOT_TOKEN: '' },
+      cwd: this.dir,
+    })
+    return stdout
   }
 
   /** The files of its folder in which `text` stands. */

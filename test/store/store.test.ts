@@ -3,28 +3,30 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
-import { pino } from 'pino'
 import { StartError } from '../../app/core/errors.ts'
-import { SizeMismatch, Store, TooLarge } from '../../app/store/index.ts'
+import { SizeMismatch, Store, StoreAbsent, TooLarge } from '../../app/store/index.ts'
+import { openRecords } from '../helpers/records.ts'
 
-const log = pino({ level: 'silent' })
 const [one, two] = ['ab000000-0000-4000-8000-000000000001', 'cd000000-0000-4000-8000-000000000002'] as const
 const at = (root: string) => ({ STORAGE_PATH: root, MIN_FREE_DISK: () => 0 })
+const noLinks = async () => ({ any: false, sample: [] })
 const fits = { size: 5, limit: 100, received: () => {} }
 
 async function open(t: ExecutionContext, parent = tmpdir()) {
   const dir = await mkdtemp(join(parent, 'tgdepot-store-'))
   t.teardown(() => rm(dir, { recursive: true, force: true }))
-  const store = new Store(at(join(dir, 'store')), log)
-  await store.open()
+  const { database, log, ...records } = await openRecords()
+  t.teardown(() => records[Symbol.asyncDispose]())
+  const store = new Store(at(join(dir, 'store')), database, log)
+  await store.open(noLinks)
   const source = join(dir, 'source')
   await writeFile(source, 'hello', { mode: 0o640 })
-  return { dir, store, source, text: (uuid: string) => readFile(store.pathOf(uuid), 'utf8') }
+  return { dir, store, database, log, source, text: (uuid: string) => readFile(store.pathOf(uuid), 'utf8') }
 }
 
 const names = async (store: Store) =>
   (await readdir(store.root, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && entry.name !== '.tgdepot-store')
     .map(({ name }) => name)
 
 test('a file is kept as another name of the same inode, readable for the web server', async (t) => {
@@ -146,7 +148,7 @@ test('half-written files of a crash are gone after the next start, kept ones sta
   const { store, source } = await open(t)
   await store.keep(one, source, fits)
   await writeFile(join(store.root, 'incoming', two), 'half')
-  await store.open()
+  await store.open(noLinks)
   t.deepEqual(await names(store), [one])
 })
 
@@ -162,7 +164,9 @@ test('from another file system the bytes are copied whole, and the copy may be m
 
 test('a store below a file is a fault of the start', async (t) => {
   const { source } = await open(t)
-  await t.throwsAsync(new Store(at(join(source, 'store')), log).open(), {
+  await using records = await openRecords()
+  const store = new Store(at(join(source, 'store')), records.database, records.log)
+  await t.throwsAsync(store.open(noLinks), {
     instanceOf: StartError,
     message: /^STORAGE_PATH: .* \(ENOTDIR\)$/,
   })
@@ -173,5 +177,5 @@ test('the probe writes and leaves nothing', async (t) => {
   await store.probe()
   t.deepEqual(await names(store), [])
   await rm(store.root, { recursive: true })
-  await t.throwsAsync(store.probe(), { code: 'ENOENT' })
+  await t.throwsAsync(store.probe(), { instanceOf: StoreAbsent })
 })

@@ -15,7 +15,7 @@ const young = () => Date.now() - 89 * day
 function houseOf({ jobs, database, log }: Desk): BotHouse {
   const settings = telegramSettings.parse({ TELEGRAM_BOT_TOKEN: newToken() })
   const telegram = new TelegramBot({ settings, database, health: new Health(database), log })
-  return { jobs, telegram, database, log } as BotHouse
+  return { jobs, telegram, database, log, clock: { isTrusted: true } } as BotHouse
 }
 
 const sweep = (desk: Desk) => forgetHistory(houseOf(desk), new AbortController().signal)

@@ -1,13 +1,23 @@
 import test from 'ava'
 import type { BotHouse } from '../../app/house.ts'
+import { Notices } from '../../app/upkeep/notices.ts'
 import { removeExpired } from '../../app/upkeep/retention.ts'
+import { Stuck } from '../../app/upkeep/stuck.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 import { startApp } from '../helpers/start-app.ts'
 
 const uuid = (n: number) => `a1b2c3d4-0000-4000-8000-${String(n).padStart(12, '0')}`
 
-/** As far as the clean-up uses a house. */
-const houseOf = ({ links, store, log }: Depot) => ({ links, store, log }) as BotHouse
+const hour = 3_600_000
+
+/** Removes what is expired, as far as that uses a house. */
+async function sweep(depot: Depot, { grace = hour, clock = { isTrusted: true } } = {}) {
+  const { links, store, log, database } = depot
+  const users = { administrators: [] }
+  const house = { links, store, log, clock, database, users } as unknown as BotHouse
+  const stuck = new Stuck(log, new Notices(house))
+  return await removeExpired(house, { stuck, grace }, new AbortController().signal)
+}
 
 test('an expired link is 404 at once; the clean-up then removes its bytes and keeps its row', async (t) => {
   await using depot = await openDepot()
@@ -19,7 +29,14 @@ test('an expired link is 404 at once; the clean-up then removes its bytes and ke
   await depot.database.query('UPDATE links SET expires_at = $1 WHERE uuid = $2', Date.now() - 1, uuid(1))
   t.is((await app.get(`/download/${uuid(1)}`)).status, 404)
 
-  await removeExpired(houseOf(depot), new AbortController().signal)
+  await sweep(depot)
+  t.is((await app.stored()).length, 3, 'the bytes can be had back for an hour')
+  await depot.database.query(
+    'UPDATE links SET expires_at = $1 WHERE uuid = $2',
+    Date.now() - hour - 1,
+    uuid(1),
+  )
+  await sweep(depot)
   t.deepEqual((await app.stored()).sort(), [uuid(2), uuid(3)])
   t.is((await app.get(`/download/${uuid(2)}`)).status, 200)
   const rows = await depot.database.query(
@@ -37,9 +54,9 @@ test('a run is repeatable, says nothing when there is nothing, and gets over a m
   await using depot = await openDepot()
   await depot.share({ uuid: uuid(1), bytes: 'x', expiresAt: 1 })
   await depot.store.remove(uuid(1))
-  await removeExpired(houseOf(depot), new AbortController().signal)
+  await sweep(depot)
   const said = depot.lines.length
-  await removeExpired(houseOf(depot), new AbortController().signal)
+  await sweep(depot)
   t.is(depot.lines.length, said)
   t.deepEqual(await depot.links.expired(10), [])
 })
@@ -60,6 +77,6 @@ test('more links than one batch go in one run', async (t) => {
       })
     }
   })
-  await removeExpired(houseOf(depot), new AbortController().signal)
+  await sweep(depot)
   t.deepEqual(await depot.links.expired(10), [])
 })

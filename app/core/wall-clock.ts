@@ -1,0 +1,168 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import type { Database } from './database.ts'
+import type { Log } from './log.ts'
+import type { Migration } from './migrations.ts'
+import { steadyNow } from './steady.ts'
+
+export const clockMigrations: Migration[] = [
+  {
+    name: 'clock-1',
+    statements: [
+      `CREATE TABLE clock (
+        id INTEGER PRIMARY KEY,
+        trusted_at BIGINT NOT NULL,
+        steady_at BIGINT NOT NULL,
+        doubted_at BIGINT
+      )`,
+    ],
+  },
+]
+
+interface Row extends Record<string, unknown> {
+  /** The wall time last known to be right. */
+  trusted_at: number
+  /** What waits were counted by at the same moment, or later. */
+  steady_at: number
+  /** When the wall clock was found to be elsewhere; NULL while it is trusted. */
+  doubted_at: number | null
+}
+
+/** Milliseconds that the wall clock may be away from where it should be. */
+const tolerance = 3_600_000
+
+/**
+ * Whether the wall clock may decide what is removed. It is compared with the last time recorded and, while the process
+ * runs, with steady time. One that jumped is doubted, over restarts too, until the kernel says that it follows NTP, it
+ * comes back, or the owner confirms it.
+ */
+export class WallClock implements AsyncDisposable {
+  readonly #database: Database
+  readonly #log: Log
+  /** A wall time that was right, and the steady time of that moment. */
+  #trusted = { wall: 0, steady: 0 }
+  #doubted = false
+
+  constructor(database: Database, log: Log) {
+    this.#database = database
+    this.#log = log
+  }
+
+  /**
+   * Takes up what the last run recorded; in the transaction in which the caller moves what waits. Returns by how many
+   * milliseconds the clock stands before the time that the last run counted its waits by: 0 or less.
+   */
+  async open(): Promise<number> {
+    const now = Date.now()
+    const row = await this.#read()
+    this.#trusted = { wall: row?.trusted_at ?? now, steady: steadyNow() }
+    this.#doubted = row !== undefined && row.doubted_at !== null
+    if (row === undefined) {
+      const sql = 'INSERT INTO clock (id, trusted_at, steady_at) VALUES (1, $1, $1)'
+      await this.#database.query(sql, now)
+    }
+    await this.#settle(now)
+    return Math.min(0, now - (row?.steady_at ?? now))
+  }
+
+  /** Whether what is to be removed for its time may be removed. */
+  get isTrusted(): boolean {
+    return !this.#doubted && Math.abs(this.#ahead()) <= tolerance
+  }
+
+  /** The best guess at the present time, in milliseconds since 1970: a clock that lags is not believed. */
+  now(): number {
+    return Math.max(Date.now(), this.isTrusted ? 0 : this.#expected())
+  }
+
+  /** How the clock stands, for the owner. */
+  describe(): string {
+    if (this.isTrusted) return 'as it should be'
+    const ahead = this.#ahead()
+    const hours = Math.abs(ahead) / 3_600_000
+    const span = hours < 48 ? `${Math.round(hours)} h` : `${Math.round(hours / 24)} days`
+    return `${span} ${ahead > 0 ? 'ahead' : 'behind'}: nothing is removed for its age until it is confirmed`
+  }
+
+  /** Looks at it, and records the time; called at intervals, and at the end. */
+  async look(): Promise<void> {
+    // Asked outside the transaction: it takes its time.
+    const followsNtp = this.isTrusted ? false : await isSynchronised()
+    await this.#database.transaction(async () => {
+      const row = await this.#read()
+      if (followsNtp || (this.#doubted && isConfirmed(row))) {
+        this.#log.info({ by: followsNtp ? 'NTP' : 'the owner' }, 'the clock is confirmed')
+        this.#trust()
+      }
+      await this.#settle(Date.now())
+    })
+  }
+
+  /** The owner's word that the clock is right, to whichever process runs with this database. */
+  async confirm(): Promise<void> {
+    await this.#database.query(
+      'UPDATE clock SET trusted_at = $1, steady_at = $1, doubted_at = NULL WHERE id = 1',
+      Date.now(),
+    )
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#database
+      .transaction(() => this.#settle(Date.now()))
+      .catch((error) => this.#log.warn({ error }, 'the last time is not recorded'))
+  }
+
+  /** Judges the clock by where it should be, and records that. */
+  async #settle(now: number): Promise<void> {
+    const isNear = Math.abs(this.#ahead()) <= tolerance
+    if (isNear && this.#doubted) this.#log.info('the clock is trusted again')
+    if (isNear) this.#trust()
+    else if (!this.#doubted) {
+      this.#doubted = true
+      this.#log.error({ clock: this.describe() }, 'the clock jumped')
+    }
+    await this.#database.query(
+      `UPDATE clock SET steady_at = $1, trusted_at = CASE WHEN $2 = 1 THEN $3 ELSE trusted_at END,
+         doubted_at = CASE WHEN $2 = 1 THEN NULL ELSE COALESCE(doubted_at, $3) END WHERE id = 1`,
+      steadyNow(),
+      Number(isNear),
+      now,
+    )
+  }
+
+  #trust(): void {
+    this.#trusted = { wall: Date.now(), steady: steadyNow() }
+    this.#doubted = false
+  }
+
+  /** Where the wall clock should be. */
+  #expected(): number {
+    return this.#trusted.wall + steadyNow() - this.#trusted.steady
+  }
+
+  #ahead(): number {
+    return Date.now() - this.#expected()
+  }
+
+  async #read(): Promise<Row | undefined> {
+    const [row] = await this.#database.query<Row>('SELECT * FROM clock WHERE id = 1')
+    return row
+  }
+}
+
+/** Whether the owner's word stands in the row; a doubt that could not be written leaves another time there. */
+function isConfirmed(row: Row | undefined): boolean {
+  return row?.doubted_at === null && Math.abs(row.trusted_at - Date.now()) <= tolerance
+}
+
+const run = promisify(execFile)
+
+/** Whether the kernel's clock follows a time server; false when nobody can say. Setting the clock by hand ends it. */
+async function isSynchronised(): Promise<boolean> {
+  const question = ['show', '--property=NTPSynchronized', '--value']
+  const options = { timeout: 5000, killSignal: 'SIGKILL' } as const
+  return await run('timedatectl', question, options).then(
+    ({ stdout }) => stdout.trim() === 'yes',
+    () => false,
+  )
+}

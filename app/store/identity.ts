@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Database } from '../core/database.ts'
+import { codeOf, StartError } from '../core/errors.ts'
+import { nameOf, quarantine, shards } from './layout.ts'
+
+/** In the store's root; holds the id of the store. nginx looks for it too, to tell a lost file from a lost store. */
+const marker = '.tgdepot-store'
+
+/** What the links say of the files that should be in the store. */
+export interface Claims {
+  /** Whether there ever was a link. */
+  any: boolean
+  /** Some of the links in force. */
+  sample: string[]
+}
+
+/**
+ * Whether the folder is the store that the database describes: both hold the same id. A folder without its marker is an
+ * empty mount point, another disk, or wiped; a database without an id is a new one, or the wrong one.
+ */
+export class Identity {
+  readonly #root: string
+  readonly #database: Database
+  #recorded: string | undefined
+
+  constructor(root: string, database: Database) {
+    this.#root = root
+    this.#database = database
+  }
+
+  /**
+   * Makes database and store known to each other where that is safe: on the first installation, and on the upgrade of
+   * one that had no ids. May be repeated, also after a crash between its steps.
+   * @throws StartError when they belong to others
+   */
+  async introduce(claims: Claims): Promise<void> {
+    const recorded = await this.#read()
+    const marked = await this.#marked().catch((error) => {
+      // A store that is known, or has links, is waited for.
+      if (recorded !== undefined || claims.any) return undefined
+      throw new StartError(`STORAGE_PATH: ${this.#root} cannot be written to (${codeOf(error)})`)
+    })
+    if (recorded !== undefined) {
+      if (marked !== undefined && marked !== recorded)
+        throw this.#stranger('is the store of another database')
+      return
+    }
+    if (!(await this.#holdsAny(claims.sample))) {
+      const isUpgrade = claims.any && claims.sample.length === 0 && marked === undefined
+      if (!isUpgrade && (await this.#hasFiles())) {
+        throw this.#stranger(
+          claims.any
+            ? 'holds files, but not one of those that this database has links to'
+            : 'holds files, but this database knows no store and has no links',
+        )
+      }
+      // An empty folder beside links in force: the store is elsewhere.
+      if (claims.sample.length > 0) return
+    }
+    await this.#join(marked)
+  }
+
+  /** Why the store is not to be touched now; undefined when it is there. */
+  async absence(): Promise<string | undefined> {
+    const recorded = this.#recorded ?? (await this.#read())
+    try {
+      const marked = await this.#marked()
+      if (marked === undefined) return 'its marker is not there'
+      return marked === recorded ? undefined : 'another store is in its place'
+    } catch (error) {
+      return `its marker cannot be read (${codeOf(error)})`
+    }
+  }
+
+  /** The owner's word that this folder is the store of this database. */
+  async accept(): Promise<void> {
+    const recorded = await this.#read()
+    const id = recorded ?? randomUUID()
+    await this.#mark(id)
+    if (recorded === undefined) await this.#record(id)
+  }
+
+  /** The marker first: one that no database knows, in an empty store, is taken up by the next start. */
+  async #join(marked: string | undefined): Promise<void> {
+    const id = marked ?? randomUUID()
+    try {
+      if (marked === undefined) await this.#mark(id)
+    } catch (error) {
+      throw new StartError(`STORAGE_PATH: ${this.#root} cannot be written to (${codeOf(error)})`)
+    }
+    await this.#record(id)
+  }
+
+  async #record(id: string): Promise<void> {
+    await this.#database.query('INSERT INTO store (id, recorded_at) VALUES ($1, $2)', id, Date.now())
+    this.#recorded = id
+  }
+
+  async #read(): Promise<string | undefined> {
+    const [row] = await this.#database.query<{ id: string }>('SELECT id FROM store')
+    this.#recorded = row?.id
+    return this.#recorded
+  }
+
+  async #marked(): Promise<string | undefined> {
+    try {
+      return (await readFile(join(this.#root, marker), 'utf8')).trim()
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  async #mark(id: string): Promise<void> {
+    await mkdir(this.#root, { recursive: true })
+    const path = join(this.#root, marker)
+    const file = await open(`${path}.new`, 'w', 0o644)
+    try {
+      await file.writeFile(`${id}\n`)
+      await file.chmod(0o644)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(`${path}.new`, path).catch(async (error) => {
+      await rm(`${path}.new`, { force: true })
+      throw error
+    })
+    const folder = await open(this.#root, 'r')
+    await folder.sync().finally(() => folder.close())
+  }
+
+  async #holdsAny(uuids: string[]): Promise<boolean> {
+    for (const uuid of uuids) {
+      const stats = await stat(join(this.#root, nameOf(uuid))).catch(() => undefined)
+      if (stats) return true
+    }
+    return false
+  }
+
+  async #hasFiles(): Promise<boolean> {
+    for (const folder of [...shards, quarantine]) {
+      const names = await readdir(join(this.#root, folder)).catch(() => [])
+      if (names.length > 0) return true
+    }
+    return false
+  }
+
+  #stranger(what: string): StartError {
+    return new StartError(
+      `STORAGE_PATH: ${this.#root} ${what}. Look whether DATABASE_URL and STORAGE_PATH are right, their disks ` +
+        'mounted, and the database no old copy. Only if they do belong together: tgdepot accept-store',
+    )
+  }
+}

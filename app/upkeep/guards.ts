@@ -1,0 +1,36 @@
+import type { PartHealth } from '../core/health.ts'
+import type { BotHouse } from '../house.ts'
+import type { Notices } from './notices.ts'
+
+/** Looks whether the store is there and takes writes; the owner hears of it once. */
+export async function watchStore({ store, health }: BotHouse, notices: Notices): Promise<void> {
+  const state = await stateOf(store)
+  await health.report('store', state)
+  if (store.isThere) return await notices.over('store', 'The folder of the files is there again.')
+  await notices.say(
+    'store',
+    'The folder of the files is not there, or is another one: look at its disk. Links answer with an error, new ' +
+      'files wait, and nothing is removed until it is back. If this folder is the right one: tgdepot accept-store',
+  )
+}
+
+async function stateOf(store: BotHouse['store']): Promise<PartHealth> {
+  if (!(await store.look())) return { ok: false, detail: 'not there' }
+  return await store.probe().then(
+    () => ({ ok: true, detail: 'writable' }),
+    () => ({ ok: false, detail: store.isThere ? 'not writable' : 'not there' }),
+  )
+}
+
+/** Looks at the clock. One that is not trusted keeps nobody from being served, so it is no failure of /health. */
+export async function watchClock({ clock, health }: BotHouse, notices: Notices): Promise<void> {
+  await clock.look()
+  await health.report('clock', { ok: true, detail: clock.describe() })
+  if (clock.isTrusted) return await notices.over('clock')
+  const stands = new Date().toISOString().slice(0, 16).replace('T', ' ')
+  await notices.say(
+    'clock',
+    `The server's clock jumped; it says ${stands} UTC. No file is removed for its age until the clock follows a ` +
+      'time server, is set back, or you confirm it: tgdepot confirm-clock',
+  )
+}

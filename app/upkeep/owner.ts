@@ -1,0 +1,49 @@
+import type { OwnerHouse } from '../house.ts'
+import { Reconciliation } from './reconciliation.ts'
+
+export async function acceptStore({ store }: OwnerHouse): Promise<string> {
+  await store.accept()
+  return `${store.root} is the store of this database from now on.`
+}
+
+export async function confirmClock({ clock }: OwnerHouse): Promise<string> {
+  await clock.confirm()
+  return `It is ${new Date().toUTCString()}: from now on files are removed by this clock again.`
+}
+
+/** Repeatable: what is in its place already stays there. */
+export async function takeBack({ store, links }: OwnerHouse): Promise<string> {
+  await requireStore(store)
+  const places = await store.quarantine.list()
+  const back: string[] = []
+  for (const place of places) if (await store.quarantine.takeBack(place)) back.push(place.name)
+  const known = await links.known(back)
+  const left = places.length - back.length
+  return [
+    `${back.length} files are back in the store.`,
+    left > 0 && `${left} stay in the quarantine: files of their names are in the store already.`,
+    known.size < back.length &&
+      `${back.length - known.size} of them belong to no link of this database and will be set aside again.`,
+  ]
+    .filter(Boolean)
+    .join('\n')
+}
+
+export async function setAside(house: OwnerHouse): Promise<string> {
+  await requireStore(house.store)
+  const trying = {
+    holds: () => false,
+    async attempt<T>(file: string, work: () => Promise<T>): Promise<T | undefined> {
+      return await work().catch((error) => {
+        house.log.error({ file, error }, 'a file cannot be moved')
+        return undefined
+      })
+    },
+  }
+  const { orphans } = await new Reconciliation(house, trying).runWhole(new AbortController().signal, true)
+  return `${orphans} files that nobody knows are in the quarantine, to be had back for 7 days: take-back.`
+}
+
+async function requireStore(store: OwnerHouse['store']): Promise<void> {
+  if (!(await store.look())) throw new Error(`${store.root} is not the store of this database.`)
+}
