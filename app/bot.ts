@@ -2,7 +2,7 @@ import { Composer, type Context } from 'telegraf'
 import type { z } from 'zod'
 import { Cron } from './core/cron.ts'
 import { features } from './features.ts'
-import type { BotHouse, House, SettingsOf } from './house.ts'
+import type { BotHouse, Records, SettingsOf } from './house.ts'
 import { Jobs, type JobsSettings, Queue, refusalOf } from './jobs/index.ts'
 import { type Delivery, TelegramBot, type telegramSettings } from './telegram/index.ts'
 import { Users, type usersSettings } from './users/index.ts'
@@ -18,7 +18,7 @@ interface BotSettings {
  * to the queue, and ends after the messages on their way.
  */
 export async function startBot(
-  house: House,
+  house: Records,
   settings: BotSettings,
   settingsOf: SettingsOf,
 ): Promise<AsyncDisposable> {

@@ -1,14 +1,16 @@
 import { z } from 'zod'
-import { databaseSettings, openDatabase } from './core/database.ts'
+import { databaseFile, databaseSettings } from './core/database-settings.ts'
 import { StartError } from './core/errors.ts'
 import { Health, healthMigrations } from './core/health.ts'
 import { httpSettings } from './core/http-settings.ts'
+import { inheritedSocket } from './core/inherited-socket.ts'
 import { createLog, type Log, logLevels } from './core/log.ts'
 import { readSettings } from './core/settings.ts'
+import { WebDatabase } from './core/web-database.ts'
 import { features } from './features.ts'
 import type { House, SettingsOf } from './house.ts'
 import { jobsMigrations, jobsSettings } from './jobs/index.ts'
-import { Links, linksMigrations, linksSettings } from './links/index.ts'
+import { LinkLookup, Links, linksMigrations, linksSettings } from './links/index.ts'
 import { Store, storeSettings } from './store/index.ts'
 import { telegramMigrations, telegramSettings } from './telegram/index.ts'
 import { usersSettings } from './users/index.ts'
@@ -55,26 +57,29 @@ function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
 async function run(
   { settings, settingsOf }: ReturnType<typeof settingsFor>,
   log: Log,
-  stop: Promise<unknown>,
+  { inherited, stop }: { inherited: number | undefined; stop: Promise<unknown> },
 ): Promise<void> {
   const { telegram, users, jobs, http } = settings
   await using owned = new AsyncDisposableStack()
-  const database = owned.use(await openDatabase(settings.database, migrations))
-  const house: House = {
-    log,
-    database,
-    health: new Health(database),
-    store: new Store(settings.store, log),
-    links: new Links(settings.links, database),
+  const store = new Store(settings.store, log)
+  const serve = async (house: House) => {
+    if (!http) return
+    const { startWeb } = await import('./web.ts')
+    owned.use(await startWeb(house, http, settingsOf, inherited))
   }
   // Each role's libraries are loaded for that role alone: memory is what a small machine has least of.
-  if (http) {
-    const { startWeb } = await import('./web.ts')
-    owned.use(await startWeb(house, http, settingsOf))
-  }
   if (telegram && users && jobs) {
+    const { openDatabase } = await import('./core/database.ts')
+    const database = owned.use(await openDatabase(settings.database, migrations))
+    const links = new Links(settings.links, database)
+    const house = { log, database, health: new Health(database), store, links }
+    await serve(house)
     const { startBot } = await import('./bot.ts')
     owned.use(await startBot(house, { telegram, users, jobs }, settingsOf))
+  } else {
+    const database = owned.use(new WebDatabase(databaseFile(settings.database), log))
+    const links = new LinkLookup(database)
+    await serve({ log, database, health: new Health(database), store, links })
   }
   log.info({ signal: await stop }, 'stopping')
 }
@@ -101,7 +106,7 @@ process.on('uncaughtException', (error) => {
 try {
   const settings = settingsFor(process.argv.slice(2), process.env)
   log = createLog(settings.settings.log.LOG_LEVEL, { journal })
-  await run(settings, log, stopSignal())
+  await run(settings, log, { inherited: inheritedSocket(process.env, process.pid), stop: stopSignal() })
   log.info('stopped')
 } catch (error) {
   if (error instanceof StartError) for (const fault of error.faults) log.fatal(fault)

@@ -2,19 +2,12 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseError, QueryTypes, Sequelize, Transaction } from 'sequelize'
-import { z } from 'zod'
+import { type DatabaseSettings, databaseFile } from './database-settings.ts'
 import { codeOf, StartError } from './errors.ts'
 import { applyMigrations, type Migration } from './migrations.ts'
 import { type Read, Reader, type Row } from './reader.ts'
 import { Reserve } from './reserve.ts'
-import sqliteDialect from './sqlite.ts'
-
-export const databaseSettings = z.object({
-  DATABASE_URL: z
-    .string()
-    .regex(/^sqlite:(?!:memory:).+/, 'must be sqlite:<path of the database file>')
-    .default('sqlite:./data/db/tgdepot.sqlite'),
-})
+import sqliteDialect, { openSqlite } from './sqlite.ts'
 
 export interface Database extends AsyncDisposable {
   readonly sequelize: Sequelize
@@ -46,11 +39,8 @@ Sequelize.useCLS({
  * Opens the database, creating file and folder when missing, and brings its tables up to date.
  * @throws StartError when the file cannot be opened for writing.
  */
-export async function openDatabase(
-  settings: z.output<typeof databaseSettings>,
-  migrations: Migration[],
-): Promise<Database> {
-  const file = settings.DATABASE_URL.slice('sqlite:'.length)
+export async function openDatabase(settings: DatabaseSettings, migrations: Migration[]): Promise<Database> {
+  const file = databaseFile(settings)
   await createFile(file)
   const sequelize = new Sequelize({
     dialect: 'sqlite',
@@ -112,7 +102,7 @@ export async function openDatabase(
     throw new StartError(`DATABASE_URL: ${file} cannot be used as a database (${error.message})`)
   })
 
-  const reads = new Reader(file)
+  const reads = new Reader(openSqlite(file))
   reader = reads
   return {
     ...database,

@@ -49,6 +49,12 @@ export function noSuchFile(ctx: Context): void {
   show(ctx, notFound)
 }
 
+/** What cannot be looked up or read now, and will be again. */
+export function comeAgain(ctx: Context): void {
+  ctx.set('Retry-After', '10')
+  show(ctx, busy)
+}
+
 const home: Page = {
   status: 200,
   title: 'tgdepot',
@@ -61,4 +67,11 @@ const notFound: Page = {
   title: 'There is no such file',
   text: 'The link is wrong, or its time is over. Ask whoever gave it to you for a new one.',
   json: { error: 'not_found', message: 'The link is wrong, or its time is over.' },
+}
+
+const busy: Page = {
+  status: 503,
+  title: 'Please try again in a moment',
+  text: 'The files of this service cannot be reached right now. Nothing is lost: the same link will work again.',
+  json: { error: 'unavailable', message: 'The files cannot be reached right now. Please try again.' },
 }

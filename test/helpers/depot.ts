@@ -31,6 +31,7 @@ export async function openDepot(): Promise<Depot> {
   const { dir, database, log } = records
   const store = new Store({ STORAGE_PATH: join(dir, 'store'), MIN_FREE_DISK: () => 0 }, log)
   await store.open()
+  await writeFile(join(store.root, '.tgdepot-store'), '')
   const quotas = { STORAGE_QUOTA: 0, USER_QUOTA: 0 }
   const links = new Links(
     { DOWNLOAD_URL_BASE: 'https://files.example.org', FILE_RETENTION_DAYS: 30, ...quotas },
