@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { DatabaseError, QueryTypes, Sequelize, Transaction } from 'sequelize'
+import { QueryTypes, Sequelize, Transaction } from 'sequelize'
+import { isFull } from './database-errors.ts'
 import { type DatabaseSettings, databaseFile } from './database-settings.ts'
 import { codeOf, StartError } from './errors.ts'
 import { applyMigrations, type Migration } from './migrations.ts'
@@ -126,22 +127,4 @@ async function createFile(file: string): Promise<void> {
   } catch (error) {
     throw new StartError(`DATABASE_URL: ${file} cannot be opened for writing (${codeOf(error)})`)
   }
-}
-
-const outside = [
-  'SQLITE_FULL',
-  'SQLITE_BUSY',
-  'SQLITE_LOCKED',
-  'SQLITE_IOERR',
-  'SQLITE_READONLY',
-  'SQLITE_CANTOPEN',
-]
-
-/** Whether a statement failed by the state of the disk or by another writer: the same may work later. */
-export function isDatabaseDown(error: unknown): boolean {
-  return error instanceof DatabaseError && outside.includes(codeOf(error.original) ?? '')
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof DatabaseError && codeOf(error.original) === 'SQLITE_FULL'
 }
