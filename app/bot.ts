@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import { Cron } from './core/cron.ts'
 import { WallClock } from './core/wall-clock.ts'
 import { features } from './features.ts'
-import type { BotHouse, House, SettingsOf } from './house.ts'
+import type { BotHouse, Records, SettingsOf } from './house.ts'
 import { Jobs, type JobsSettings, Queue, refusalOf } from './jobs/index.ts'
 import { type Delivery, TelegramBot, type telegramSettings } from './telegram/index.ts'
 import { Users, type usersSettings } from './users/index.ts'
@@ -19,7 +19,7 @@ interface BotSettings {
  * to the queue, and ends after the messages on their way.
  */
 export async function startBot(
-  house: House,
+  house: Records,
   settings: BotSettings,
   settingsOf: SettingsOf,
 ): Promise<AsyncDisposable> {
@@ -72,7 +72,7 @@ export async function startBot(
 }
 
 /** What waits is due when it was to be, although the clock was set back since: moved once, with the clock's record. */
-async function openClock({ database, log }: House, jobs: Jobs, telegram: TelegramBot): Promise<WallClock> {
+async function openClock({ database, log }: Records, jobs: Jobs, telegram: TelegramBot): Promise<WallClock> {
   const clock = new WallClock(database, log)
   const moved = await database.transaction(async () => {
     const by = await clock.open()

@@ -7,9 +7,10 @@ import type { Health } from './core/health.ts'
 import type { Shortcut, Site } from './core/http.ts'
 import type { Log } from './core/log.ts'
 import type { Migration } from './core/migrations.ts'
+import type { Queries } from './core/reader.ts'
 import type { WallClock } from './core/wall-clock.ts'
 import type { JobKind, Jobs, Refusal } from './jobs/index.ts'
-import type { Links } from './links/index.ts'
+import type { LinkLookup, Links } from './links/index.ts'
 import type { Store } from './store/index.ts'
 import type { Command, TelegramBot } from './telegram/index.ts'
 import type { Users } from './users/index.ts'
@@ -17,14 +18,20 @@ import type { Users } from './users/index.ts'
 /** What every role has. */
 export interface House {
   log: Log
-  database: Database
+  database: Queries
   health: Health
   store: Store
+  links: LinkLookup
+}
+
+/** The same where the tables are made and written. */
+export interface Records extends House {
+  database: Database
   links: Links
 }
 
 /** What the bot role has besides. */
-export interface BotHouse extends House {
+export interface BotHouse extends Records {
   telegram: TelegramBot
   jobs: Jobs
   /** Why one more job of a user in a chat is not taken now, if it is not. */
@@ -34,7 +41,7 @@ export interface BotHouse extends House {
 }
 
 /** What a command of the owner has. */
-export interface OwnerHouse extends House {
+export interface OwnerHouse extends Records {
   jobs: Jobs
   clock: WallClock
 }
@@ -63,6 +70,8 @@ export interface WebParts {
   shortcuts?: Shortcut[]
   /** The page for what no route knows; of one feature. */
   notFound?: Site['notFound']
+  /** The page for what cannot be had for a while; of one feature. */
+  unavailable?: Site['unavailable']
 }
 
 /**

@@ -1,23 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import {
-  type Database,
-  DatabaseLocked,
-  databaseFile,
-  databaseSettings,
-  openDatabase,
-} from './core/database.ts'
+import type { Database } from './core/database.ts'
+import { DatabaseLocked } from './core/database-errors.ts'
+import { databaseFile, databaseSettings } from './core/database-settings.ts'
 import { StartError } from './core/errors.ts'
 import { Health, healthMigrations } from './core/health.ts'
 import { httpSettings } from './core/http-settings.ts'
-import { holdLock } from './core/lock.ts'
+import { inheritedSocket } from './core/inherited-socket.ts'
 import { createLog, type Log, logLevels, takeOverConsole } from './core/log.ts'
 import { readSettings } from './core/settings.ts'
 import { clockMigrations } from './core/wall-clock.ts'
+import { WebDatabase } from './core/web-database.ts'
 import { features } from './features.ts'
-import type { House, OwnerCommand, SettingsOf } from './house.ts'
+import type { House, OwnerCommand, Records, SettingsOf } from './house.ts'
 import { jobsMigrations, jobsSettings } from './jobs/index.ts'
-import { Links, linksMigrations, linksSettings } from './links/index.ts'
+import { LinkLookup, Links, linksMigrations, linksSettings } from './links/index.ts'
 import { Store, storeMigrations, storeSettings } from './store/index.ts'
 import { telegramMigrations, telegramSettings } from './telegram/index.ts'
 import { usersSettings } from './users/index.ts'
@@ -72,6 +69,7 @@ type Settings = ReturnType<typeof settingsFor>
 
 /** Waits while another program holds the database: it would not help to end and to be started again. */
 async function openWhenFree({ settings }: Settings, log: Log, stop: AbortSignal): Promise<Database> {
+  const { openDatabase } = await import('./core/database.ts')
   for (let tries = 0; ; tries++) {
     try {
       const database = await openDatabase(settings.database, migrations)
@@ -86,7 +84,7 @@ async function openWhenFree({ settings }: Settings, log: Log, stop: AbortSignal)
   }
 }
 
-function houseOf({ settings }: Settings, database: Database, log: Log): House {
+function recordsOf({ settings }: Settings, database: Database, log: Log): Records {
   const besides = { database: databaseFile(settings.database), botApi: settings.telegram?.BOT_API_DIR }
   return {
     log,
@@ -98,20 +96,34 @@ function houseOf({ settings }: Settings, database: Database, log: Log): House {
 }
 
 async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<void> {
-  const { telegram, users, jobs, http, database: ofDatabase } = read.settings
+  const { telegram, users, jobs, http, store, database: ofDatabase } = read.settings
   await using owned = new AsyncDisposableStack()
-  const database = owned.use(await openWhenFree(read, log, stop))
-  // Before anything of the bot's is touched, such as the files of another bot that are not whole yet.
-  if (telegram) owned.use(holdLock(databaseFile(ofDatabase)))
-  const house = houseOf(read, database, log)
-  // Each role's libraries are loaded for that role alone: memory is what a small machine has least of.
-  if (http) {
+  const serve = async (house: House) => {
+    if (!http) return
     const { startWeb } = await import('./web.ts')
-    owned.use(await startWeb(house, http, read.settingsOf))
+    const inherited = inheritedSocket(process.env, process.pid)
+    owned.use(await startWeb(house, http, read.settingsOf, inherited))
   }
+  // Each role's libraries are loaded for that role alone: memory is what a small machine has least of.
   if (telegram && users && jobs) {
+    const database = owned.use(await openWhenFree(read, log, stop))
+    const { holdLock } = await import('./core/lock.ts')
+    // Before anything of the bot's is touched, such as the files of another bot that are not whole yet.
+    owned.use(holdLock(databaseFile(ofDatabase)))
+    const records = recordsOf(read, database, log)
+    await serve(records)
     const { startBot } = await import('./bot.ts')
-    owned.use(await startBot(house, { telegram, users, jobs }, read.settingsOf))
+    owned.use(await startBot(records, { telegram, users, jobs }, read.settingsOf))
+  } else {
+    const database = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
+    const links = new LinkLookup(database)
+    await serve({
+      log,
+      database,
+      health: new Health(database),
+      store: new Store(store, database, log),
+      links,
+    })
   }
   await ended(stop)
   log.info({ signal: stop.reason }, 'stopping')
@@ -122,7 +134,7 @@ async function runCommand(command: OwnerCommand, stop: AbortSignal): Promise<voi
   log = createLog('error', { journal })
   const { runForOwner } = await import('./owner.ts')
   await using database = await openWhenFree(read, log, stop)
-  const said = await runForOwner(houseOf(read, database, log), command)
+  const said = await runForOwner(recordsOf(read, database, log), command)
   process.stdout.write(`${said}\n`)
 }
 

@@ -8,12 +8,15 @@ export async function startWeb(
   house: House,
   settings: HttpSettings,
   settingsOf: SettingsOf,
+  inherited: number | undefined,
 ): Promise<AsyncDisposable> {
   const parts = await Promise.all(features.map((feature) => feature.web?.(house, settingsOf(feature))))
   const routes = parts.flatMap((part) => part?.routes ?? [])
   const shortcuts = parts.flatMap((part) => part?.shortcuts ?? [])
   const notFound = parts.find((part) => part?.notFound)?.notFound ?? (() => {})
-  const server = new HttpServer(settings, { routes, shortcuts, notFound }, house.log)
+  const unavailable = parts.find((part) => part?.unavailable)?.unavailable ?? (() => {})
+  const site = { routes, shortcuts, notFound, unavailable }
+  const server = new HttpServer(settings, site, house.log, inherited)
   house.log.info({ listening: await server.listen() }, 'web: ready')
   return server
 }

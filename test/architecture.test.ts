@@ -56,7 +56,8 @@ test('the web role loads neither the bot’s code nor its libraries at its start
   }
   t.true(packages.has('zod'), 'the way is followed')
   t.false(eager.has('bot.ts'))
-  for (const name of ['telegraf', 'node-cron', 'rate-limiter-flexible']) t.false(packages.has(name), name)
+  for (const name of ['telegraf', 'node-cron', 'rate-limiter-flexible', 'sequelize'])
+    t.false(packages.has(name), name)
 })
 
 const wrong: [from: string, line: string][] = [

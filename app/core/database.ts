@@ -1,20 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { DatabaseError, QueryTypes, Sequelize, Transaction } from 'sequelize'
-import { z } from 'zod'
+import { QueryTypes, Sequelize, Transaction } from 'sequelize'
+import { DatabaseLocked, isFull, sqliteCode } from './database-errors.ts'
+import { type DatabaseSettings, databaseFile } from './database-settings.ts'
 import { codeOf, StartError } from './errors.ts'
 import { applyMigrations, type Migration } from './migrations.ts'
 import { type Read, Reader, type Row } from './reader.ts'
 import { Reserve } from './reserve.ts'
-import sqliteDialect from './sqlite.ts'
-
-export const databaseSettings = z.object({
-  DATABASE_URL: z
-    .string()
-    .regex(/^sqlite:(?!:memory:).+/, 'must be sqlite:<path of the database file>')
-    .default('sqlite:./data/db/tgdepot.sqlite'),
-})
+import sqliteDialect, { openSqlite } from './sqlite.ts'
 
 export interface Database extends AsyncDisposable {
   readonly sequelize: Sequelize
@@ -44,24 +38,11 @@ Sequelize.useCLS({
   bind: (work: object) => work,
 } as unknown as Parameters<typeof Sequelize.useCLS>[0])
 
-/** Another program holds the database: the same start may work in a moment. */
-export class DatabaseLocked extends StartError {
-  override name = 'DatabaseLocked'
-}
-
-/** The file of the database. */
-export function databaseFile({ DATABASE_URL }: z.output<typeof databaseSettings>): string {
-  return DATABASE_URL.slice('sqlite:'.length)
-}
-
 /**
  * Opens the database, creating file and folder when missing, and brings its tables up to date.
  * @throws StartError when the file cannot be used; DatabaseLocked when it cannot be now
  */
-export async function openDatabase(
-  settings: z.output<typeof databaseSettings>,
-  migrations: Migration[],
-): Promise<Database> {
+export async function openDatabase(settings: DatabaseSettings, migrations: Migration[]): Promise<Database> {
   const file = databaseFile(settings)
   await createFile(file)
   const sequelize = new Sequelize({
@@ -125,7 +106,7 @@ export async function openDatabase(
     throw refusal(file, error)
   })
 
-  const reads = new Reader(file)
+  const reads = new Reader(openSqlite(file))
   reader = reads
   return {
     ...database,
@@ -171,27 +152,4 @@ function refusal(file: string, error: Error): StartError {
     default:
       return new StartError(`DATABASE_URL: ${file} cannot be used as a database (${error.message})`)
   }
-}
-
-const outside = [
-  'SQLITE_FULL',
-  'SQLITE_BUSY',
-  'SQLITE_LOCKED',
-  'SQLITE_IOERR',
-  'SQLITE_READONLY',
-  'SQLITE_CANTOPEN',
-]
-
-/** Whether a statement failed by the state of the disk or by another writer: the same may work later. */
-export function isDatabaseDown(error: unknown): boolean {
-  return outside.includes(sqliteCode(error) ?? '')
-}
-
-function isFull(error: unknown): boolean {
-  return sqliteCode(error) === 'SQLITE_FULL'
-}
-
-/** Of a statement that failed, or of a connection that could not be made. */
-function sqliteCode(error: unknown): string | undefined {
-  return codeOf(error instanceof DatabaseError ? error.original : error)
 }

@@ -14,3 +14,8 @@ export function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined
 }
+
+/** Something cannot be had for a while, by no fault of whoever asks: the same may work soon. */
+export class Unavailable extends Error {
+  override name = 'Unavailable'
+}

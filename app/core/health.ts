@@ -1,5 +1,5 @@
-import type { Database } from './database.ts'
 import type { Migration } from './migrations.ts'
+import type { Queries } from './reader.ts'
 
 export const healthMigrations: Migration[] = [
   {
@@ -33,9 +33,9 @@ interface Row extends Record<string, unknown> {
  * neither the token nor the Bot API's folder, and roles do not talk to each other.
  */
 export class Health {
-  readonly #database: Database
+  readonly #database: Queries
 
-  constructor(database: Database) {
+  constructor(database: Queries) {
     this.#database = database
   }
 

@@ -2,14 +2,18 @@ import { chmod, lstat, rm } from 'node:fs/promises'
 import http from 'node:http'
 import Router from '@koa/router'
 import Koa from 'koa'
-import { codeOf, StartError } from './errors.ts'
+import { codeOf, StartError, Unavailable } from './errors.ts'
 import type { HttpSettings } from './http-settings.ts'
 import type { Log } from './log.ts'
 
-const plain = { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' }
-
 /** Milliseconds for running answers when the server stops; below systemd's own limit. */
 const drain = 20_000
+
+/** The same where the next process waits for this one's end, with visitors waiting for it: they are asked again there. */
+const drainForNext = 3000
+
+/** For a socket that others queue at while this process restarts; Node's own is 511. */
+const backlog = 4096
 
 /**
  * Answers a request before Koa sees it, for what is asked thousands of times a second: Koa and its router cost as much
@@ -23,56 +27,98 @@ export interface Site {
   shortcuts: Shortcut[]
   /** The page for what no route knows. */
   notFound: (ctx: Koa.Context) => void
+  /** The page for what is {@link Unavailable}. */
+  unavailable: (ctx: Koa.Context) => void
+}
+
+/** A client that goes away in the middle, or speaks no HTTP, is its own business. */
+function isClients(error: unknown): boolean {
+  const code = codeOf(error) ?? ''
+  return ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(code) || code.startsWith('HPE_')
+}
+
+/** RFC 9112, 3.2: who sends two Host lines wants two programs to see two hosts. nginx refuses it by itself. */
+function isDoubled({ headersDistinct }: http.IncomingMessage): boolean {
+  return (headersDistinct.host?.length ?? 0) > 1
 }
 
 export class HttpServer implements AsyncDisposable {
   readonly #server: http.Server
   readonly #settings: HttpSettings
+  /** The descriptor of a socket that listens already. */
+  readonly #inherited: number | undefined
+  #isStopping = false
 
-  constructor(settings: HttpSettings, { routes, shortcuts, notFound }: Site, log: Log) {
-    const router = new Router()
-    for (const add of routes) add(router)
+  constructor(settings: HttpSettings, site: Site, log: Log, inherited?: number) {
+    this.#settings = settings
+    this.#inherited = inherited
     // Behind nginx on a socket, the last address of X-Forwarded-For is the one that nginx saw.
     const koa = new Koa({ proxy: settings.SERVER_SOCKET !== undefined, maxIpsCount: 1 })
     koa.on('error', (error) => {
-      // A client that goes away in the middle is its own business.
-      if (!['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(codeOf(error) ?? '')) {
-        log.error({ error }, 'request failed')
-      }
+      if (!isClients(error)) log.error({ error }, 'request failed')
     })
-    koa.use(async (ctx, next) => {
-      await next()
-      if (ctx.status === 404 && ctx.body === undefined && ctx.respond !== false) notFound(ctx)
-    })
-    koa.use(router.routes()).use(router.allowedMethods())
-    const byKoa = koa.callback()
+    const failed = new WeakMap<http.IncomingMessage, unknown>()
+    const byKoa = this.#pages(koa, site, failed)
     this.#server = http.createServer(
-      { requestTimeout: 30_000, headersTimeout: 15_000 },
+      {
+        requestTimeout: 30_000,
+        headersTimeout: 15_000,
+        // How often Node looks whether those two have passed; by itself every 30 s.
+        connectionsCheckingInterval: 1000,
+        // Longer than nginx keeps a connection that it does not use: the one that ends it cannot be surprised by it.
+        keepAliveTimeout: settings.SERVER_SOCKET === undefined ? 5000 : 75_000,
+      },
       async (request, response) => {
+        if (this.#isStopping) response.shouldKeepAlive = false
         try {
-          for (const answer of shortcuts) if (await answer(request, response)) return
+          for (const answer of site.shortcuts) if (await answer(request, response)) return
         } catch (error) {
-          koa.emit('error', error)
-          if (response.headersSent) response.destroy()
-          else response.writeHead(500, 'Internal Server Error', plain).end('Please try again later.\n')
-          return
+          if (response.headersSent) {
+            koa.emit('error', error)
+            response.destroy()
+            return
+          }
+          failed.set(request, error)
         }
         byKoa(request, response)
       },
     )
-    this.#settings = settings
   }
 
-  /** Listens on SERVER_SOCKET, else on SERVER_HOST and SERVER_PORT. Returns what it listens on, for the log. */
+  /** What Koa answers; also where a shortcut has failed. */
+  #pages(koa: Koa, site: Site, failed: WeakMap<http.IncomingMessage, unknown>) {
+    const router = new Router()
+    for (const add of site.routes) add(router)
+    koa.use(async (ctx, next) => {
+      try {
+        if (failed.has(ctx.req)) throw failed.get(ctx.req)
+        if (isDoubled(ctx.req)) {
+          ctx.status = 400
+          return
+        }
+        await next()
+      } catch (error) {
+        if (!(error instanceof Unavailable)) throw error
+        return site.unavailable(ctx)
+      }
+      if (ctx.status === 404 && ctx.body === undefined && ctx.respond !== false) site.notFound(ctx)
+    })
+    koa.use(router.routes()).use(router.allowedMethods())
+    return koa.callback()
+  }
+
+  /** Listens on the inherited socket, SERVER_SOCKET, or SERVER_HOST and SERVER_PORT. Returns which, for the log. */
   async listen(): Promise<string> {
     const { SERVER_SOCKET: path, SERVER_HOST: host, SERVER_PORT: port } = this.#settings
-    if (path !== undefined) await removeSocket(path)
-    const where = path === undefined ? { host, port } : { path }
+    const fd = this.#inherited
+    const isOwn = path !== undefined && fd === undefined
+    if (isOwn) await removeSocket(path)
+    const where = fd !== undefined ? { fd } : path === undefined ? { host, port } : { path }
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', (error) => reject(cannotListen(this.#settings, codeOf(error))))
-      this.#server.listen(where, resolve)
+      this.#server.listen({ ...where, backlog }, resolve)
     })
-    if (path !== undefined) await chmod(path, 0o660)
+    if (isOwn) await chmod(path, 0o660)
     return path ?? `http://${host}:${this.port}`
   }
 
@@ -82,12 +128,18 @@ export class HttpServer implements AsyncDisposable {
     return typeof address === 'object' && address !== null ? address.port : 0
   }
 
+  /** Takes no more connections at once; those that wait for an answer get it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const cut = setTimeout(() => this.#server.closeAllConnections(), drain)
+    this.#isStopping = true
+    const longest = this.#inherited === undefined ? drain : drainForNext
+    const cut = setTimeout(() => this.#server.closeAllConnections(), longest)
+    // A connection whose answer had begun is kept by Node after it, for nobody.
+    const idle = setInterval(() => this.#server.closeIdleConnections(), 100)
     await new Promise((resolve) => {
       this.#server.close(resolve)
       this.#server.closeIdleConnections()
     })
+    clearInterval(idle)
     clearTimeout(cut)
   }
 }

@@ -1,10 +1,17 @@
-import type { DatabaseSync } from 'node:sqlite'
-import { openSqlite } from './sqlite.ts'
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 
 export type Row = Record<string, unknown>
 
 /** The first row of one prepared SELECT. */
 export type Read<R extends Row> = (...parameters: (string | number)[]) => Promise<R | undefined>
+
+/** Statements that each stand alone: all that the web role asks of the database. */
+export interface Queries {
+  /** Rows of one SQL statement with `$1`, `$2` … in it; also of INSERT and UPDATE … RETURNING. */
+  query<R extends Row>(sql: string, ...parameters: unknown[]): Promise<R[]>
+  /** Prepares a SELECT with `?` places that is read thousands of times a second. */
+  prepare<R extends Row>(sql: string): Read<R>
+}
 
 /**
  * A connection for reads that happen thousands of times a second. Taking SQLite's locks costs more than an indexed
@@ -15,8 +22,8 @@ export class Reader {
   readonly #connection: DatabaseSync
   #ending: NodeJS.Immediate | undefined
 
-  constructor(file: string) {
-    this.#connection = openSqlite(file)
+  constructor(connection: DatabaseSync) {
+    this.#connection = connection
     this.#connection.exec('PRAGMA query_only = ON')
   }
 
@@ -31,6 +38,12 @@ export class Reader {
     }
   }
 
+  /** Rows of a SELECT with `$1`, `$2` … in it, read for themselves. */
+  all<R extends Row>(sql: string, parameters: SQLInputValue[]): R[] {
+    const named = Object.fromEntries(parameters.map((value, at) => [`$${at + 1}`, value]))
+    return this.#connection.prepare(sql).all(named) as R[]
+  }
+
   /** The next read sees all that is committed by now; called after each write of this process. */
   renew(): void {
     if (this.#ending === undefined) return
@@ -42,6 +55,6 @@ export class Reader {
 
   close(): void {
     this.renew()
-    this.#connection.close()
+    if (this.#connection.isOpen) this.#connection.close()
   }
 }

@@ -1,12 +1,12 @@
 import type { Context } from 'koa'
-import type { Database } from '../core/database.ts'
 import type { Health, PartHealth } from '../core/health.ts'
+import type { Queries } from '../core/reader.ts'
 
 /** Reported by the bot role, which alone has the token and may write to the store. */
 const reported = ['bot_api', 'store', 'disk', 'clock']
 
 /** The handler of /health: 200 when every part works, else 503. */
-export function healthPage(health: Health, database: Database) {
+export function healthPage(health: Health, database: Queries) {
   return async (ctx: Context): Promise<void> => {
     const parts = await read(health, database)
     const ok = Object.values(parts).every((part) => part.ok)
@@ -16,7 +16,7 @@ export function healthPage(health: Health, database: Database) {
   }
 }
 
-async function read(health: Health, database: Database): Promise<Record<string, PartHealth>> {
+async function read(health: Health, database: Queries): Promise<Record<string, PartHealth>> {
   try {
     await database.query('SELECT 1')
     const parts = await health.read(reported)

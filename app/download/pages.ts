@@ -49,10 +49,10 @@ export function noSuchFile(ctx: Context): void {
   show(ctx, notFound)
 }
 
-/** The answer while the files cannot be reached: of a link, that says nothing. */
-export function notNow(ctx: Context): void {
-  ctx.set('Retry-After', '60')
-  show(ctx, away)
+/** What cannot be looked up or read now, and will be again. */
+export function comeAgain(ctx: Context): void {
+  ctx.set('Retry-After', '10')
+  show(ctx, busy)
 }
 
 const home: Page = {
@@ -62,16 +62,16 @@ const home: Page = {
   json: { service: 'tgdepot' },
 }
 
-const away: Page = {
-  status: 503,
-  title: 'The files cannot be reached',
-  text: 'Something is wrong with this server for the moment. Please try again later: the link stays as it is.',
-  json: { error: 'unavailable', message: 'The files cannot be reached for the moment. Try again later.' },
-}
-
 const notFound: Page = {
   status: 404,
   title: 'There is no such file',
   text: 'The link is wrong, or its time is over. Ask whoever gave it to you for a new one.',
   json: { error: 'not_found', message: 'The link is wrong, or its time is over.' },
+}
+
+const busy: Page = {
+  status: 503,
+  title: 'Please try again in a moment',
+  text: 'The files of this service cannot be reached right now. Nothing is lost: the same link will work again.',
+  json: { error: 'unavailable', message: 'The files cannot be reached right now. Please try again.' },
 }

@@ -1,6 +1,6 @@
 import type { House, WebParts } from '../house.ts'
 import { healthPage } from './health.ts'
-import { noSuchFile, showHome } from './pages.ts'
+import { comeAgain, noSuchFile, showHome } from './pages.ts'
 import { byItself, byNginx } from './serve.ts'
 import type { DownloadSettings } from './settings.ts'
 
@@ -12,9 +12,12 @@ export function routes({ links, store, health, database, log }: House, settings:
   return {
     shortcuts: prefix === undefined ? [] : [byNginx(links, store, prefix)],
     notFound: noSuchFile,
+    unavailable: comeAgain,
     routes(router) {
       router.get('/download/:uuid', download).get('/download/:uuid/*name', download)
       router.get('/', showHome)
+      // nginx asks for it when the whole store is away.
+      router.get('/unavailable', comeAgain)
       router.get('/health', healthPage(health, database))
     },
   }

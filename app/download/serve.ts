@@ -1,14 +1,20 @@
-import { create as contentDisposition } from 'content-disposition'
+import type { Stats } from 'node:fs'
+import { realpath, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Context } from 'koa'
 import send from 'send'
+import { codeOf, Unavailable } from '../core/errors.ts'
 import type { Shortcut } from '../core/http.ts'
 import type { Log } from '../core/log.ts'
-import type { Links, Sendable } from '../links/index.ts'
+import type { LinkLookup } from '../links/index.ts'
 import type { Store } from '../store/index.ts'
-import { noSuchFile, notNow } from './pages.ts'
+import { dispositionOf, typeOf } from './describe.ts'
+import { noSuchFile } from './pages.ts'
 
-/** What bytes carry besides; nginx's internal location adds the same to its answers. */
-const protection = {
+/** What bytes carry besides type and name; nginx's internal location adds the same to its answers. */
+const always = {
+  // A link can be revoked and expires: nobody may keep its bytes to give them out again.
+  'Cache-Control': 'private, no-store',
   // The sender chooses type and content: neither may run as a page of this site.
   'Content-Security-Policy': "default-src 'none'; sandbox",
   'Cross-Origin-Resource-Policy': 'same-origin',
@@ -17,28 +23,20 @@ const protection = {
   'X-Robots-Tag': 'noindex, nofollow',
 }
 
-/** What an answer with a link's bytes says about them. */
-function describe(file: Sendable): Record<string, string> {
-  return {
-    'Content-Type': file.mime_type,
-    'Content-Disposition': contentDisposition(file.name, { type: 'attachment' }),
-    // A link can be revoked and expires: nobody may keep its bytes to give them out again.
-    'Cache-Control': 'private, no-store',
-  }
-}
-
 /**
  * Leaves the bytes, ranges, validators and the headers above to nginx's location under `prefix`. Decides in one read of
  * the database, without touching the file. The name after the UUID is for people and download managers; any will do.
+ * The file's name goes as X-Disposition: nginx makes its header of that where the bytes are, and no 404 carries it.
  */
-export function byNginx(links: Links, store: Store, prefix: string): Shortcut {
+export function byNginx(links: LinkLookup, store: Store, prefix: string): Shortcut {
   return async ({ method, url = '' }, response) => {
     const uuid = /^\/download\/([^/?]+)(?:[/?]|$)/.exec(url)?.[1]
     if (uuid === undefined || (method !== 'GET' && method !== 'HEAD')) return false
     const file = await links.sendable(uuid)
     if (!file) return false
     response.writeHead(200, {
-      ...describe(file),
+      'Content-Type': typeOf(file),
+      'X-Disposition': dispositionOf(file),
       'X-Accel-Redirect': prefix + store.nameOf(file.uuid),
       'Content-Length': 0,
     })
@@ -50,29 +48,32 @@ export function byNginx(links: Links, store: Store, prefix: string): Shortcut {
 type Page = Context & { params: Record<string, string | undefined> }
 
 /** Sends the bytes from this process: ranges and conditional requests by `send`, which reads from the right place. */
-export function byItself(links: Links, store: Store, log: Log) {
+export function byItself(links: LinkLookup, store: Store, log: Log) {
   return async (ctx: Page): Promise<void> => {
     const file = await links.sendable(ctx.params.uuid ?? '')
     if (!file) return noSuchFile(ctx)
     const { uuid } = file
-    const stats = await store.stat(uuid).catch((error) => {
-      log.error({ uuid, error }, 'the file of a link cannot be read')
-      return 'unreadable' as const
-    })
-    if (stats === 'unreadable') return notNow(ctx)
+    const stats = await factsOf(store, uuid)
     if (!stats) {
       // Of a store that is not there, nothing is lost.
-      if (!(await store.look())) return notNow(ctx)
+      if (!(await store.look())) throw new Unavailable('the store is not there')
       log.error({ uuid }, 'the file of a link is missing')
       return noSuchFile(ctx)
     }
-    ctx.set({ ...describe(file), ...protection })
+    ctx.set({ 'Content-Type': typeOf(file), 'Content-Disposition': dispositionOf(file), ...always })
     // nginx's form, so that a download goes on when a machine changes from one way to the other.
     const etag = `"${Math.floor(stats.mtimeMs / 1000).toString(16)}-${stats.size.toString(16)}"`
     ctx.set('ETag', etag)
     // `send` compares weakly, and takes any later date; RFC 9110, 13.1.5 wants the very same validator.
     const condition = ctx.get('If-Range')
     const isOther = condition !== '' && condition !== etag && condition !== stats.mtime.toUTCString()
+    // For `send` a weak tag matches a strong one; RFC 9110, 13.1.1 wants them compared strongly.
+    const tags = ctx
+      .get('If-Match')
+      .split(',')
+      .map((tag) => tag.trim())
+    const strong = tags.filter((tag) => !tag.startsWith('W/'))
+    if (strong.length < tags.length) ctx.req.headers['if-match'] = strong.join(', ') || '"none"'
     // RFC 9110, 14.2: only a GET has ranges.
     if (isOther || ctx.method !== 'GET') delete ctx.req.headers.range
     // RFC 9110, 14.1.2: a suffix longer than the file is all of it; `send` refuses that.
@@ -92,5 +93,16 @@ export function byItself(links: Links, store: Store, log: Log) {
         highWaterMark: 64 * 1024,
       } as send.SendOptions).pipe(ctx.res)
     })
+  }
+}
+
+/** Undefined when the file is not there. A symbolic link below the store's root is nothing that we put there. */
+async function factsOf(store: Store, uuid: string): Promise<Stats | undefined> {
+  try {
+    const [root, path] = await Promise.all([realpath(store.root), realpath(store.pathOf(uuid))])
+    return path === join(root, store.nameOf(uuid)) ? await stat(path) : undefined
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
   }
 }

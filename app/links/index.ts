@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import type { Database } from '../core/database.ts'
-import type { Read } from '../core/reader.ts'
 import { httpAddress, wholeNumber } from '../core/settings.ts'
+import { LinkLookup } from './lookup.ts'
 import { Usage } from './usage.ts'
 
+export { LinkLookup, type Sendable } from './lookup.ts'
 export { linksMigrations } from './migrations.ts'
 
 export const linksSettings = z.object({
@@ -27,33 +28,17 @@ export interface Link {
   expiresAt: number | null
 }
 
-/** What is needed to send a file. */
-export interface Sendable extends Record<string, unknown> {
-  uuid: string
-  name: string
-  mime_type: string
-  size: number
-}
-
-const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
-
-/** A UUID that no link has: a malformed one is looked up as this, and so costs the same as an unknown one. */
-const nobody = '00000000-0000-0000-0000-000000000000'
-
-export class Links {
+/** All links, for the role that makes and ends them. */
+export class Links extends LinkLookup {
   readonly #settings: z.output<typeof linksSettings>
   readonly usage: Usage
   readonly #database: Database
-  readonly #sendable: Read<Sendable>
 
   constructor(settings: z.output<typeof linksSettings>, database: Database) {
+    super(database)
     this.#settings = settings
     this.#database = database
     this.usage = new Usage(database)
-    this.#sendable = database.prepare<Sendable>(
-      `SELECT uuid, name, mime_type, size FROM links
-       WHERE uuid = ? AND removed_at IS NULL AND missing_at IS NULL AND (expires_at IS NULL OR expires_at > ?)`,
-    )
   }
 
   /** The address that the owner of a link is given. */
@@ -69,12 +54,6 @@ export class Links {
   /** When a link made at `now` ends, both in milliseconds since 1970; null if links do not end. */
   expiry(now: number): number | null {
     return this.retentionDays === 0 ? null : now + this.retentionDays * 86_400_000
-  }
-
-  /** What may be sent under `uuid` now. One indexed read, whatever the text is. */
-  async sendable(uuid: string): Promise<Sendable | undefined> {
-    const id = uuid.toLowerCase()
-    return await this.#sendable(uuidForm.test(id) ? id : nobody, Date.now())
   }
 
   /** Records a link; without effect when it is already recorded. */

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Database } from '../core/database.ts'
 import { codeOf, StartError } from '../core/errors.ts'
+import type { Queries } from '../core/reader.ts'
 import { nameOf, quarantine, shards } from './layout.ts'
 
 /** In the store's root; holds the id of the store. nginx looks for it too, to tell a lost file from a lost store. */
@@ -22,10 +22,10 @@ export interface Claims {
  */
 export class Identity {
   readonly #root: string
-  readonly #database: Database
+  readonly #database: Queries
   #recorded: string | undefined
 
-  constructor(root: string, database: Database) {
+  constructor(root: string, database: Queries) {
     this.#root = root
     this.#database = database
   }

@@ -2,9 +2,9 @@ import type { Stats } from 'node:fs'
 import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import type { Database } from '../core/database.ts'
 import { codeOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
+import type { Queries } from '../core/reader.ts'
 import { type Claims, Identity } from './identity.ts'
 import { incoming, nameOf, shards } from './layout.ts'
 import { Presence } from './presence.ts'
@@ -61,7 +61,7 @@ export class Store {
   /** @param besides folders whose file systems must not run full either */
   constructor(
     settings: StoreSettings,
-    database: Database,
+    database: Queries,
     log: Log,
     besides: { database?: string; botApi?: string | undefined } = {},
   ) {

@@ -2,6 +2,8 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Context } from 'koa'
 import type { Database } from '../core/database.ts'
+import { Unavailable } from '../core/errors.ts'
+import type { Queries } from '../core/reader.ts'
 import type { Findings } from './reconciliation.ts'
 import type { Removed } from './retention.ts'
 
@@ -14,8 +16,8 @@ interface Row extends Record<string, unknown> {
   result: string | null
 }
 
-/** POST /cleanup: has the bot role clean up now; answers with what was removed, or 202 while it is at it. */
-export function cleanupRoute(database: Database, adminToken: string) {
+/** POST /cleanup: has the bot role clean up now; answers with what was removed, or 202 when that takes long. */
+export function cleanupRoute(database: Queries, adminToken: string) {
   return async (ctx: Context): Promise<void> => {
     ctx.set('Cache-Control', 'no-store')
     if (!isToken(/^Bearer +(.+)$/i.exec(ctx.get('Authorization'))?.[1] ?? '', adminToken)) {
@@ -24,30 +26,51 @@ export function cleanupRoute(database: Database, adminToken: string) {
       ctx.body = { error: 'unauthorized', message: 'Send Authorization: Bearer <ADMIN_TOKEN>.' }
       return
     }
-    const id = await request(database)
-    const end = Date.now() + patience
-    while (Date.now() < end) {
-      const [row] = await database.query<Row>('SELECT * FROM cleanups WHERE id = $1', id)
-      if (row?.result) {
-        ctx.body = JSON.parse(row.result)
-        return
+    const id = await ask(database).catch(nothingIfUnavailable)
+    if (id === undefined) {
+      ctx.status = 503
+      ctx.set('Retry-After', '5')
+      ctx.body = {
+        error: 'unavailable',
+        message:
+          'It could not be asked for: the database is locked or cannot be written to. Please try again.',
       }
-      await delay(100)
+      return
     }
-    ctx.status = 202
-    ctx.body = { status: 'running', message: 'Ask again for the result.' }
+    const result = await resultOf(database, id).catch(nothingIfUnavailable)
+    if (result === undefined) ctx.status = 202
+    ctx.body = result ?? {
+      status: 'requested',
+      message: 'The bot role does it, at its next start if it is not running. Ask again for the result.',
+    }
   }
 }
 
-/** One that runs is joined. */
-async function request(database: Database): Promise<number> {
-  return await database.transaction(async () => {
-    const [running] = await database.query<Row>('SELECT * FROM cleanups WHERE finished_at IS NULL LIMIT 1')
-    if (running) return running.id
-    const sql = 'INSERT INTO cleanups (requested_at) VALUES ($1) RETURNING id'
-    const [made] = await database.query<Row>(sql, Date.now())
-    return (made as Row).id
-  })
+function nothingIfUnavailable(error: unknown): undefined {
+  if (!(error instanceof Unavailable)) throw error
+}
+
+/** Records the wish; one that waits or runs is joined. One statement, so that no lock is held between two. */
+async function ask(database: Queries): Promise<number> {
+  const [made] = await database.query<Row>(
+    `INSERT INTO cleanups (requested_at) SELECT CAST($1 AS BIGINT)
+     WHERE NOT EXISTS (SELECT 1 FROM cleanups WHERE finished_at IS NULL) RETURNING id`,
+    Date.now(),
+  )
+  // One that has ended since then has done what was wished for.
+  const [latest] = made ? [made] : await database.query<Row>('SELECT max(id) AS id FROM cleanups')
+  return (latest as Row).id
+}
+
+/** Undefined when it takes longer than the caller is kept waiting. */
+async function resultOf(database: Queries, id: number): Promise<unknown> {
+  const end = performance.now() + patience
+  while (performance.now() < end) {
+    const [row] = await database.query<Row>('SELECT * FROM cleanups WHERE id = $1', id)
+    if (row?.result) return JSON.parse(row.result)
+    await delay(100)
+  }
+  return undefined
 }
 
 /** What a clean-up is made of. */

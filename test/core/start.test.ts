@@ -2,6 +2,7 @@ import { chmod, mkdir, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
+import { startBotApi } from '../bot-api/client.ts'
 import { type AppOptions, createApp } from '../helpers/start-app.ts'
 
 const token = `123456789:AA${'x'.repeat(33)}`
@@ -134,7 +135,8 @@ test('a port that is taken is one clear line, and the end', async (t) => {
 })
 
 test('under the units’ umask the database is writable for its group, which the web role is in', async (t) => {
-  await using app = await createApp({ roles: ['web'], umask: '027' })
+  await using api = await startBotApi()
+  await using app = await createApp({ api, roles: ['bot'], umask: '027' })
   await chmod(app.dir, 0o755)
   await app.start()
   for (const suffix of ['', '-wal', '-shm']) {

@@ -1,15 +1,19 @@
 import { once } from 'node:events'
+import { rename, symlink } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import test from 'ava'
 import { findPorts } from '../bot-api/fresh.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 import { type GetOptions, httpGet } from '../helpers/http-get.ts'
+import { nameIn } from '../helpers/names.ts'
 import { nginxProgram, startNginx } from '../helpers/nginx.ts'
 import { type App, startApp } from '../helpers/start-app.ts'
 
 const throughNginx = nginxProgram === undefined ? test.skip : test
+/** For what changes the store for all. */
+const throughNginxFirst = nginxProgram === undefined ? test.serial.skip : test.serial
 
 const uuid = 'a1b2c3d4-0000-4000-8000-00000000000a'
 const path = `/download/${uuid}`
@@ -85,4 +89,147 @@ for (const way of [
     t.false(body.includes(bytes))
     t.is(headers['content-disposition'], undefined)
   })
+}
+
+throughNginx('the answer with bytes has each header once, and the same ones as without nginx', async (t) => {
+  await using alone = await startApp({ roles: ['web'], dir: depot.dir })
+  for (const headers of [{}, { Range: 'bytes=0-9' }]) {
+    const here = await get(path, { headers })
+    const there = await alone.get(path, { headers })
+    t.is(here.status, there.status)
+    for (const name of Object.keys(there.headers)) {
+      // nginx names its ranges only where none was asked for.
+      if (name === 'accept-ranges' && here.status === 206) continue
+      if (['connection', 'keep-alive', 'date'].includes(name)) continue
+      t.is(here.headers[name], there.headers[name], name)
+    }
+  }
+})
+
+throughNginx('HEAD has no ranges: it is answered as if none were asked for (RFC 9110, 14.2)', async (t) => {
+  const { status, headers, body } = await get(path, { method: 'HEAD', headers: { Range: 'bytes=0-99' } })
+  t.is(status, 200)
+  t.is(body.length, 0)
+  t.is(headers['content-range'], undefined)
+  const whole = await get(path)
+  for (const name of [
+    'content-length',
+    'accept-ranges',
+    'etag',
+    'last-modified',
+    'content-disposition',
+    'content-type',
+  ])
+    t.is(headers[name], whole.headers[name], name)
+})
+
+throughNginx('a link whose bytes are missing is the page for an unknown one, without a name', async (t) => {
+  const lost = uuid.replace(/a$/, '1')
+  await depot.share({ uuid: lost, bytes: 'x', name: 'secret name.mp4', mimeType: 'video/mp4' })
+  await depot.store.remove(lost)
+  const headers = { Accept: 'text/html' }
+  const answer = await get(`/download/${lost}`, { headers })
+  const unknown = await get('/download/a1b2c3d4-0000-4000-8000-ffffffffffff', { headers })
+  t.is(answer.status, 404)
+  t.is(answer.text, unknown.text)
+  const { date: _1, ...shown } = answer.headers
+  const { date: _2, ...expected } = unknown.headers
+  t.deepEqual(shown, expected)
+  t.is(answer.headers['cache-control'], 'no-store')
+  t.notRegex(JSON.stringify(answer.headers), /secret|disposition/i)
+  const head = await get(`/download/${lost}`, { method: 'HEAD', headers })
+  t.is(head.status, 404)
+})
+
+throughNginxFirst(
+  'while the whole store is away its links are not called ended: 503, and when to come again',
+  async (t) => {
+    const { root } = depot.store
+    const lost = uuid.replace(/a$/, '2')
+    await depot.share({ uuid: lost, bytes: 'x', mimeType: 'video/mp4' })
+    await depot.store.remove(lost)
+    const marker = join(root, '.tgdepot-store')
+    await rename(marker, `${marker}-away`)
+    t.teardown(() => rename(`${marker}-away`, marker))
+    const { status, headers, text } = await get(`/download/${lost}`, { headers: { Accept: 'text/html' } })
+    t.is(status, 503)
+    t.truthy(headers['retry-after'])
+    t.is(headers['cache-control'], 'no-store')
+    t.is(headers['content-disposition'], undefined)
+    t.regex(text, /<h1>Please try again/)
+    const json = await get(`/download/${lost}`, { headers: { Accept: 'application/json' } })
+    t.is(JSON.parse(json.text).error, 'unavailable')
+    t.is((await get('/download/a1b2c3d4-0000-4000-8000-ffffffffffff')).status, 404)
+  },
+)
+
+const odd: [mimeType: string, sent: string][] = [
+  ['', 'application/octet-stream'],
+  ['text', 'application/octet-stream'],
+  ['text/html; charset=x\r\nSet-Cookie: a=b', 'application/octet-stream'],
+  ['видео/mp4', 'application/octet-stream'],
+  ['a/b c', 'application/octet-stream'],
+  [`a/${'b'.repeat(5000)}`, 'application/octet-stream'],
+  ['multipart/byteranges', 'multipart/byteranges'],
+  ['application/vnd.oasis.opendocument.text', 'application/vnd.oasis.opendocument.text'],
+]
+
+for (const [at, [mimeType, sent]] of odd.entries()) {
+  throughNginx(
+    `bytes of the type ${JSON.stringify(mimeType.slice(0, 40))} are sent as ${sent}`,
+    async (t) => {
+      const link = `${uuid.slice(0, 34)}e${at}`
+      await depot.share({ uuid: link, bytes: 'hello', mimeType })
+      await using alone = await startApp({ roles: ['web'], dir: depot.dir })
+      for (const answer of [await get(`/download/${link}`), await alone.get(`/download/${link}`)]) {
+        t.is(answer.status, 200)
+        t.is(answer.headers['content-type'], sent)
+        t.is(answer.text, 'hello')
+      }
+    },
+  )
+}
+
+for (const what of ['the file', 'its folder']) {
+  throughNginx(`a symbolic link in the place of ${what} leads nowhere, with nginx or without`, async (t) => {
+    const link =
+      what === 'the file' ? 'f1b2c3d4-0000-4000-8000-0000000000f1' : 'f2b2c3d4-0000-4000-8000-0000000000f2'
+    await depot.share({ uuid: link, bytes: 'hello' })
+    t.is((await get(`/download/${link}`)).text, 'hello')
+    const real = depot.store.pathOf(link)
+    const place = what === 'the file' ? real : dirname(real)
+    await rename(place, join(depot.dir, `away-${link}`))
+    await symlink(join(depot.dir, `away-${link}`), place)
+    await using alone = await startApp({ roles: ['web'], dir: depot.dir })
+    for (const answer of [await get(`/download/${link}`), await alone.get(`/download/${link}`)]) {
+      t.is(answer.status, 404)
+      t.false(answer.body.includes('hello'))
+    }
+  })
+}
+
+const names = [
+  'plain.txt',
+  'Ж "1" \\ 100% %41.txt',
+  '=?UTF-8?B?0JY=?=.txt',
+  `${'я'.repeat(125)}.tar.gz`,
+  `${'x'.repeat(251)}.txt`,
+]
+
+for (const [at, name] of names.entries()) {
+  throughNginx(
+    `the name ${name.slice(0, 30)} is sent in both forms, so that every browser can save it`,
+    async (t) => {
+      const link = `${uuid.slice(0, 34)}d${at}`
+      await depot.share({ uuid: link, bytes: 'hello', name })
+      const { headers } = await get(`/download/${link}`)
+      const disposition = headers['content-disposition'] ?? ''
+      t.regex(disposition, /^attachment; filename=[\x20-\x7e]+; filename\*=UTF-8''/)
+      const saved = nameIn(disposition) ?? ''
+      if (Buffer.byteLength(name) <= 240) return t.is(saved, name)
+      t.true(Buffer.byteLength(saved) <= 240, `${Buffer.byteLength(saved)} bytes`)
+      t.true(name.startsWith(saved.slice(0, 100)))
+      t.is(/(\.tar)?\.\w+$/.exec(saved)?.[0], /(\.tar)?\.\w+$/.exec(name)?.[0])
+    },
+  )
 }

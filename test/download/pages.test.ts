@@ -125,9 +125,11 @@ test('with X_ACCEL_PREFIX the answer leaves the bytes to nginx', async (t) => {
     t.like(headers, {
       'x-accel-redirect': `/_files/a1/${living}`,
       'content-type': 'application/octet-stream',
-      'cache-control': 'private, no-store',
+      // nginx makes these where the bytes are: a page in their place shall not carry them.
+      'content-disposition': undefined,
+      'cache-control': undefined,
     })
-    t.is(nameIn(headers['content-disposition']), 'Ж "1".txt')
+    t.is(nameIn(String(headers['x-disposition'])), 'Ж "1".txt')
   }
   const lost = await web.get(`/download/${expired}`)
   t.is(lost.status, 404)

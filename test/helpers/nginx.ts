@@ -37,7 +37,7 @@ export async function writeNginxFiles(options: NginxOptions): Promise<string> {
     text
       .replaceAll('/etc/nginx/tgdepot/', `${snippets}/`)
       .replaceAll('/run/tgdepot/web.sock', socket)
-      .replaceAll('/var/lib/tgdepot/store/', `${store}/`)
+      .replaceAll('/var/lib/tgdepot/store', store)
       .replaceAll('/var/log/nginx/', `${folder}/`)
       .replaceAll('@DOMAIN@', 'localhost')
       .replaceAll('@LISTEN@', `${host}:${port}`)

@@ -26,11 +26,14 @@ export interface AppOptions {
   dir?: string
   /** Umask of the process, in octal digits. */
   umask?: string
+  /** Takes root's power away, so that modes of files bind the process. */
+  isPowerless?: boolean
   /** Whether to wait for the login; without, only for the process to listen or to begin. */
   login?: boolean
 }
 
 const execFileAsync = promisify(execFile)
+const powerless = ['setpriv', '--bounding-set=-all', '--inh-caps=-all']
 
 /** A settings environment without any of the machine's own. */
 const plain = Object.fromEntries(
@@ -89,10 +92,11 @@ export class App implements AsyncDisposable {
   /** Starts it without waiting for anything. */
   spawn(env: Record<string, string | undefined> = {}): void {
     if (!this.#hasEnded()) throw new Error('The app runs already')
-    const { roles = [], umask } = this.#options
+    const { roles = [], umask, isPowerless = false } = this.#options
     const settings = { ...this.#settings(), ...env }
     this.#seen = this.output.length
-    const program = [process.execPath, join(import.meta.dirname, '../../app/main.ts'), ...roles]
+    const without = isPowerless && process.getuid?.() === 0 ? powerless : []
+    const program = [...without, process.execPath, join(import.meta.dirname, '../../app/main.ts'), ...roles]
     const shell = ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...program]
     const [command = '', ...args] = umask === undefined ? program : shell
     const child = spawn(command, args, {

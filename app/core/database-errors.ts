@@ -1,0 +1,29 @@
+import { codeOf, StartError } from './errors.ts'
+
+/** Another program holds the database: the same start may work in a moment. */
+export class DatabaseLocked extends StartError {
+  override name = 'DatabaseLocked'
+}
+
+const outside = [
+  'SQLITE_FULL',
+  'SQLITE_BUSY',
+  'SQLITE_LOCKED',
+  'SQLITE_IOERR',
+  'SQLITE_READONLY',
+  'SQLITE_CANTOPEN',
+]
+
+/** Whether a statement failed by the state of the disk or by another writer: the same may work later. */
+export function isDatabaseDown(error: unknown): boolean {
+  return outside.includes(sqliteCode(error) ?? '')
+}
+
+export function isFull(error: unknown): boolean {
+  return sqliteCode(error) === 'SQLITE_FULL'
+}
+
+/** Told without Sequelize's classes: whoever asks need not load it. It keeps what the driver threw as `original`. */
+export function sqliteCode(error: unknown): string | undefined {
+  return codeOf(error instanceof Error && 'original' in error ? error.original : error)
+}

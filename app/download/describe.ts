@@ -1,0 +1,25 @@
+import { encodeExtended, format } from 'content-disposition'
+import { cutName } from '../core/cut-name.ts'
+import type { Sendable } from '../links/index.ts'
+
+/** Bytes of a name that Chromium can save: it puts `.crdownload` behind it meanwhile, and 255 are allowed. */
+const savable = 240
+
+/**
+ * The name under which a browser saves the bytes. Both forms always (RFC 6266, appendix D): Chromium decodes what looks
+ * like `=?UTF-8?B?…?=` in the plain one. Programs that know that one alone, such as curl, get the name itself when it is
+ * ASCII, and else in percent-encoding, which is at least no other file's.
+ */
+export function dispositionOf({ name }: Sendable): string {
+  const saved = cutName(name, savable)
+  const plain = /^[\x20-\x7e]*$/.test(saved) ? saved : encodeURIComponent(saved)
+  const parameters = { filename: plain, 'filename*': encodeExtended(saved) }
+  return format({ type: 'attachment', parameters }, { extended: false })
+}
+
+/** The sender chose it, and it becomes a header. */
+const typeForm = /^[\w!#$&^.+-]{1,63}\/[\w!#$&^.+-]{1,63}$/
+
+export function typeOf({ mime_type }: Sendable): string {
+  return typeForm.test(mime_type) ? mime_type : 'application/octet-stream'
+}
