@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import { Cron } from './core/cron.ts'
 import { features } from './features.ts'
 import type { BotHouse, House, SettingsOf } from './house.ts'
-import { Jobs, type JobsSettings, Queue, refusalOf } from './jobs/index.ts'
+import { Jobs, type JobsSettings, Queue, rateLimits, refusalOf } from './jobs/index.ts'
 import { type Delivery, TelegramBot, type telegramSettings } from './telegram/index.ts'
 import { Users, type usersSettings } from './users/index.ts'
 
@@ -36,6 +36,7 @@ export async function startBot(
     jobs,
     users: new Users(settings.users),
     jobLimits: (of) => refusalOf(jobs, settings.jobs, of),
+    jobRates: (of) => rateLimits(settings.jobs, of),
   }
   const offered = await Promise.all(features.map((feature) => feature.bot?.(bot, settingsOf(feature))))
   const parts = offered.filter((part) => part !== undefined)

@@ -7,7 +7,7 @@ import type { Health } from './core/health.ts'
 import type { Shortcut, Site } from './core/http.ts'
 import type { Log } from './core/log.ts'
 import type { Migration } from './core/migrations.ts'
-import type { JobKind, Jobs, Refusal } from './jobs/index.ts'
+import type { JobKind, Jobs, RateLimit, Refusal } from './jobs/index.ts'
 import type { Links } from './links/index.ts'
 import type { Store } from './store/index.ts'
 import type { Command, TelegramBot } from './telegram/index.ts'
@@ -28,6 +28,8 @@ export interface BotHouse extends House {
   jobs: Jobs
   /** Why one more job of a user in a chat is not taken now, if it is not. */
   jobLimits(of: { userId: number; chatId: number }): Promise<Refusal | undefined>
+  /** Above which rate a user's jobs in a chat wait for their turn: for `jobs.load.nextSlot`. */
+  jobRates(of: { userId: number; chatId: number }): RateLimit[]
   users: Users
 }
 

@@ -11,6 +11,8 @@ export interface NewJob {
   size: number
   /** What its kind needs to do it; JSON. */
   payload: object
+  /** When its turn comes under the rate limits (`steadyNow`): see `Load.nextSlot`; by default now. */
+  dueAt?: number
 }
 
 export interface Job {

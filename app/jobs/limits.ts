@@ -1,4 +1,5 @@
 import type { Jobs } from './jobs.ts'
+import type { RateLimit } from './load.ts'
 import type { JobsSettings } from './settings.ts'
 
 /** Why no new job is taken now. */
@@ -22,13 +23,20 @@ export async function refusalOf(
   if (ofUser >= settings.MAX_ACTIVE_JOBS_PER_USER) {
     return { limit: 'active', most: settings.MAX_ACTIVE_JOBS_PER_USER }
   }
-  const windows = [
-    { of: { userId }, most: settings.MAX_JOBS_PER_USER_PER_HOUR },
-    { of: { chatId }, most: settings.MAX_JOBS_PER_CHAT_PER_HOUR },
-  ]
-  for (const { of, most } of windows) {
-    const freeInSeconds = await jobs.load.freeIn(of, hour, most)
-    if (freeInSeconds > 0) return { limit: 'hour', most, freeInSeconds }
+  for (const limit of rateLimits(settings, { userId, chatId })) {
+    const freeInSeconds = await jobs.load.freeIn(limit.of, limit.span, limit.most)
+    if (freeInSeconds > 0) return { limit: 'hour', most: limit.most, freeInSeconds }
   }
   return undefined
+}
+
+/** How many jobs of a user, and from a chat, may begin within an hour. */
+export function rateLimits(
+  settings: JobsSettings,
+  { userId, chatId }: { userId: number; chatId: number },
+): RateLimit[] {
+  return [
+    { of: { userId }, span: hour, most: settings.MAX_JOBS_PER_USER_PER_HOUR },
+    { of: { chatId }, span: hour, most: settings.MAX_JOBS_PER_CHAT_PER_HOUR },
+  ]
 }

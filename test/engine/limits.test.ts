@@ -46,7 +46,7 @@ test('jobs an hour are limited for a user in all chats, and for a chat of all us
   t.is(await refusalOf(desk.jobs, perUser, { userId: 2, chatId: -11 }), undefined)
   t.like(await refusalOf(desk.jobs, perChat, { userId: 9, chatId: -11 }), { limit: 'hour' })
   t.is(await refusalOf(desk.jobs, perChat, { userId: 1, chatId: -10 }), undefined)
-  await desk.database.query('UPDATE jobs SET created_at = created_at - 3600001')
+  await desk.database.query('UPDATE jobs SET slot_at = slot_at - 3600001')
   t.is(await refusalOf(desk.jobs, perUser, of), undefined)
 })
 
