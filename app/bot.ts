@@ -29,6 +29,10 @@ export async function startBot(
   started.use(telegram)
 
   const jobs = new Jobs(database, log)
+  telegram.messages.chats.whenMoved(async (from, to) => {
+    await jobs.moveChat(telegram.id, from, to)
+    await house.links.moveChat(telegram.id, from, to)
+  })
   telegram.messages.whenSent((topic, delivery, reason) => recordDelivery(jobs, topic, delivery, reason))
   const bot: BotHouse = {
     ...house,

@@ -26,8 +26,8 @@ export interface House {
 export interface BotHouse extends House {
   telegram: TelegramBot
   jobs: Jobs
-  /** Why one more job of a user in a chat is not taken now, if it is not. */
-  jobLimits(of: { userId: number; chatId: number }): Promise<Refusal | undefined>
+  /** Why one more job of a user is not taken now, if it is not. */
+  jobLimits(of: { userId: number }): Promise<Refusal | undefined>
   /** Above which rate a user's jobs in a chat wait for their turn: for `jobs.load.nextSlot`. */
   jobRates(of: { userId: number; chatId: number }): RateLimit[]
   users: Users

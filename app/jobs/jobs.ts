@@ -195,6 +195,12 @@ export class Jobs {
     return rows.map(fromRow)
   }
 
+  /** A group has become a supergroup. */
+  async moveChat(botId: number, from: number, to: number): Promise<void> {
+    const sql = 'UPDATE jobs SET chat_id = $3 WHERE bot_id = $1 AND chat_id = $2'
+    await this.#database.query(sql, botId, from, to)
+  }
+
   /**
    * Removes up to `limit` jobs that ended before a moment (milliseconds since 1970), oldest first, with their events.
    * Returns how many. The newest job stays in any case: SQLite would give its id again, and buttons name ids.

@@ -3,11 +3,7 @@ import type { RateLimit } from './load.ts'
 import type { JobsSettings } from './settings.ts'
 
 /** Why no new job is taken now. */
-export type Refusal =
-  | { limit: 'maintenance' }
-  | { limit: 'queue' }
-  | { limit: 'active'; most: number }
-  | { limit: 'hour'; most: number; freeInSeconds: number }
+export type Refusal = { limit: 'maintenance' } | { limit: 'queue' } | { limit: 'active'; most: number }
 
 const hour = 3_600_000
 
@@ -15,17 +11,13 @@ const hour = 3_600_000
 export async function refusalOf(
   jobs: Jobs,
   settings: JobsSettings,
-  { userId, chatId }: { userId: number; chatId: number },
+  { userId }: { userId: number },
 ): Promise<Refusal | undefined> {
   if (settings.MAINTENANCE_MODE) return { limit: 'maintenance' }
   const { all, ofUser } = await jobs.load.counts(userId)
   if (all >= settings.MAX_QUEUE_LENGTH) return { limit: 'queue' }
   if (ofUser >= settings.MAX_ACTIVE_JOBS_PER_USER) {
     return { limit: 'active', most: settings.MAX_ACTIVE_JOBS_PER_USER }
-  }
-  for (const limit of rateLimits(settings, { userId, chatId })) {
-    const freeInSeconds = await jobs.load.freeIn(limit.of, limit.span, limit.most)
-    if (freeInSeconds > 0) return { limit: 'hour', most: limit.most, freeInSeconds }
   }
   return undefined
 }

@@ -63,11 +63,6 @@ export class Load {
     return slot
   }
 
-  /** Seconds until a user or chat may have one more job, if `most` are allowed in any `span` milliseconds. */
-  async freeIn(of: RateLimit['of'], span: number, most: number): Promise<number> {
-    return Math.max(0, Math.ceil(((await this.nextSlot([{ of, span, most }])) - steadyNow()) / 1000))
-  }
-
   async #slots({ of, span }: RateLimit, now: number): Promise<number[]> {
     const [column, id] = 'userId' in of ? ['user_id', of.userId] : ['chat_id', of.chatId]
     const rows = await this.#database.query<{ slot_at: number }>(

@@ -1,9 +1,9 @@
 import type { StandIn } from './client.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: a test looks at whatever the method answers
 export type Answer = {
   status: number
   ok: boolean
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks at whatever the method answers
   result?: any
   description?: string
   error_code?: number

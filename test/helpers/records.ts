@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { type Database, openDatabase } from '../../app/core/database.ts'
 import { healthMigrations } from '../../app/core/health.ts'
 import type { Log } from '../../app/core/log.ts'
+import { ingestMigrations } from '../../app/ingest/migrations.ts'
 import { jobsMigrations } from '../../app/jobs/index.ts'
 import { linksMigrations } from '../../app/links/index.ts'
 import { telegramMigrations } from '../../app/telegram/index.ts'
@@ -16,6 +17,7 @@ export const allMigrations = [
   ...telegramMigrations,
   ...jobsMigrations,
   ...linksMigrations,
+  ...ingestMigrations,
   ...upkeepMigrations,
 ]
 
