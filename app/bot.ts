@@ -4,7 +4,7 @@ import { Cron } from './core/cron.ts'
 import { WallClock } from './core/wall-clock.ts'
 import { features } from './features.ts'
 import type { BotHouse, Records, SettingsOf } from './house.ts'
-import { Jobs, type JobsSettings, Queue, refusalOf } from './jobs/index.ts'
+import { Jobs, type JobsSettings, Queue, rateLimits, refusalOf } from './jobs/index.ts'
 import { type Delivery, TelegramBot, type telegramSettings } from './telegram/index.ts'
 import { Users, type usersSettings } from './users/index.ts'
 
@@ -32,6 +32,10 @@ export async function startBot(
 
   const jobs = new Jobs(database, log)
   const clock = started.use(await openClock(house, jobs, telegram))
+  telegram.messages.chats.whenMoved(async (from, to) => {
+    await jobs.moveChat(telegram.id, from, to)
+    await house.links.moveChat(telegram.id, from, to)
+  })
   telegram.messages.whenSent((topic, delivery, reason) => recordDelivery(jobs, topic, delivery, reason))
   const bot: BotHouse = {
     ...house,
@@ -40,6 +44,7 @@ export async function startBot(
     users: new Users(settings.users),
     clock,
     jobLimits: (of) => refusalOf(jobs, settings.jobs, of),
+    jobRates: (of) => rateLimits(settings.jobs, of),
   }
   const offered = await Promise.all(features.map((feature) => feature.bot?.(bot, settingsOf(feature))))
   const parts = offered.filter((part) => part !== undefined)

@@ -9,7 +9,7 @@ import type { Log } from './core/log.ts'
 import type { Migration } from './core/migrations.ts'
 import type { Queries } from './core/reader.ts'
 import type { WallClock } from './core/wall-clock.ts'
-import type { JobKind, Jobs, Refusal } from './jobs/index.ts'
+import type { JobKind, Jobs, RateLimit, Refusal } from './jobs/index.ts'
 import type { LinkLookup, Links } from './links/index.ts'
 import type { Store } from './store/index.ts'
 import type { Command, TelegramBot } from './telegram/index.ts'
@@ -34,8 +34,10 @@ export interface Records extends House {
 export interface BotHouse extends Records {
   telegram: TelegramBot
   jobs: Jobs
-  /** Why one more job of a user in a chat is not taken now, if it is not. */
-  jobLimits(of: { userId: number; chatId: number }): Promise<Refusal | undefined>
+  /** Why one more job of a user is not taken now, if it is not. */
+  jobLimits(of: { userId: number }): Promise<Refusal | undefined>
+  /** Above which rate a user's jobs in a chat wait for their turn: for `jobs.load.nextSlot`. */
+  jobRates(of: { userId: number; chatId: number }): RateLimit[]
   users: Users
   clock: WallClock
 }

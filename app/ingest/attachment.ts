@@ -40,7 +40,7 @@ type Kind = keyof typeof kinds
 export function attachmentOf(message: Message): Attachment | undefined {
   for (const kind of Object.keys(kinds) as Kind[]) {
     const file = fileOf(message, kind)
-    if (file) return describe(kind, file, message.date)
+    if (file) return describe(kind, file, message)
   }
   return undefined
 }
@@ -56,21 +56,25 @@ function fileOf(message: Message, kind: Kind): TelegramFile | undefined {
   )
 }
 
-function describe(kind: Kind, file: TelegramFile, date: number): Attachment {
+function describe(kind: Kind, file: TelegramFile, message: Message): Attachment {
   const { mimeType, extension } = kinds[kind]
   return {
     kind,
     fileId: file.file_id,
     fileUniqueId: file.file_unique_id,
     size: file.file_size,
-    name: safeName(file.file_name ?? invented(kind, file, date)) || invented(kind, {}, date),
+    name: safeName(file.file_name ?? invented(file)) || invented({}),
     mimeType: isMimeType(file.mime_type) ? file.mime_type : mimeType,
   }
 
-  function invented(kind: Kind, { performer, title }: Partial<TelegramFile>, date: number): string {
-    const stem =
-      [performer, title].filter(Boolean).join(' - ') ||
-      `${kind}_${new Date(date * 1000).toISOString().slice(0, 19).replace('T', '_').replaceAll(':', '-')}`
+  /** The photos of an album have one time: their messages tell them apart. */
+  function invented({ performer, title }: Partial<TelegramFile>): string {
+    const time = new Date(message.date * 1000)
+      .toISOString()
+      .slice(0, 19)
+      .replace('T', '_')
+      .replaceAll(':', '-')
+    const stem = [performer, title].filter(Boolean).join(' - ') || `${kind}_${time}_${message.message_id}`
     return extension ? `${stem}.${extension}` : stem
   }
 }

@@ -1,114 +1,117 @@
-import { randomUUID } from 'node:crypto'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
 import { Composer, type Context } from 'telegraf'
+import type { Message } from 'telegraf/types'
 import type { BotHouse } from '../house.ts'
-import type { NewMessage } from '../telegram/index.ts'
-import { refusalOf } from './admission.ts'
-import { type Attachment, attachmentOf } from './attachment.ts'
+import { askedOf, type NewMessage, placeOf, writerOf } from '../telegram/index.ts'
+import { attachmentOf } from './attachment.ts'
+import type { Asked, Intake } from './intake.ts'
 import type { IngestSettings } from './settings.ts'
-import { help, notAFile, notAllowed, received, waitingForRoom } from './texts.ts'
-import { kindOf, type Payload } from './transfer.ts'
+import {
+  anonymous,
+  help,
+  helpInGroup,
+  linkWithoutFile,
+  notAFile,
+  notAllowed,
+  unknownCommand,
+} from './texts.ts'
 
-/** Files, commands, presses of Retry, and a word to everything else that people say to the bot. */
-export function handlers(house: BotHouse, settings: IngestSettings): Composer<Context> {
+type Heard = Context & { message: Message }
+
+/**
+ * Files, commands and presses of Retry. In a private chat everything that a person says gets an answer; in a group
+ * people talk to each other, and the bot is silent until someone asks it by /link or by its name.
+ */
+export function handlers(house: BotHouse, settings: IngestSettings, intake: Intake): Composer<Context> {
   const { users, links } = house
+  const terms = { limit: settings.MAX_FILE_SIZE, days: links.retentionDays }
   const composer = new Composer<Context>()
-  const greet = async (ctx: Context) => {
-    if (!ctx.chat || !ctx.from) return
-    const text = users.mayUse(ctx.from.id)
-      ? help({ limit: settings.MAX_FILE_SIZE, days: links.retentionDays })
-      : notAllowed(ctx.from.id)
-    await reply(house, ctx.from.id, { chatId: ctx.chat.id, text })
-  }
-  composer.start(greet)
-  composer.help(greet)
-  composer.action(/^retry:(\d+)$/, (ctx) => retry(house, settings, ctx, Number(ctx.match[1])))
-  composer.on('message', async (ctx) => {
-    const file = attachmentOf(ctx.message)
-    const { id: userId } = ctx.from
-    const message = { chatId: ctx.chat.id, replyTo: ctx.message.message_id }
-    if (file) return await receive(house, settings, { ...message, userId, file })
-    // In a group people talk to each other; and what is neither text nor file (a pinned message) needs no answer.
-    const speaks = ['text', 'sticker', 'location', 'contact', 'poll'].some((kind) => kind in ctx.message)
-    if (ctx.chat.type !== 'private' || !speaks) return
-    await reply(house, userId, { ...message, text: users.mayUse(userId) ? notAFile : notAllowed(userId) })
+  composer.on('message', async (ctx, next) => {
+    const isHandled = ctx.chat.type === 'private' ? await hearPrivate(ctx) : await hearGroup(ctx)
+    if (!isHandled) await next()
+  })
+  composer.on('callback_query', async (ctx, next) => {
+    const press = ctx.callbackQuery
+    const [, job] = /^retry:(\d{1,15})$/.exec('data' in press ? press.data : '') ?? []
+    if (job === undefined) await next()
+    else house.telegram.answerPress(press.id, await retry(house, intake, press.from.id, Number(job)))
   })
   return composer
+
+  async function hearPrivate({ message, me }: Heard): Promise<boolean> {
+    const { command, isForAnother } = askedOf(message, me)
+    const [userId, place, file] = [message.from?.id, placeOf(message), attachmentOf(message)]
+    if (userId === undefined || writerOf(message) !== 'person' || isForAnother) return false
+    if (file) await take(message, message, userId)
+    else if (command === 'start' || command === 'help') {
+      await reply(house, userId, { ...place, text: users.mayUse(userId) ? help(terms) : notAllowed(userId) })
+    } else if (speaks(message)) {
+      const answer =
+        command === undefined ? notAFile : command === 'link' ? linkWithoutFile : unknownCommand(command)
+      await reply(house, userId, { ...place, text: users.mayUse(userId) ? answer : notAllowed(userId) })
+    } else return false
+    return true
+  }
+
+  async function hearGroup({ message, me }: Heard): Promise<boolean> {
+    const { command, isNamed, isForAnother } = askedOf(message, me)
+    const isAsked = isNamed || (command === 'link' && !isForAnother)
+    const writer = writerOf(message)
+    if (!isAsked || !message.from || writer === 'machine') return false
+    const [userId, place] = [message.from.id, placeOf(message)]
+    // Limits, quotas and the list of who may use the bot go by persons.
+    if (writer === 'anonymous') await reply(house, place.chatId, { ...place, text: anonymous })
+    else {
+      const source = [message, 'reply_to_message' in message ? message.reply_to_message : undefined].find(
+        (one) => one && attachmentOf(one),
+      )
+      if (source) await take(message, source, userId)
+      else await reply(house, userId, { ...place, text: answerInGroup(command, me) })
+    }
+    return true
+  }
+
+  function answerInGroup(command: string | undefined, me: string): string {
+    if (command === undefined || command === 'start' || command === 'help') return helpInGroup(`@${me}`)
+    return command === 'link' ? linkWithoutFile : unknownCommand(command)
+  }
+
+  async function take(asking: Message, source: Message, userId: number): Promise<void> {
+    const file = attachmentOf(source)
+    const place = { ...placeOf(asking), replyTo: asking.message_id }
+    const asked: Asked | undefined = file && { userId, place, messageId: source.message_id, file }
+    if (asked) await intake.receive(asked)
+  }
 }
 
-/** Answers a minute that a user gets besides links: one who floods the bot must not use up what it may send. */
+/** What is neither text nor file, such as a pinned message, needs no answer. */
+function speaks(message: Message): boolean {
+  return ['text', 'sticker', 'location', 'contact', 'poll'].some((kind) => kind in message)
+}
+
+/** Answers a minute that someone gets to mere words: one who floods the bot must not use up what it may send. */
 const replies = new RateLimiterMemory({ points: 20, duration: 60 })
 
-async function reply({ telegram, log }: BotHouse, userId: number, message: NewMessage): Promise<void> {
-  const allowed = await replies.consume(userId).then(
+async function reply({ telegram, log }: BotHouse, to: number, message: NewMessage): Promise<void> {
+  const allowed = await replies.consume(to).then(
     () => true,
     () => false,
   )
   if (allowed) await telegram.messages.post(message)
-  else log.debug({ user_id: userId }, 'no answer: too many')
+  else log.debug({ to }, 'no answer: too many')
 }
 
-async function receive(
-  house: BotHouse,
-  settings: IngestSettings,
-  message: { chatId: number; replyTo: number; userId: number; file: Attachment },
-): Promise<void> {
-  const { telegram, jobs, links, store, log } = house
-  const { chatId, replyTo, userId, file } = message
-  const key = `ingest:${telegram.id}:${chatId}:${replyTo}`
-  // The same message under another update id, as after a move to another Bot API server.
-  if (await jobs.has(key)) return
-  const refusal = await refusalOf(house, settings, { userId, chatId }, file)
-  if (refusal !== undefined) {
-    log.info({ user_id: userId, chat_id: chatId, size: file.size, reason: refusal }, 'file not taken')
-    return await reply(house, userId, { chatId, replyTo, text: refusal })
-  }
-  const text = (await store.isLow()) ? waitingForRoom(file) : received(file)
-  const statusMessage = await telegram.messages.post({ chatId, replyTo, text })
-  const { fileId, fileUniqueId, name, mimeType, size } = file
-  const payload: Payload = {
-    uuid: randomUUID(),
-    statusMessage,
-    messageId: replyTo,
-    fileId,
-    fileUniqueId,
-    name,
-    mimeType,
-    size,
-  }
-  const sort = await kindOf(links, payload)
-  const subject = payload.uuid
-  await jobs.create({ ...sort, key, botId: telegram.id, userId, chatId, payload, subject })
-}
-
-async function retry(house: BotHouse, settings: IngestSettings, ctx: Context, jobId: number): Promise<void> {
-  const { telegram, jobs, links, users } = house
-  const press = ctx.callbackQuery
-  if (!press) return
+/** Returns what Telegram shows to who has pressed Retry. */
+async function retry(house: BotHouse, intake: Intake, userId: number, jobId: number): Promise<string> {
+  const { jobs, users } = house
   const job = await jobs.find(jobId)
-  if (!job) return telegram.answerPress(press.id, 'That was too long ago. Send the file again.')
-  if (!job.kind.startsWith('ingest') || job.userId !== press.from.id || !users.mayUse(press.from.id)) {
-    telegram.answerPress(press.id, 'Only the sender of the file can do that.')
-    return
+  if (!job) return 'That was too long ago. Send the file again.'
+  if (!job.kind.startsWith('ingest') || job.userId !== userId || !users.mayUse(userId)) {
+    return 'Only who asked for the link can do that.'
   }
-  const payload = job.payload as Payload
+  if (job.status === 'COMPLETED') return 'It is done already.'
   // A wait that Telegram asked for is kept.
   if (job.status === 'QUEUED') await jobs.hurry(jobId, { unless: 'RATE_LIMIT' })
-  if (job.status === 'FAILED') {
-    const { botId, userId, chatId } = job
-    const refusal = await refusalOf(house, settings, { userId, chatId }, payload)
-    if (refusal !== undefined) {
-      telegram.answerPress(press.id, 'Not now.')
-      return await reply(house, userId, { chatId, replyTo: payload.messageId, text: refusal })
-    }
-    const sort = await kindOf(links, payload)
-    // The failed job is the history; a new one does the work, and its key allows one for each failure.
-    const key = `retry:${jobId}`
-    const subject = payload.uuid
-    const created = await jobs.create({ ...sort, key, botId, userId, chatId, payload, subject })
-    if (created !== undefined) {
-      await telegram.messages.revise(payload.statusMessage, { text: received(payload) })
-    }
-  }
-  telegram.answerPress(press.id, job.status === 'COMPLETED' ? 'It is done already.' : 'Trying again.')
+  if (job.status === 'FAILED' && !(await intake.again(job))) return 'Not now: the chat says why.'
+  return 'Trying again.'
 }

@@ -1,20 +1,31 @@
 import type { Feature } from '../house.ts'
+import { ingestMigrations } from './migrations.ts'
 import { ingestSettings } from './settings.ts'
 
 /** A Telegram file becomes a link. */
 export const ingest: Feature<typeof ingestSettings> = {
   name: 'ingest',
   settings: ingestSettings,
+  migrations: ingestMigrations,
   async bot(house, settings) {
     const { handlers } = await import('./handlers.ts')
+    const { Intake } = await import('./intake.ts')
+    const { Refusals } = await import('./refusals.ts')
+    const { Status } = await import('./status.ts')
     const { transfers } = await import('./transfer.ts')
+    const { Waiting } = await import('./waiting.ts')
+    const waiting = new Waiting(house, settings)
+    const status = new Status(house, waiting)
+    const intake = new Intake({ house, settings, waiting, refusals: new Refusals(house), status })
     return {
-      handlers: handlers(house, settings),
+      handlers: handlers(house, settings, intake),
       commands: [
         { command: 'start', description: 'What this bot does' },
         { command: 'help', description: 'What this bot does' },
+        { command: 'link', description: 'In a group, as an answer to a file: makes its link' },
       ],
-      jobKinds: transfers(house, settings),
+      jobKinds: transfers(house, settings, status),
+      cron: [{ name: 'waiting files', schedule: '20 * * * * *', run: () => waiting.refresh() }],
     }
   },
 }

@@ -1,14 +1,14 @@
 import type { BotHouse } from '../house.ts'
 import type { Attachment } from './attachment.ts'
 import { NoRoom, OverQuota } from './failures.ts'
-import { noRoom, overQuota } from './texts.ts'
+import { type NotTaken, noRoom, overQuota } from './texts.ts'
 
-/** Decides whether a file fits beside all that is kept and promised. Returns the sentence of a refusal, if any. */
+/** Decides whether a file fits beside all that is kept and promised. Returns why not, if it does not. */
 export async function roomRefusal(
   { jobs, store, links }: BotHouse,
   userId: number,
   file: Pick<Attachment, 'name' | 'size' | 'fileUniqueId'>,
-): Promise<string | undefined> {
+): Promise<NotTaken | undefined> {
   const size = file.size ?? 0
   const left = await links.left(userId)
   const mine = left.user - (await jobs.load.promisedTo(userId))

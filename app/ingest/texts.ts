@@ -1,57 +1,65 @@
+import { about, apart, bytes, counted, duration, moment } from '../core/format.ts'
 import type { Refusal } from '../jobs/index.ts'
 import { escapeHtml } from '../telegram/index.ts'
-
-const units = ['B', 'KB', 'MB', 'GB', 'TB']
-
-/** Bytes for people, in powers of 1024: `1.4 GB`. */
-export function bytes(count: number): string {
-  const power = count < 1 ? 0 : Math.min(Math.floor(Math.log2(count) / 10), units.length - 1)
-  const value = count / 1024 ** power
-  const rounded = power === 0 || value >= 100 ? Math.round(value) : Number(value.toFixed(1))
-  return rounded === 1024 && units[power + 1] ? `1 ${units[power + 1]}` : `${rounded} ${units[power]}`
-}
-
-/** Seconds for people: `45 s`, `3 min 20 s`, `2 h 5 min`. */
-export function duration(seconds: number): string {
-  const s = Math.max(0, Math.round(seconds))
-  if (s < 60) return `${s} s`
-  const [minutes, rest] = [Math.floor(s / 60), s % 60]
-  if (minutes < 60) return rest ? `${minutes} min ${rest} s` : `${minutes} min`
-  return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${Math.floor(minutes / 60)} h`
-}
-
-function date(time: number): string {
-  const format = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeZone: 'UTC' })
-  return format.format(time)
-}
 
 interface Named {
   name: string
   size: number | undefined
 }
 
-function title({ name, size }: Named): string {
-  return `<b>${escapeHtml(name)}</b>${size === undefined ? '' : ` (${bytes(size)})`}`
+/** In `<code>` a name stays as it is: Telegram makes a link of `README.md` elsewhere. */
+function title({ name, size }: Named, shown = size === undefined ? undefined : bytes(size)): string {
+  return `<code>${escapeHtml(name)}</code>${shown === undefined ? '' : ` (${shown})`}`
 }
 
-export function help({ limit, days }: { limit: number; days: number }): string {
-  const kept = days === 0 ? 'for as long as you like' : days === 1 ? 'for one day' : `for ${days} days`
+interface Terms {
+  limit: number
+  days: number
+}
+
+export function help({ limit, days }: Terms): string {
+  const kept = days === 0 ? 'for as long as you like' : `for ${days === 1 ? 'one day' : counted(days, 'day')}`
   return [
     'Send me a file – a document, video, audio, voice message or photo – and I answer with a link.',
     `Anyone who has the link can download the file, with any browser or download manager, ${kept}.`,
     `A file may be up to ${bytes(limit)}. To keep a photo in full quality, send it as a file.`,
+    'In a group, answer a file with /link: I say nothing there unless I am asked.',
   ].join('\n\n')
+}
+
+export function helpInGroup(mention: string): string {
+  return (
+    `Answer a message that has a file with /link, or with ${mention}, and I make a link of that file. ` +
+    'Anyone who has the link can download it. Otherwise I say nothing here.'
+  )
 }
 
 export const notAFile =
   'That is not a file: send me a document, video, audio or photo, and I answer with a link. /help'
 
-export function notAllowed(userId: number): string {
-  return `This bot is private. To use it, ask its owner to allow your id: <code>${userId}</code>`
+export const linkWithoutFile =
+  'There is no file here to make a link of: answer a message that has one with /link.'
+
+export const anonymous =
+  'I cannot see who is asking. Write as yourself, not in the name of the group or of a channel, and ask again.'
+
+export function unknownCommand(command: string): string {
+  const name = command.length > 32 ? `${command.slice(0, 32)}…` : command
+  return `I don't know <code>/${escapeHtml(name)}</code>. /help lists what I can do.`
 }
 
-export function received(file: Named): string {
-  return `${title(file)}\nReceived, waiting for its turn.`
+function privateBot(userId: number): [because: string, advice: string] {
+  return ['this bot is private', `To use it, ask its owner to allow your id: <code>${userId}</code>`]
+}
+
+export function notAllowed(userId: number): string {
+  const [because, advice] = privateBot(userId)
+  return `${because[0]?.toUpperCase()}${because.slice(1)}. ${advice}`
+}
+
+export function received(file: Named, seconds = 0): string {
+  const turn = seconds > 0 ? `its turn comes in ${about(seconds)}` : 'waiting for its turn'
+  return `${title(file)}\nReceived, ${turn}.`
 }
 
 export function progress(
@@ -68,47 +76,85 @@ export function progress(
 }
 
 export function done(file: Named, url: string, expiresAt: number | null): string {
-  const until = expiresAt === null ? 'kept without end' : `until ${date(expiresAt)} (UTC)`
+  const until = expiresAt === null ? 'without end' : `until ${moment(expiresAt)}`
   return `${title(file)}\n${escapeHtml(url)}\nAnyone with the link can download it, ${until}.`
 }
 
-export function tooLarge(file: Named, limit: number): string {
-  return `${title(file)} is too large: the limit is ${bytes(limit)}. Send a smaller file, or split it into parts.`
+/** Why a file is not taken, as clauses for one sentence. */
+export interface NotTaken {
+  file: string
+  because: string
+  /** What the sender can do. */
+  advice: string
 }
 
-export function noRoom(file: Named, free: number): string {
-  return (
-    `${title(file)} does not fit: the server has room for ${bytes(free)} more. ` +
-    'Send a smaller file, or try again later, when older files have gone.'
-  )
+export function strange(file: Named, userId: number): NotTaken {
+  const [because, advice] = privateBot(userId)
+  return { file: title(file), because, advice }
 }
 
-export function tooMany(limit: number, seconds: number): string {
-  return `You can send ${limit} files a minute. This one was not taken: send it again in ${duration(seconds)}.`
+export function tooLarge(file: Named & { size: number }, limit: number): NotTaken {
+  const [size, most] = apart(file.size, limit)
+  const advice = 'Send a smaller file, or split it into parts.'
+  return { file: title(file, size), because: `the limit is ${most}`, advice }
 }
 
-export function overQuota(file: Named, limit: 'user' | 'store', left: number): string {
-  const whose = limit === 'user' ? 'you may keep' : 'this bot may keep'
-  return (
-    `${title(file)} does not fit: of what ${whose}, ${bytes(Math.max(0, left))} are left. ` +
-    'Send a smaller file, or try again when older links have ended.'
-  )
-}
-
-export function jobRefused(refusal: Refusal): string {
-  switch (refusal.limit) {
-    case 'maintenance':
-      return 'This bot is under maintenance and takes no new files for the moment. Please try again later.'
-    case 'queue':
-      return 'There is too much to do just now, and this file was not taken. Please try again in a few minutes.'
-    case 'active':
-      return `${refusal.most} files of yours are waiting already. Send this one again when some of them are done.`
-    case 'hour':
-      return (
-        `No more than ${refusal.most} files an hour are taken. ` +
-        `This one was not: send it again in ${duration(refusal.freeInSeconds)}.`
-      )
+export function noRoom(file: Named, free: number): NotTaken {
+  const [size, left] = apart(file.size ?? 0, free)
+  return {
+    file: title(file, size),
+    because: `the server has room for ${left} more`,
+    advice: 'Send a smaller file, or try again later, when older files have gone.',
   }
+}
+
+export function overQuota(file: Named, limit: 'user' | 'store', left: number): NotTaken {
+  const [size, rest] = apart(file.size ?? 0, Math.max(0, left))
+  return {
+    file: title(file, size),
+    because: `of what ${limit === 'user' ? 'you' : 'this bot'} may keep, ${rest} is left`,
+    advice: 'Send a smaller file, or try again when older links have ended.',
+  }
+}
+
+export function jobRefused(file: Named, refusal: Refusal): NotTaken {
+  const clauses = {
+    maintenance: () => [
+      'this bot is under maintenance and takes no new files for the moment',
+      'Please send it again later.',
+    ],
+    queue: () => ['there is too much to do just now', 'Please send it again in a few minutes.'],
+    active: (most: number) => [
+      `${counted(most, 'file')} of yours ${most === 1 ? 'waits' : 'wait'} already`,
+      'Send it again when there are fewer.',
+    ],
+  }
+  const [because = '', advice = ''] = clauses[refusal.limit]('most' in refusal ? refusal.most : 0)
+  return { file: title(file), because, advice }
+}
+
+export function notTaken({ file, because, advice }: NotTaken): string {
+  return `${file} was not taken: ${because}. ${advice}`
+}
+
+/** Several that were not taken one after another: which, why, and what can be done about the last. */
+export function severalNotTaken(files: NotTaken[]): string {
+  const lines = files.map(({ file, because }) => `• ${file}: ${because}`)
+  return [`${files.length} files were not taken:`, ...lines, files.at(-1)?.advice].join('\n')
+}
+
+/** Files that begin later than they came, because of the limits. */
+export function waiting(count: number, limits: { minute: number; hour: number }, seconds: number): string {
+  const wait = `${counted(count, 'file')} ${count === 1 ? 'waits for its' : 'wait for their'} turn.`
+  const pace = `I take ${counted(limits.minute, 'file')} a minute and ${limits.hour} an hour from one person; each gets its link here.`
+  const last = seconds > 0 ? `The last one has its turn in ${about(seconds)}.` : 'They come next, one by one.'
+  return `<b>${wait}</b>\n${pace} ${count === 1 && seconds <= 0 ? 'It comes next.' : last}`
+}
+
+export function noneWaits(count: number): string {
+  return count === 1
+    ? 'The file that had to wait has had its turn.'
+    : `All ${count} files that had to wait have had their turn.`
 }
 
 export function waitingForRoom(file: Named): string {
@@ -119,6 +165,6 @@ export function retrying(file: Named, reason: string, seconds: number): string {
   return `${title(file)}\n${reason} The next try is in ${duration(seconds)}.`
 }
 
-export function failed(file: Named, reason: string): string {
-  return `${title(file)}\n${reason}`
+export function failed(file: Named, reason: string, advice: string): string {
+  return `${title(file)}\n${reason} ${advice}`
 }

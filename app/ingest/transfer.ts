@@ -2,21 +2,26 @@ import type { BotHouse } from '../house.ts'
 import type { ClaimedJob, Job, JobKind } from '../jobs/index.ts'
 import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
-import { TelegramRefusal } from '../telegram/index.ts'
+import { type Place, TelegramRefusal } from '../telegram/index.ts'
 import { classify, NoRoom } from './failures.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { IngestSettings } from './settings.ts'
 import { Speed } from './speed.ts'
+import type { Status } from './status.ts'
 import { done, failed, progress, retrying, waitingForRoom } from './texts.ts'
 
 /** What a job keeps about its file. */
 export interface Payload {
   /** The link that this job makes; chosen before anything is done, so that every step can be repeated. */
   uuid: string
-  /** The message that shows how far it is. */
-  statusMessage: number
-  /** The sender's message. */
+  /** The message that shows how far it is, of jobs from before these had keys. */
+  statusMessage?: number
+  /** The message that carries the file. */
   messageId: number
+  /** Where the answer stands; of older jobs it answers the message that carries the file. */
+  place?: Place
+  /** It had to wait for its turn, and was counted in one message with the others. */
+  hasWaited?: boolean
   fileId: string
   fileUniqueId: string
   name: string
@@ -46,7 +51,7 @@ export async function kindOf(links: Links, file: Payload): Promise<{ kind: strin
 }
 
 /** The jobs that make a link of a Telegram file: one kind that fetches, one for what is stored already. */
-export function transfers(house: BotHouse, settings: IngestSettings): JobKind[] {
+export function transfers(house: BotHouse, settings: IngestSettings, status: Status): JobKind[] {
   // The server serves the newest call first, so that of two large files one would starve: one at a time, usually.
   const fetched = {
     name: fetchedContent,
@@ -56,7 +61,7 @@ export function transfers(house: BotHouse, settings: IngestSettings): JobKind[] 
   const known = { ...knownContent, ready: () => house.telegram.connected && house.store.isThere }
   return [fetched, known].map((kind) => ({
     ...kind,
-    run: (job, signal) => transfer(house, settings, job, signal),
+    run: (job, signal) => transfer({ house, settings, status }, job, signal),
 
     judge(job, error) {
       const { errorType, passing } = classify(error)
@@ -70,30 +75,32 @@ export function transfers(house: BotHouse, settings: IngestSettings): JobKind[] 
     },
 
     async failed(job, error, retryIn) {
-      const { statusMessage, ...file } = job.payload as Payload
-      await house.telegram.messages.revise(statusMessage, failureText(job, file, error, retryIn))
+      await status.tell(job, failureText(job, error, retryIn))
     },
   }))
 }
 
-function failureText(job: Job, file: Omit<Payload, 'statusMessage'>, error: unknown, retryIn?: number) {
-  const { reason, final } = classify(error)
+function failureText(job: Job, error: unknown, retryIn?: number) {
+  const file = job.payload as Payload
+  const { reason, advice, final } = classify(error)
   if (error instanceof NoRoom && retryIn !== undefined) return { text: waitingForRoom(file) }
   const keyboard = [[{ text: 'Retry', callback_data: `retry:${job.id}` }]]
   if (retryIn !== undefined) return { text: retrying(file, reason, retryIn / 1000), keyboard }
-  return { text: failed(file, reason), topic: `job:${job.id}`, ...(!final && { keyboard }) }
+  return { text: failed(file, reason, advice), topic: `job:${job.id}`, ...(!final && { keyboard }) }
 }
 
-async function transfer(
-  house: BotHouse,
-  settings: IngestSettings,
-  job: ClaimedJob,
-  signal: AbortSignal,
-): Promise<void> {
+interface Parts {
+  house: BotHouse
+  settings: IngestSettings
+  status: Status
+}
+
+async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Promise<void> {
+  const { house, status } = parts
   const { jobs, store, links, telegram, database } = house
   const payload = job.payload as Payload
   const began = performance.now()
-  const taken = await take(house, settings, job, payload, signal)
+  const taken = await take(parts, job, payload, signal)
   if (!taken) return
   const { intake, leftover } = taken
 
@@ -126,7 +133,7 @@ async function transfer(
       bytes_per_second: Math.round(size / Math.max(seconds, 0.001)),
       total_seconds: Number(((Date.now() - job.createdAt) / 1000).toFixed(3)),
     })
-    await telegram.messages.revise(payload.statusMessage, {
+    await status.tell(job, {
       text: done({ name, size }, links.urlOf(uuid), expiresAt),
       topic: `job:${job.id}`,
     })
@@ -136,12 +143,12 @@ async function transfer(
 
 /** Takes the content in; undefined when the job went to those that fetch. */
 async function take(
-  house: BotHouse,
-  settings: IngestSettings,
+  parts: Parts,
   job: ClaimedJob,
   payload: Payload,
   signal: AbortSignal,
 ): Promise<Taken | undefined> {
+  const { house, status } = parts
   const { jobs, store, links } = house
   const { uuid, size, fileUniqueId } = payload
   if (size !== undefined) {
@@ -160,10 +167,11 @@ async function take(
     await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
     return undefined
   }
+  await status.begin(job, signal)
   await checkRoom(house, size)
   await jobs.events.record(job, 'DOWNLOAD_STARTED', { size })
   try {
-    return await download(house, settings, job, payload, signal)
+    return await download(parts, job, payload, signal)
   } catch (error) {
     // The local server says only that the file is unavailable when it has no room for it.
     if (!signal.aborted) await checkRoom(house, size)
@@ -172,18 +180,17 @@ async function take(
 }
 
 async function download(
-  { jobs, store, telegram }: BotHouse,
-  { MAX_FILE_SIZE: limit }: IngestSettings,
+  { house: { jobs, store, telegram }, settings: { MAX_FILE_SIZE: limit }, status }: Parts,
   job: Job,
   payload: Payload,
   signal: AbortSignal,
 ): Promise<Taken> {
-  const { uuid, size, fileId, statusMessage } = payload
+  const { uuid, size, fileId } = payload
   const speed = new Speed()
   const received = (bytes: number) => {
     jobs.load.progressed(job.id, bytes)
     const shown = { received: bytes, speed: speed.at(bytes) }
-    telegram.messages.showProgress(statusMessage, () => progress(payload, shown))
+    status.showProgress(job, () => progress(payload, shown))
   }
   const fetched = await telegram.files.fetch({ fileId, size }, received, signal)
   if ('stream' in fetched) {

@@ -1,6 +1,7 @@
 export type { ClaimedJob, Job } from './job.ts'
 export { Jobs } from './jobs.ts'
-export { type Refusal, refusalOf } from './limits.ts'
+export { type Refusal, rateLimits, refusalOf } from './limits.ts'
+export type { RateLimit } from './load.ts'
 export { jobsMigrations } from './migrations.ts'
 export { type JobKind, Queue, type Verdict } from './queue.ts'
 export { type JobsSettings, jobsSettings } from './settings.ts'

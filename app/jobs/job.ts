@@ -13,6 +13,8 @@ export interface NewJob {
   payload: object
   /** The UUID that it makes, if it makes one: nobody else may take what lies under it. */
   subject?: string
+  /** When its turn comes under the rate limits (`steadyNow`): see `Load.nextSlot`; by default now. */
+  dueAt?: number
 }
 
 export interface Job {

@@ -1,5 +1,6 @@
 import type { Database } from '../core/database.ts'
 import { type Log, scrub } from '../core/log.ts'
+import { steadyNow } from '../core/steady.ts'
 import { JobEvents } from './events.ts'
 import { type ClaimedJob, fromRow, type Job, type JobRow, type Lease, type NewJob } from './job.ts'
 import { Load } from './load.ts'
@@ -35,11 +36,12 @@ export class Jobs {
    * hundreds of jobs stands in hundreds of rounds; a newcomer stands in the one that is being served.
    */
   async create(job: NewJob): Promise<number | undefined> {
+    const dueAt = job.dueAt ?? steadyNow()
     return await this.#database.transaction(async () => {
       const [row] = await this.#database.query<{ id: number }>(
-        `INSERT INTO jobs (kind, job_key, status, bot_id, user_id, chat_id, size, payload, due_at,
+        `INSERT INTO jobs (kind, job_key, status, bot_id, user_id, chat_id, size, payload, due_at, slot_at,
            created_at, updated_at, subject, turn)
-         SELECT $1, $2, 'PENDING', $3, $4, $5, $6, $7, $8, $8, $8, $9,
+         SELECT $1, $2, 'PENDING', $3, $4, $5, $6, $7, $8, $8, $9, $9, $10,
            CASE WHEN mine.turn >= current.turn THEN mine.turn + 1 ELSE current.turn END
          FROM (SELECT COALESCE(MIN(turn), 1) AS turn FROM jobs WHERE status IN ${active}) AS current,
            (SELECT COALESCE(MAX(turn), 0) AS turn FROM jobs WHERE user_id = $4 AND status IN ${active}) AS mine
@@ -52,12 +54,13 @@ export class Jobs {
         job.chatId,
         job.size,
         JSON.stringify(job.payload),
+        dueAt,
         Date.now(),
         job.subject,
       )
       if (!row) return undefined
       await this.events.record({ ...job, id: row.id }, 'JOB_CREATED', { size: job.size })
-      await this.transition(row.id, 'PENDING', 'QUEUED')
+      await this.transition(row.id, 'PENDING', 'QUEUED', { dueAt })
       return row.id
     })
   }
@@ -75,7 +78,7 @@ export class Jobs {
   /** Gives the next job of a kind to a worker. */
   async claim(kind: string, lease: Lease): Promise<ClaimedJob | undefined> {
     return await this.#database.transaction(async () => {
-      const next = `(SELECT id FROM jobs WHERE kind = $1 AND status = 'QUEUED' AND due_at <= $4
+      const next = `(SELECT id FROM jobs WHERE kind = $1 AND status = 'QUEUED' AND due_at <= $5
         ORDER BY turn, id LIMIT 1)`
       const row = await this.#move({ sql: next, id: kind }, 'QUEUED', 'RUNNING', {}, lease)
       if (!row) return undefined
@@ -111,7 +114,7 @@ export class Jobs {
         from,
         to,
         Date.now(),
-        move.dueAt ?? Date.now(),
+        move.dueAt ?? steadyNow(),
         move.errorType,
         move.errorMessage && scrub(move.errorMessage),
         lease?.worker,
@@ -129,7 +132,7 @@ export class Jobs {
         ...(reason && { reason }),
         ...as,
         ...(errorType && { error_type: errorType, error: errorMessage }),
-        ...(dueAt && { due_at: new Date(dueAt).toISOString() }),
+        ...(dueAt && { due_at: new Date(Date.now() + dueAt - steadyNow()).toISOString() }),
       })
       if (to !== 'RUNNING') this.load.stopped(row.id)
       if (to === 'QUEUED') this.#database.afterCommit(() => this.#queued())
@@ -157,7 +160,7 @@ export class Jobs {
     )
     return rows
       .map((row) => ({ ...fromRow(row), worker: row.worker ?? '', leaseUntil: row.lease_until }))
-      .filter(({ worker, leaseUntil }) => leaseUntil < Date.now() || isGone(worker))
+      .filter(({ worker, leaseUntil }) => leaseUntil < steadyNow() || isGone(worker))
   }
 
   /** Whether a job with this key was ever made. */
@@ -166,13 +169,16 @@ export class Jobs {
     return rows.length > 0
   }
 
-  /** Lets a queued job that waits for its time begin now, unless it waits for an error of this type. */
+  /**
+   * Lets a queued job that waits for its next attempt begin now, unless it waits for an error of this type; not before
+   * its turn under the rate limits.
+   */
   async hurry(id: number, { unless }: { unless: string }): Promise<void> {
     await this.#database.query(
-      `UPDATE jobs SET due_at = $2
+      `UPDATE jobs SET due_at = CASE WHEN slot_at > $2 THEN slot_at ELSE $2 END
        WHERE id = $1 AND status = 'QUEUED' AND (error_type IS NULL OR error_type <> $3)`,
       id,
-      Date.now(),
+      steadyNow(),
       unless,
     )
     this.#database.afterCommit(() => this.#queued())
@@ -204,11 +210,10 @@ export class Jobs {
   async shiftTimes(by: number): Promise<void> {
     const sql = `UPDATE jobs SET due_at = due_at + $1, lease_until = lease_until + $1 WHERE status IN ${active}`
     await this.#database.query(sql, by)
-    await this.#database.query(
-      'UPDATE jobs SET created_at = created_at + $1 WHERE created_at > $2',
-      by,
-      Date.now(),
-    )
+    for (const column of ['created_at', 'slot_at']) {
+      const sql = `UPDATE jobs SET ${column} = ${column} + $1 WHERE ${column} > $2`
+      await this.#database.query(sql, by, Date.now())
+    }
   }
 
   /** Up to `limit` jobs of a kind that have not ended. */
@@ -219,6 +224,12 @@ export class Jobs {
       limit,
     )
     return rows.map(fromRow)
+  }
+
+  /** A group has become a supergroup. */
+  async moveChat(botId: number, from: number, to: number): Promise<void> {
+    const sql = 'UPDATE jobs SET chat_id = $3 WHERE bot_id = $1 AND chat_id = $2'
+    await this.#database.query(sql, botId, from, to)
   }
 
   /**

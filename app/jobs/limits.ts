@@ -1,12 +1,9 @@
 import type { Jobs } from './jobs.ts'
+import type { RateLimit } from './load.ts'
 import type { JobsSettings } from './settings.ts'
 
 /** Why no new job is taken now. */
-export type Refusal =
-  | { limit: 'maintenance' }
-  | { limit: 'queue' }
-  | { limit: 'active'; most: number }
-  | { limit: 'hour'; most: number; freeInSeconds: number }
+export type Refusal = { limit: 'maintenance' } | { limit: 'queue' } | { limit: 'active'; most: number }
 
 const hour = 3_600_000
 
@@ -14,7 +11,7 @@ const hour = 3_600_000
 export async function refusalOf(
   jobs: Jobs,
   settings: JobsSettings,
-  { userId, chatId }: { userId: number; chatId: number },
+  { userId }: { userId: number },
 ): Promise<Refusal | undefined> {
   if (settings.MAINTENANCE_MODE) return { limit: 'maintenance' }
   const { all, ofUser } = await jobs.load.counts(userId)
@@ -22,13 +19,16 @@ export async function refusalOf(
   if (ofUser >= settings.MAX_ACTIVE_JOBS_PER_USER) {
     return { limit: 'active', most: settings.MAX_ACTIVE_JOBS_PER_USER }
   }
-  const windows = [
-    { of: { userId }, most: settings.MAX_JOBS_PER_USER_PER_HOUR },
-    { of: { chatId }, most: settings.MAX_JOBS_PER_CHAT_PER_HOUR },
-  ]
-  for (const { of, most } of windows) {
-    const freeInSeconds = await jobs.load.freeIn(of, hour, most)
-    if (freeInSeconds > 0) return { limit: 'hour', most, freeInSeconds }
-  }
   return undefined
+}
+
+/** How many jobs of a user, and from a chat, may begin within an hour. */
+export function rateLimits(
+  settings: JobsSettings,
+  { userId, chatId }: { userId: number; chatId: number },
+): RateLimit[] {
+  return [
+    { of: { userId }, span: hour, most: settings.MAX_JOBS_PER_USER_PER_HOUR },
+    { of: { chatId }, span: hour, most: settings.MAX_JOBS_PER_CHAT_PER_HOUR },
+  ]
 }

@@ -1,5 +1,13 @@
 import type { Database } from '../core/database.ts'
+import { steadyNow } from '../core/steady.ts'
 import { active } from './states.ts'
+
+/** So many jobs of a user, or of a chat, may begin within any `span` milliseconds. */
+export interface RateLimit {
+  of: { userId: number } | { chatId: number }
+  span: number
+  most: number
+}
 
 /** What the jobs that have not ended ask for: room on the disk, and places in the queue. */
 export class Load {
@@ -39,17 +47,30 @@ export class Load {
     return Number(row?.bytes ?? 0)
   }
 
-  /** Seconds until a user or chat may have one more job, if `most` are allowed in any `span` milliseconds. */
-  async freeIn(of: { userId: number } | { chatId: number }, span: number, most: number): Promise<number> {
+  /**
+   * The first moment from now on (`steadyNow`) at which one more job may begin without breaking any of the limits.
+   * Jobs count at the moment at which it was their turn, also one that is still to come: of 50 that are asked for at
+   * once under a limit of 10 a minute, 10 may begin now, 10 in a minute, and so on.
+   */
+  async nextSlot(limits: RateLimit[]): Promise<number> {
+    let slot = steadyNow()
+    const taken = await Promise.all(limits.map((limit) => this.#slots(limit, slot)))
+    // A later moment for one limit may be full for another.
+    for (let before = -1; before < slot; ) {
+      before = slot
+      for (const [at, limit] of limits.entries()) slot = firstFree(taken[at] ?? [], limit, slot)
+    }
+    return slot
+  }
+
+  async #slots({ of, span }: RateLimit, now: number): Promise<number[]> {
     const [column, id] = 'userId' in of ? ['user_id', of.userId] : ['chat_id', of.chatId]
-    const [row] = await this.#database.query<{ created_at: number }>(
-      `SELECT created_at FROM jobs WHERE ${column} = $1 AND created_at > $2
-       ORDER BY created_at DESC LIMIT 1 OFFSET $3`,
+    const rows = await this.#database.query<{ slot_at: number }>(
+      `SELECT slot_at FROM jobs WHERE ${column} = $1 AND slot_at > $2 ORDER BY slot_at`,
       id,
-      Date.now() - span,
-      most - 1,
+      now - span,
     )
-    return row ? Math.max(1, Math.ceil((row.created_at + span - Date.now()) / 1000)) : 0
+    return rows.map(({ slot_at }) => Number(slot_at))
   }
 
   /** Jobs that have not ended: all, and one user's. */
@@ -61,4 +82,15 @@ export class Load {
     )
     return { all: Number(row?.all_jobs ?? 0), ofUser: Number(row?.of_user ?? 0) }
   }
+}
+
+/** The first moment from `from` on at which no span of a limit would hold too many; `slots` are in their order. */
+function firstFree(slots: number[], { span, most }: RateLimit, from: number): number {
+  let free = from
+  for (let first = 0; first + most <= slots.length; first++) {
+    // These `most` fill every span that holds all of them.
+    const [begin, end] = [Number(slots[first]), Number(slots[first + most - 1])]
+    if (free > end - span && free < begin + span) free = begin + span
+  }
+  return free
 }

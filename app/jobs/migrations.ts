@@ -55,4 +55,18 @@ export const jobsMigrations: Migration[] = [
       `CREATE INDEX jobs_subject ON jobs (subject) WHERE status IN ('PENDING', 'QUEUED', 'RUNNING')`,
     ],
   },
+  {
+    name: 'jobs-4',
+    statements: [
+      // When it was this job's turn under the rate limits; `due_at` moves with every retry.
+      'ALTER TABLE jobs ADD COLUMN slot_at BIGINT',
+      // What the job will count for its user; `size` is what it will need on the disk. NULL means the same.
+      'ALTER TABLE jobs ADD COLUMN user_bytes BIGINT',
+      'ALTER TABLE jobs ADD COLUMN deferrals INTEGER NOT NULL DEFAULT 0',
+      'ALTER TABLE jobs ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0',
+      'CREATE INDEX jobs_user_slot ON jobs (user_id, slot_at)',
+      'CREATE INDEX jobs_chat_slot ON jobs (chat_id, slot_at)',
+      `CREATE INDEX jobs_waiting ON jobs (kind, bot_id, user_id, due_at, crashes) WHERE status = 'QUEUED'`,
+    ],
+  },
 ]

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import type { Log } from '../core/log.ts'
+import { steadyNow } from '../core/steady.ts'
 import type { ClaimedJob, Job, Lease } from './job.ts'
 import type { Jobs } from './jobs.ts'
 
@@ -103,7 +104,7 @@ export class Queue implements AsyncDisposable {
   }
 
   #lease(): Lease {
-    return { worker: this.#worker, until: Date.now() + leaseTime }
+    return { worker: this.#worker, until: steadyNow() + leaseTime }
   }
 
   /** A job that someone else has taken over in the meantime, as after a long sleep of the machine, is let go. */
@@ -165,7 +166,7 @@ export class Queue implements AsyncDisposable {
     const facts = { error_type: errorType, error: errorMessage, attempts: job.attempts }
     await transaction(async () => {
       const to = retryIn === undefined ? 'FAILED' : 'QUEUED'
-      const move = { errorType, errorMessage, uncounted, ...(retryIn && { dueAt: Date.now() + retryIn }) }
+      const move = { errorType, errorMessage, uncounted, ...(retryIn && { dueAt: steadyNow() + retryIn }) }
       if (!(await jobs.transition(job.id, 'RUNNING', to, move, job.worker))) return
       await jobs.events.record(job, 'DOWNLOAD_FAILED', facts)
       if (retryIn !== undefined) {

@@ -189,6 +189,12 @@ export class Links extends LinkLookup {
       }
     })
   }
+
+  /** A group has become a supergroup. Looks at each link: that is rare enough for no index. */
+  async moveChat(botId: number, from: number, to: number): Promise<void> {
+    const sql = 'UPDATE links SET chat_id = $3 WHERE bot_id = $1 AND chat_id = $2'
+    await this.#database.query(sql, botId, from, to)
+  }
 }
 
 /** Places in one statement: short enough that others hardly wait for it. */

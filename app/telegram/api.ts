@@ -2,7 +2,7 @@ import http from 'node:http'
 import https from 'node:https'
 import type { Readable } from 'node:stream'
 import { codeOf } from '../core/errors.ts'
-import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
+import { type RefusalParameters, TelegramRefusal, TelegramUnreachable } from './errors.ts'
 
 export interface CallOptions {
   /** Milliseconds for the whole call. */
@@ -27,6 +27,7 @@ export class TelegramApi {
   readonly #client: typeof http | typeof https
   // An idle connection is closed here first: one that the server closes at the moment of reuse loses a call.
   readonly #agent: http.Agent
+  readonly #closing = new AbortController()
 
   constructor(root: string, token: string) {
     this.#root = new URL(root.endsWith('/') ? root : `${root}/`)
@@ -51,28 +52,32 @@ export class TelegramApi {
     if (!answer) throw new TelegramUnreachable(method, `NOT_BOT_API_${status}`)
     if (answer.ok) return answer.result as T
     const { error_code = status, description = '', parameters } = answer
-    throw new TelegramRefusal(method, error_code, description, parameters?.retry_after)
+    throw new TelegramRefusal(method, error_code, description, parameters)
   }
 
   /**
    * The bytes of a file that the server keeps (not offered by a local one).
    * @param path the relative `file_path` of getFile's answer
+   * @param idle milliseconds without a byte, be it before the first or between two, after which it is given up
    */
-  async download(path: string, signal: AbortSignal): Promise<Readable> {
+  async download(path: string, signal: AbortSignal, idle = idleTimeout): Promise<Readable> {
     const encoded = path.split('/').map(encodeURIComponent).join('/')
-    const response = await this.#request('GET', 'download', `file/bot${this.#token}/${encoded}`, { signal })
-    response.setTimeout(idleTimeout, () => response.destroy(new TelegramUnreachable('download', 'TIMEOUT')))
+    const options = { signal: AbortSignal.any([signal, this.#closing.signal]), idle }
+    const response = await this.#request('GET', 'download', `file/bot${this.#token}/${encoded}`, options)
+    response.setTimeout(idle, () => response.destroy(new TelegramUnreachable('download', 'TIMEOUT')))
     if (response.statusCode === 200) return response
     response.resume()
     throw new TelegramRefusal('download', response.statusCode ?? 0, response.statusMessage ?? '')
   }
 
+  /** Cuts the calls under way: their callers hear that they were stopped. */
   close(): void {
+    this.#closing.abort()
     this.#agent.destroy()
   }
 
   async #post(method: string, body: string, { timeout = usualTimeout, signal }: CallOptions) {
-    const signals = [AbortSignal.timeout(timeout), ...(signal ? [signal] : [])]
+    const signals = [AbortSignal.timeout(timeout), this.#closing.signal, ...(signal ? [signal] : [])]
     const path = `bot${this.#token}/${method}`
     const response = await this.#request('POST', method, path, { signal: AbortSignal.any(signals), body })
     try {
@@ -92,7 +97,7 @@ export class TelegramApi {
     verb: string,
     method: string,
     path: string,
-    { signal, body = '' }: { signal: AbortSignal; body?: string },
+    { signal, body = '', idle }: { signal: AbortSignal; body?: string; idle?: number },
   ): Promise<http.IncomingMessage> {
     return new Promise((resolve, reject) => {
       const headers =
@@ -106,6 +111,9 @@ export class TelegramApi {
         headers,
         signal,
       })
+      if (idle !== undefined) {
+        request.setTimeout(idle, () => request.destroy(new TelegramUnreachable(method, 'TIMEOUT')))
+      }
       request.on('response', resolve)
       request.on('error', (error) => reject(unreachable(method, error)))
       request.end(body)
@@ -118,7 +126,7 @@ interface Answer {
   result?: unknown
   error_code?: number
   description?: string
-  parameters?: { retry_after?: number }
+  parameters?: RefusalParameters
 }
 
 function parseAnswer(text: string): Answer | undefined {

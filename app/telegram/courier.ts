@@ -1,6 +1,7 @@
 import type { Database } from '../core/database.ts'
 import type { Log } from '../core/log.ts'
 import type { TelegramApi } from './api.ts'
+import { type Chats, isClosedBy } from './chats.ts'
 import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
 import type { MessageRow, MessageRows } from './message-rows.ts'
 import { adopt, edit, refused, send } from './outgoing.ts'
@@ -16,6 +17,7 @@ interface Parts {
   database: Database
   rows: MessageRows
   pace: Pace
+  chats: Chats
   log: Log
   /** Ends the waiting between two calls. */
   signal: AbortSignal
@@ -60,8 +62,8 @@ export class Courier {
         await this.#tellEnd(row, 'finished')
       })
     } catch (error) {
-      // Stopped while it waited for its turn: what the row says is still so.
-      if (error instanceof Error && error.name === 'AbortError') return
+      // Stopped while it waited for its turn, or for an answer: what the row says is still so.
+      if (isStop(error)) return
       await this.#failed(row, error)
     }
   }
@@ -98,25 +100,42 @@ export class Courier {
   }
 
   async #failed(row: MessageRow, error: unknown): Promise<void> {
-    const { database, rows, pace, log } = this.#parts
+    const { rows, pace, log } = this.#parts
     const { id, chat_id, attempts } = row
-    if (refused(error, /message to edit not found|message can't be edited/)) return await rows.gone(id)
-    if (error instanceof TelegramRefusal && (error.code === 400 || error.code === 403)) {
-      const { description } = error
-      log.warn({ outgoing: id, chat_id, reason: description }, 'message cannot be delivered')
-      return await database.transaction(async () => {
-        await rows.failed(id, description)
-        await this.#tellEnd(row, 'failed', description)
-      })
-    }
     if (!(error instanceof TelegramRefusal || error instanceof TelegramUnreachable)) throw error
+    // Refused, and not by a server that was about to stop: it was not sent. An edit that looked for it says nothing.
+    const isUnsent = error instanceof TelegramRefusal && error.code < 500 && error.method === 'sendMessage'
+    if (error instanceof TelegramRefusal && (error.code === 400 || error.code === 403)) {
+      return await this.#refused(row, error, isUnsent)
+    }
     pace.heed(chat_id, error)
     const retryAfter = error instanceof TelegramRefusal ? error.retryAfter : undefined
     const wait =
       retryAfter === undefined ? Number(backoff[Math.min(attempts, backoff.length - 1)]) : retryAfter * 1000
     log.info({ outgoing: id, chat_id, attempts, wait_ms: wait, reason: error.message }, 'message waits')
-    // Refused, and not by a server that was about to stop: it was not sent. An edit that looked for it says nothing.
-    const isUnsent = error instanceof TelegramRefusal && error.code < 500 && error.method === 'sendMessage'
     await rows.postpone(id, wait, isUnsent)
   }
+
+  /** What can be mended is tried again at once; each of these changes the row, so none comes twice. */
+  async #refused(row: MessageRow, error: TelegramRefusal, isUnsent: boolean): Promise<void> {
+    const { database, rows, chats, log } = this.#parts
+    const { id, chat_id } = row
+    const { description, migrateTo } = error
+    if (refused(error, /message to edit not found|message can't be edited/)) return await rows.gone(id)
+    if (migrateTo !== undefined && migrateTo !== chat_id) return await chats.move(chat_id, migrateTo)
+    if (row.thread_id !== null && refused(error, /message thread not found|TOPIC_(CLOSED|DELETED)/)) {
+      return await rows.leaveTopic(id)
+    }
+    log.warn({ outgoing: id, chat_id, reason: description }, 'message cannot be delivered')
+    await database.transaction(async () => {
+      if (isClosedBy(error)) await chats.close(chat_id, description)
+      if (await rows.failed(row, description, isUnsent)) await this.#tellEnd(row, 'failed', description)
+    })
+  }
+}
+
+/** Whether it was this process that ended a wait or a call. */
+function isStop(error: unknown): boolean {
+  if (error instanceof TelegramUnreachable) return error.code === 'STOPPED'
+  return error instanceof Error && error.name === 'AbortError'
 }

@@ -1,3 +1,9 @@
+/** What Telegram adds to a refusal (core.telegram.org/bots/api#responseparameters). */
+export interface RefusalParameters {
+  retry_after?: number
+  migrate_to_chat_id?: number
+}
+
 /** The Bot API server answered, and said no. */
 export class TelegramRefusal extends Error {
   override name = 'TelegramRefusal'
@@ -7,13 +13,16 @@ export class TelegramRefusal extends Error {
   readonly description: string
   /** Seconds to wait before this call may be made again. */
   readonly retryAfter: number | undefined
+  /** The id that a group has since it became a supergroup. */
+  readonly migrateTo: number | undefined
 
-  constructor(method: string, code: number, description: string, retryAfter?: number) {
+  constructor(method: string, code: number, description: string, parameters: RefusalParameters = {}) {
     super(`${method}: ${code} ${description}`)
     this.method = method
     this.code = code
     this.description = description
-    this.retryAfter = retryAfter
+    this.retryAfter = parameters.retry_after
+    this.migrateTo = parameters.migrate_to_chat_id
   }
 }
 

@@ -24,6 +24,8 @@ interface Parts {
   database: Database
   log: Log
   handle: (update: Update) => Promise<void>
+  /** Tells the sender of an update that it cannot be handled. */
+  putAside: (update: Update) => Promise<void>
 }
 
 /**
@@ -31,7 +33,7 @@ interface Parts {
  * handled, so that what a handler writes is there once or not at all. New ones share a transaction; when it fails, each
  * is handled alone. One that was tried before, by a process that ended meanwhile or by a handler that failed, is
  * always alone: what kills the process takes no other one with it. A handler meets its update at most
- * {@link maxTries} times.
+ * {@link maxTries} times; then it is put aside with its body, for whoever looks into it.
  */
 export class Inbox {
   readonly #parts: Parts
@@ -120,7 +122,9 @@ export class Inbox {
       await database.transaction(async () => {
         if (tries <= maxTries) return await this.#handle(update)
         log.error({ update_id, tries }, 'update put aside: it fails each time')
-        await this.#handled(update)
+        // Told once: an update that cannot even be told of must not stay in front of the others.
+        if (tries === maxTries + 1) await this.#parts.putAside(JSON.parse(update.body))
+        await this.#handled(update, update.body)
       })
     } catch (error) {
       if (isDatabaseDown(error)) return await this.#putBack([update], error, signal)
@@ -134,12 +138,13 @@ export class Inbox {
     await this.#handled(update)
   }
 
-  async #handled({ update_id }: Waiting): Promise<void> {
+  async #handled({ update_id }: Waiting, kept = ''): Promise<void> {
     await this.#parts.database.query(
-      `UPDATE updates SET handled_at = $3, body = '' WHERE bot_id = $1 AND update_id = $2`,
+      'UPDATE updates SET handled_at = $3, body = $4 WHERE bot_id = $1 AND update_id = $2',
       this.#parts.botId,
       update_id,
       Date.now(),
+      kept,
     )
   }
 

@@ -5,16 +5,19 @@ import type { Database } from '../core/database.ts'
 import type { Health } from '../core/health.ts'
 import type { Log } from '../core/log.ts'
 import { TelegramApi } from './api.ts'
+import { askedOf, placeOf, writerOf } from './asked.ts'
 import { describe, TelegramRefusal, TelegramUnreachable } from './errors.ts'
 import { checkBotApiDir, TelegramFiles } from './files.ts'
 import { Messages } from './messages.ts'
 import type { TelegramSettings } from './settings.ts'
 import { Updates } from './updates.ts'
 
+export { type Asked, askedOf, placeOf, type Writer, writerOf } from './asked.ts'
+export type { MoveListener } from './chats.ts'
 export type { Delivery } from './courier.ts'
 export { TelegramRefusal, TelegramUnreachable } from './errors.ts'
 export { type Fetched, ForeignPath, type Leftover, type TelegramFiles } from './files.ts'
-export type { Button, NewMessage } from './message-rows.ts'
+export type { Button, NewMessage, Place, Revision } from './message-rows.ts'
 export type { Messages } from './messages.ts'
 export { telegramMigrations } from './migrations.ts'
 export { escapeHtml } from './outgoing.ts'
@@ -26,7 +29,18 @@ const loginPause = 3000
 /** Above the 500 s for which the server may leave a call without an answer before the bot's login is done. */
 const loginTimeout = 510_000
 
-const updateTypes = ['message', 'callback_query']
+const updateTypes = ['message', 'callback_query', 'my_chat_member']
+
+/** Milliseconds that calls under way have to end when the role stops. */
+const grace = 2000
+
+/** For the sender of an update that cannot be handled. */
+const putAside =
+  'Something went wrong on the server, and this was not handled; its owner finds the cause in the log. ' +
+  'Please try again later.'
+
+/** Milliseconds for which updates that were put aside are kept. */
+const asideFor = 30 * 86_400_000
 
 /** A command as Telegram's menu shows it. */
 export interface Command {
@@ -79,12 +93,20 @@ export class TelegramBot implements AsyncDisposable {
     const { createBot } = await import('./bot.ts')
     const bot = createBot(this.#api, me)
     bot.use(handlers)
+    // Until a press is answered, Telegram shows that something goes on.
+    bot.on('callback_query', (ctx) =>
+      this.answerPress(ctx.callbackQuery.id, 'This button has no use any more.'),
+    )
     const updates = new Updates(
       {
         api: this.#api,
         database: this.#database,
         log: this.#log,
-        handle: (update) => bot.handleUpdate(update),
+        handle: async (update) => {
+          await this.messages.chats.heard(update)
+          await bot.handleUpdate(update)
+        },
+        putAside: (update) => this.#tellPutAside(update, me),
         connected: (ok, detail) => this.#connected(ok, detail),
         seen: (updates) => this.#seen(updates),
       },
@@ -104,14 +126,16 @@ export class TelegramBot implements AsyncDisposable {
   }
 
   /**
-   * Removes at most `limit` handled updates that Telegram can no longer repeat: it does so for 24 h. Returns how many.
+   * Removes at most `limit` handled updates that Telegram can no longer repeat: it does so for 24 h. Those that were put
+   * aside stay longer. Returns how many.
    */
   async forgetHandled(limit: number): Promise<number> {
     const rows = await this.#database.query(
       `DELETE FROM updates WHERE (bot_id, update_id) IN (
-         SELECT bot_id, update_id FROM updates WHERE handled_at < $1 LIMIT $2
+         SELECT bot_id, update_id FROM updates WHERE handled_at < $1 AND (body = '' OR handled_at < $2) LIMIT $3
        ) RETURNING update_id`,
       Date.now() - 48 * 3_600_000,
+      Date.now() - asideFor,
       limit,
     )
     return rows.length
@@ -122,6 +146,7 @@ export class TelegramBot implements AsyncDisposable {
    * nothing. Returns how many; fewer than `limit` when no more are there.
    */
   async forgetMessages(before: number, limit: number): Promise<number> {
+    await this.messages.chats.forget(before)
     return await this.messages.forget(before, limit)
   }
 
@@ -133,9 +158,25 @@ export class TelegramBot implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.messages.stop()
+    const isQuiet = new AbortController()
+    const late = delay(grace, undefined, { signal: isQuiet.signal }).catch(() => {})
+    await Promise.race([this.messages.stop(), late])
+    isQuiet.abort()
+    // A call that hangs is cut. The row of its message says that it may have been sent: the next start looks for it.
     this.#api.close()
+    await this.messages.stop()
     await this.#health.report('bot_api', { ok: false, detail: 'the bot role has stopped' })
+  }
+
+  /** In a group only who spoke to the bot hears of it. */
+  async #tellPutAside(update: Update, me: UserFromGetMe): Promise<void> {
+    if ('callback_query' in update) this.answerPress(update.callback_query.id, putAside)
+    if (!('message' in update)) return
+    const { message } = update
+    const isHeard = message.chat.type === 'private' || askedOf(message, me.username).isNamed
+    if (isHeard && writerOf(message) === 'person') {
+      await this.messages.post({ ...placeOf(message), text: putAside })
+    }
   }
 
   async #login(signal: AbortSignal): Promise<UserFromGetMe | undefined> {

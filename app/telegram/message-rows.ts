@@ -1,4 +1,5 @@
 import type { Database } from '../core/database.ts'
+import { steadyNow } from '../core/steady.ts'
 import type { Outgoing } from './outgoing.ts'
 
 export interface Button {
@@ -6,21 +7,29 @@ export interface Button {
   callback_data: string
 }
 
-export interface NewMessage {
-  chatId: number
-  /** The message it answers; it is sent as well when that one is gone. */
-  replyTo?: number
-  /** Telegram's HTML; see `escapeHtml`. */
-  text: string
-  keyboard?: Button[][]
-}
-
 /** A text that a chat must show from now on. */
 export interface Revision {
+  /** Telegram's HTML; see `escapeHtml`. */
   text: string
-  keyboard?: Button[][]
+  keyboard?: Button[][] | undefined
   /** Names what this text is about; whoever listens by `whenSent` is told how its delivery goes. */
-  topic?: string
+  topic?: string | undefined
+}
+
+/** Where a message stands. */
+export interface Place {
+  chatId: number
+  /** The topic of a group. */
+  threadId?: number | undefined
+  /** The message it answers; it is sent as well when that one is gone. */
+  replyTo?: number | undefined
+}
+
+export interface NewMessage extends Place, Revision {
+  /** Names the message: written again, it shows the new text instead of being sent twice. */
+  key?: string | undefined
+  /** Milliseconds between two of its edits, when its texts only count something. */
+  every?: number | undefined
 }
 
 export interface MessageRow extends Record<string, unknown>, Outgoing {
@@ -28,6 +37,8 @@ export interface MessageRow extends Record<string, unknown>, Outgoing {
   /** The last id in use when a sending began whose end is not recorded; 0 when none was known. */
   sending_after: number | null
   revision: number
+  sent_revision: number
+  failure: string | null
   topic: string | null
   attempts: number
 }
@@ -45,19 +56,56 @@ export class MessageRows {
     this.#botId = botId
   }
 
-  /** Returns the id of the new row. */
-  async add({ chatId, replyTo, text, keyboard }: NewMessage): Promise<number> {
+  /** Returns the id of the row: a new one, or that of its key. */
+  async write({
+    chatId,
+    threadId,
+    replyTo,
+    text,
+    keyboard,
+    topic,
+    key,
+    every = 0,
+  }: NewMessage): Promise<number> {
     const [row] = await this.#database.query<{ id: number }>(
-      `INSERT INTO messages (bot_id, chat_id, reply_to, text, keyboard, due_at, created_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $6) RETURNING id`,
+      `INSERT INTO messages (bot_id, chat_id, thread_id, reply_to, text, keyboard, topic, message_key, due_at, created_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+       ON CONFLICT (bot_id, message_key) WHERE message_key IS NOT NULL DO UPDATE SET
+         text = $5, keyboard = $6, topic = $7, revision = messages.revision + 1, attempts = 0, failure = NULL,
+         due_at = CASE WHEN messages.sent_revision < messages.revision OR messages.due_at > $9 + $11
+           THEN messages.due_at ELSE $9 + $11 END
+       RETURNING id`,
       this.#botId,
       chatId,
+      threadId,
       replyTo,
       text,
       keyboard && JSON.stringify(keyboard),
+      topic,
+      key,
+      steadyNow(),
       Date.now(),
+      every,
     )
     return (row as { id: number }).id
+  }
+
+  /** Makes the message with this key if it is not there. Returns whether it was made. */
+  async begin({ chatId, threadId, replyTo, text, key }: NewMessage): Promise<boolean> {
+    const rows = await this.#database.query(
+      `INSERT INTO messages (bot_id, chat_id, thread_id, reply_to, text, message_key, due_at, created_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+       ON CONFLICT (bot_id, message_key) WHERE message_key IS NOT NULL DO NOTHING RETURNING id`,
+      this.#botId,
+      chatId,
+      threadId,
+      replyTo,
+      text,
+      key,
+      steadyNow(),
+      Date.now(),
+    )
+    return rows.length > 0
   }
 
   /** Returns whether the row is there. */
@@ -69,22 +117,26 @@ export class MessageRows {
       id,
       text,
       keyboard && JSON.stringify(keyboard),
-      Date.now(),
+      steadyNow(),
       topic,
     )
     return rows.length > 0
   }
 
-  /** The oldest waiting one of each chat, of those whose time has come: an older one that waits holds the newer back. */
+  /**
+   * The oldest waiting one of each chat, of those whose time has come. An older one that waits holds the newer back,
+   * but for one that the chat shows already and that waits for its next edit.
+   */
   async due(): Promise<{ id: number; chat_id: number }[]> {
     return await this.#database.query(
       `SELECT id, chat_id FROM messages AS m WHERE bot_id = $1 AND due_at <= $2
          AND sent_revision < revision AND failure IS NULL AND NOT EXISTS (
            SELECT 1 FROM messages AS older WHERE older.bot_id = m.bot_id AND older.chat_id = m.chat_id
              AND older.id < m.id AND older.sent_revision < older.revision AND older.failure IS NULL
+             AND (older.message_id IS NULL OR older.due_at <= $2)
          ) ORDER BY due_at, id LIMIT 500`,
       this.#botId,
-      Date.now(),
+      steadyNow(),
     )
   }
 
@@ -93,12 +145,11 @@ export class MessageRows {
     return row
   }
 
-  /** A message whose chat shows its newest text. */
-  async findShown(id: number): Promise<MessageRow | undefined> {
+  async findByKey(key: string): Promise<MessageRow | undefined> {
     const [row] = await this.#database.query<MessageRow>(
-      `SELECT * FROM messages WHERE id = $1 AND sent_revision = revision AND failure IS NULL
-         AND message_id IS NOT NULL`,
-      id,
+      'SELECT * FROM messages WHERE bot_id = $1 AND message_key = $2',
+      this.#botId,
+      key,
     )
     return row
   }
@@ -136,9 +187,48 @@ export class MessageRows {
     )
   }
 
-  /** Telegram will never take it. */
-  async failed(id: number, reason: string): Promise<void> {
-    await this.#database.query('UPDATE messages SET failure = $2 WHERE id = $1', id, reason)
+  /**
+   * Telegram will not take this revision; a newer one is tried in its turn. Returns whether there is none.
+   * @param isUnsent whether Telegram has certainly not taken it
+   */
+  async failed({ id, revision }: MessageRow, reason: string, isUnsent: boolean): Promise<boolean> {
+    const [row] = await this.#database.query<{ failure: string | null }>(
+      `UPDATE messages SET failure = CASE WHEN revision = $2 THEN $3 END,
+         sending_after = CASE WHEN $4 = 1 THEN NULL ELSE sending_after END WHERE id = $1 RETURNING failure`,
+      id,
+      revision,
+      reason,
+      Number(isUnsent),
+    )
+    return row?.failure != null
+  }
+
+  /** Its topic takes nothing any more: it is sent to the group, where everyone can read it as well. */
+  async leaveTopic(id: number): Promise<void> {
+    await this.#database.query('UPDATE messages SET thread_id = NULL, reply_to = NULL WHERE id = $1', id)
+  }
+
+  /** Tries again what a chat has refused and nobody has read since, unless it was written before `since`. */
+  async revive(chatId: number, since: number): Promise<void> {
+    await this.#database.query(
+      `UPDATE messages SET failure = NULL, attempts = 0, due_at = $3
+       WHERE bot_id = $1 AND chat_id = $2 AND failure IS NOT NULL AND sent_revision < revision AND created_at > $4`,
+      this.#botId,
+      chatId,
+      steadyNow(),
+      since,
+    )
+  }
+
+  /** A group has another id now, and its messages have other ids there: those that are to change are sent anew. */
+  async move(from: number, to: number): Promise<void> {
+    await this.#database.query(
+      `UPDATE messages SET chat_id = $3, message_id = NULL, reply_to = NULL, thread_id = NULL, sending_after = NULL
+       WHERE bot_id = $1 AND chat_id = $2`,
+      this.#botId,
+      from,
+      to,
+    )
   }
 
   /**
@@ -150,7 +240,7 @@ export class MessageRows {
       `UPDATE messages SET attempts = attempts + 1, due_at = $2,
          sending_after = CASE WHEN $3 = 1 THEN NULL ELSE sending_after END WHERE id = $1`,
       id,
-      Date.now() + wait,
+      steadyNow() + wait,
       Number(isUnsent),
     )
   }
@@ -158,8 +248,10 @@ export class MessageRows {
   /** Moves the times at which waiting ones are due by so many milliseconds. */
   async shiftTimes(by: number): Promise<void> {
     await this.#database.query(
-      'UPDATE messages SET due_at = due_at + $1 WHERE sent_revision < revision AND failure IS NULL',
+      // Those that wait for nothing too: a later text of theirs would be as late.
+      'UPDATE messages SET due_at = due_at + $1 WHERE due_at > $2',
       by,
+      Date.now(),
     )
   }
 

@@ -1,6 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Database } from '../core/database.ts'
 import type { Log } from '../core/log.ts'
 import type { TelegramApi } from './api.ts'
+import { Chats } from './chats.ts'
 import { Courier, type DeliveryListener } from './courier.ts'
 import { MessageRows, type NewMessage, type Revision } from './message-rows.ts'
 import { edit } from './outgoing.ts'
@@ -23,18 +25,21 @@ export class Messages {
   readonly #pace = new Pace()
   readonly #courier: Courier
   readonly #sender: Sender
+  readonly chats: Chats
   readonly #stop = new AbortController()
-  /** When a message last showed progress. */
-  readonly #lastEdit = new Map<number, number>()
+  /** When a message last showed progress, by its key. */
+  readonly #lastProgress = new Map<string, number>()
 
   constructor(api: TelegramApi, database: Database, log: Log) {
     this.#api = api
     this.#database = database
     this.#log = log
     this.#rows = new MessageRows(database, api.botId)
-    const parts = { api, database, log, rows: this.#rows, pace: this.#pace }
+    const wake = () => this.#sender.wake()
+    this.chats = new Chats({ botId: api.botId, database, log, rows: this.#rows, wake })
+    const parts = { api, database, log, rows: this.#rows, pace: this.#pace, chats: this.chats }
     this.#courier = new Courier({ ...parts, signal: this.#stop.signal })
-    this.#sender = new Sender({ ...parts, deliver: (id) => this.#deliver(id) })
+    this.#sender = new Sender({ ...parts, deliver: (id) => this.#courier.deliver(id) })
   }
 
   /** Has `listener` told of deliveries; of an end within the transaction that records it. */
@@ -42,9 +47,13 @@ export class Messages {
     this.#courier.listener = listener
   }
 
-  /** Writes a message; it is sent after the caller's transaction. Returns its id here, not Telegram's. */
+  /**
+   * Writes a message, or what the one with its key must show from now on; it is sent after the caller's transaction.
+   * Returns its id here, not Telegram's.
+   */
   async post(message: NewMessage): Promise<number> {
-    const id = await this.#rows.add(message)
+    const id = await this.#rows.write(message)
+    if (message.key !== undefined) this.#lastProgress.delete(message.key)
     this.#database.afterCommit(() => this.#sender.wake())
     return id
   }
@@ -58,11 +67,27 @@ export class Messages {
     this.#database.afterCommit(() => this.#sender.wake())
   }
 
-  /** Shows `text` in a sent message if that can be done now; the next call will show something newer anyway. */
-  showProgress(id: number, text: () => string): void {
-    if (Date.now() - (this.#lastEdit.get(id) ?? 0) < progressEvery) return
-    this.#lastEdit.set(id, Date.now())
-    this.#show(id, text()).catch((error) => this.#log.debug({ outgoing: id, error }, 'progress not shown'))
+  /**
+   * Shows a text in the message with this key if that can be done now, and makes the message when there is none; the
+   * next call will show something newer anyway.
+   */
+  showProgress(key: string, message: () => NewMessage): void {
+    const last = this.#lastProgress.get(key)
+    if (last !== undefined && performance.now() - last < progressEvery) return
+    this.#lastProgress.set(key, performance.now())
+    this.#show({ ...message(), key }, last === undefined).catch((error) =>
+      this.#log.debug({ key, error }, 'progress not shown'),
+    )
+  }
+
+  /** Waits until Telegram has said yes or no to the message with this key, or until `ms` are over. */
+  async tried(key: string, ms: number, signal: AbortSignal): Promise<void> {
+    const end = performance.now() + ms
+    while (performance.now() < end && !signal.aborted) {
+      const row = await this.#rows.findByKey(key)
+      if (!row || row.sent_revision > 0 || row.failure !== null || row.attempts > 0) return
+      await delay(50, undefined, { signal }).catch(() => {})
+    }
   }
 
   /**
@@ -94,18 +119,20 @@ export class Messages {
     await this.#sender.stop()
   }
 
-  async #deliver(id: number): Promise<void> {
-    await this.#courier.deliver(id)
-    this.#lastEdit.delete(id)
-  }
-
-  async #show(id: number, text: string): Promise<void> {
-    const row = await this.#rows.findShown(id)
-    if (!row) return
+  async #show(message: NewMessage & { key: string }, isFirst: boolean): Promise<void> {
+    const { key, text } = message
+    const row = await this.#rows.findByKey(key)
+    if (!row) {
+      // What ends within moments needs no message before its last one.
+      if (!isFirst && (await this.#rows.begin(message))) this.#sender.wake()
+      return
+    }
+    const isShown = row.sent_revision === row.revision && row.failure === null && row.message_id !== null
+    if (!isShown) return
     this.#sender.offer(row, 'progress', async () => {
       await edit(this.#api, { ...row, text, keyboard: null }).catch((error) => {
         this.#pace.heed(row.chat_id, error)
-        this.#log.debug({ outgoing: id, error }, 'progress not shown')
+        this.#log.debug({ outgoing: row.id, error }, 'progress not shown')
       })
     })
   }

@@ -44,4 +44,21 @@ export const telegramMigrations: Migration[] = [
     name: 'telegram-2',
     statements: ['CREATE INDEX messages_created ON messages (created_at)'],
   },
+  {
+    name: 'telegram-3',
+    statements: [
+      'ALTER TABLE messages ADD COLUMN thread_id BIGINT',
+      'ALTER TABLE messages ADD COLUMN message_key TEXT',
+      `CREATE UNIQUE INDEX messages_key ON messages (bot_id, message_key) WHERE message_key IS NOT NULL`,
+      'CREATE INDEX messages_refused ON messages (bot_id, chat_id) WHERE failure IS NOT NULL',
+      // Chats that take nothing from the bot: it is blocked, thrown out, or has no right to write.
+      `CREATE TABLE closed_chats (
+        bot_id BIGINT NOT NULL,
+        chat_id BIGINT NOT NULL,
+        reason TEXT NOT NULL,
+        closed_at BIGINT NOT NULL,
+        PRIMARY KEY (bot_id, chat_id)
+      )`,
+    ],
+  },
 ]

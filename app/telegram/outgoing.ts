@@ -5,6 +5,8 @@ import { TelegramRefusal } from './errors.ts'
 export interface Outgoing {
   chat_id: number
   reply_to: number | null
+  /** The topic of a group in which it stands. */
+  thread_id: number | null
   message_id: number | null
   text: string
   keyboard: string | null
@@ -17,6 +19,7 @@ const adoptable = 10
 export async function send(api: TelegramApi, message: Outgoing): Promise<number> {
   const { message_id } = await api.call<{ message_id: number }>('sendMessage', {
     chat_id: message.chat_id,
+    ...(message.thread_id !== null && { message_thread_id: message.thread_id }),
     ...content(message),
     ...(message.reply_to !== null && {
       reply_parameters: { message_id: message.reply_to, allow_sending_without_reply: true },

@@ -17,6 +17,8 @@ interface Parts {
   database: Database
   log: Log
   handle: (update: Update) => Promise<void>
+  /** Tells the sender of an update that it cannot be handled. */
+  putAside: (update: Update) => Promise<void>
   /** Called when the server begins to answer, and when it stops to. */
   connected: (ok: boolean, detail: string) => void
   /** Called with what came, before anything of it is handled. */

@@ -56,7 +56,7 @@ async function openMaker({ databaseFile, storage, uuids }: Filled) {
     const began = performance.now()
     const uuid = randomUUID()
     const userId = 10_000 + (made++ % 20)
-    await jobs.load.freeIn({ userId }, 60_000, 10)
+    await jobs.load.nextSlot([{ of: { userId }, span: 60_000, most: 10 }])
     await jobs.load.counts(userId)
     await jobs.load.promised()
     await links.left(userId)

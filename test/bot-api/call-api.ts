@@ -1,7 +1,14 @@
 import type { StandIn } from './client.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: a test looks at whatever the method answers
-export type Answer = { status: number; ok: boolean; result?: any; description?: string; error_code?: number }
+export type Answer = {
+  status: number
+  ok: boolean
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks at whatever the method answers
+  result?: any
+  description?: string
+  error_code?: number
+  parameters?: object
+}
 
 /** Calls a Bot API method with a JSON body. Rejects when the connection ends without an answer. */
 export async function callApi(

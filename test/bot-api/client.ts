@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Chat } from './cloud/records.ts'
+import { usernameOf } from './cloud/groups.ts'
+import type { Membership, Message, TopicState } from './cloud/records.ts'
 import type { ShownChat, ShownMessage } from './control/show-chat.ts'
-import type { FileSpec, Sender } from './control/user-actions.ts'
+import type { FileSpec, MessageSpec, Sender } from './control/user-actions.ts'
 import { findPorts, newToken } from './fresh.ts'
 import type { Call } from './server/call-log.ts'
 import type { FaultRule } from './server/faults.ts'
@@ -29,7 +30,7 @@ export type StartOptions = {
   umask?: string
 }
 
-type SendOptions = { from?: Sender; chat?: Chat; bot_id?: number }
+type SendOptions = Partial<Omit<MessageSpec, 'file' | 'text' | 'caption' | 'media_group_id'>>
 export type SendFile = SendOptions & FileSpec & { caption?: string; media_group_id?: string }
 export type Sent = { message_id: number; chat_id: number; file_unique_id?: string; sha256?: string | null }
 export type State = {
@@ -141,13 +142,20 @@ export class StandIn implements AsyncDisposable {
 
   /** A user (Ann, 1001) sends a file; by default a document of 1024 bytes. */
   sendFile(file: SendFile = {}): Promise<Sent> {
-    const { from = ANN, chat, bot_id = this.botId, caption, media_group_id, ...spec } = file
-    return this.#post('/messages', { bot_id, from, chat, caption, media_group_id, file: spec })
+    const { from = ANN, chat, bot_id = this.botId, caption, media_group_id, ...others } = file
+    const { reply_to_message_id, message_thread_id, sender_chat, is_automatic_forward, ...spec } = others
+    const about = { reply_to_message_id, message_thread_id, sender_chat, is_automatic_forward }
+    return this.#post('/messages', { bot_id, from, chat, caption, media_group_id, ...about, file: spec })
   }
 
   /** A user (Ann, 1001) writes. */
   sendText(text: string, options: SendOptions = {}): Promise<Sent> {
     return this.#post('/messages', { bot_id: this.botId, from: ANN, ...options, text })
+  }
+
+  /** The chat shows what nobody wrote, such as a new title. */
+  sendService(service: Message['service'], options: SendOptions = {}): Promise<Sent> {
+    return this.#post('/messages', { bot_id: this.botId, from: ANN, ...options, service })
   }
 
   /** A user presses the button with this callback data. */
@@ -166,6 +174,30 @@ export class StandIn implements AsyncDisposable {
 
   block(userId: number, blocked = true): Promise<unknown> {
     return this.#post('/block', { bot_id: this.botId, user_id: userId, blocked })
+  }
+
+  /** What the bot is in a group from now on. */
+  setMembership(chatId: number, status: Membership): Promise<unknown> {
+    return this.#post('/memberships', { bot_id: this.botId, chat_id: chatId, status })
+  }
+
+  /** A group becomes a supergroup; `silent` when no update tells of it. */
+  migrate(from: number, to: number, { silent = false } = {}): Promise<unknown> {
+    return this.#post('/migrations', { bot_id: this.botId, from, to, silent })
+  }
+
+  setTopic(chatId: number, threadId: number, state: TopicState): Promise<unknown> {
+    return this.#post('/topics', { chat_id: chatId, thread_id: threadId, state })
+  }
+
+  /** Whether the bot hears in groups only what is meant for it. */
+  setPrivacy(enabled: boolean): Promise<unknown> {
+    return this.#post('/privacy', { bot_id: this.botId, enabled })
+  }
+
+  /** The bot's name with its @. */
+  get mention(): string {
+    return `@${usernameOf(this.botId)}`
   }
 
   chat(chatId: number, botId = this.botId): Promise<ShownChat> {

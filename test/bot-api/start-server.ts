@@ -8,6 +8,7 @@ import { createControlDoor } from './control/control-door.ts'
 import { Bots } from './server/bots.ts'
 import { CallLog } from './server/call-log.ts'
 import { Faults } from './server/faults.ts'
+import { Floods } from './server/floods.ts'
 import { createBotApiDoor } from './server/http-door.ts'
 import { listen } from './server/listen.ts'
 import { openLog } from './server/log.ts'
@@ -43,6 +44,7 @@ export async function startServer(options: Options): Promise<RunningServer> {
     queue,
     settings,
     faults: new Faults(),
+    floods: new Floods(),
     calls: new CallLog(),
     log,
     startedAt: Date.now(),

@@ -6,7 +6,14 @@ import { openRecords, type Records } from '../helpers/records.ts'
 export interface Desk extends Records {
   jobs: Jobs
   /** Writes a queued job and returns its id. */
-  job(of?: { user?: number; chat?: number; key?: string; kind?: string; size?: number }): Promise<number>
+  job(of?: {
+    user?: number
+    chat?: number
+    key?: string
+    kind?: string
+    size?: number
+    dueAt?: number
+  }): Promise<number>
   statusOf(id: number): Promise<string | undefined>
   events(id: number): Promise<{ event_type: string; data: Record<string, unknown> }[]>
   links(quotas?: { user?: number; store?: number }): Links
@@ -23,8 +30,17 @@ export async function openDesk(): Promise<Desk> {
   return {
     ...records,
     jobs,
-    async job({ user = 1, chat = user, key = `key ${++made}`, kind = 'test', size = 100 } = {}) {
-      const of = { kind, key, botId: 1, userId: user, chatId: chat, size, payload: { made } }
+    async job({ user = 1, chat = user, key = `key ${++made}`, kind = 'test', size = 100, dueAt } = {}) {
+      const of = {
+        kind,
+        key,
+        botId: 1,
+        userId: user,
+        chatId: chat,
+        size,
+        payload: { made },
+        ...(dueAt !== undefined && { dueAt }),
+      }
       const id = await jobs.create(of)
       if (id === undefined) throw new Error(`the key ${key} is known`)
       return id

@@ -8,7 +8,7 @@ import { openDesk } from './desk.ts'
 import { startRoles, wide } from './roles.ts'
 
 const plain = jobsSettings.parse({})
-const of = { userId: 1, chatId: 1 }
+const of = { userId: 1 }
 
 test('within the limits a job is taken', async (t) => {
   await using desk = await openDesk()
@@ -28,26 +28,9 @@ test('the active jobs of one user are limited; those that have ended do not coun
   const ids = [await desk.job(), await desk.job(), await desk.job({ user: 2 })]
   const settings = { ...plain, MAX_ACTIVE_JOBS_PER_USER: 2 }
   t.deepEqual(await refusalOf(desk.jobs, settings, of), { limit: 'active', most: 2 })
-  t.is(await refusalOf(desk.jobs, settings, { userId: 2, chatId: 2 }), undefined)
+  t.is(await refusalOf(desk.jobs, settings, { userId: 2 }), undefined)
   await desk.jobs.transition(ids[0] as number, 'QUEUED', 'FAILED')
   t.is(await refusalOf(desk.jobs, settings, of), undefined)
-})
-
-test('jobs an hour are limited for a user in all chats, and for a chat of all users', async (t) => {
-  await using desk = await openDesk()
-  await desk.job({ user: 1, chat: -10 })
-  await desk.job({ user: 1, chat: -11 })
-  await desk.job({ user: 2, chat: -11 })
-  const perUser = { ...plain, MAX_JOBS_PER_USER_PER_HOUR: 2 }
-  const perChat = { ...plain, MAX_JOBS_PER_CHAT_PER_HOUR: 2 }
-  const refused = await refusalOf(desk.jobs, perUser, of)
-  t.like(refused, { limit: 'hour', most: 2 })
-  t.true(refused?.limit === 'hour' && refused.freeInSeconds > 3590 && refused.freeInSeconds <= 3600)
-  t.is(await refusalOf(desk.jobs, perUser, { userId: 2, chatId: -11 }), undefined)
-  t.like(await refusalOf(desk.jobs, perChat, { userId: 9, chatId: -11 }), { limit: 'hour' })
-  t.is(await refusalOf(desk.jobs, perChat, { userId: 1, chatId: -10 }), undefined)
-  await desk.database.query('UPDATE jobs SET created_at = created_at - 3600001')
-  t.is(await refusalOf(desk.jobs, perUser, of), undefined)
 })
 
 test('in maintenance mode nothing new is taken', async (t) => {
@@ -59,9 +42,7 @@ test.serial('each limit has its own sentence, and what is refused is not taken',
   t.timeout(90_000)
   const cases = [
     { env: { MAX_QUEUE_LENGTH: '1' }, says: /too much to do just now.*try again in a few minutes/i },
-    { env: { MAX_ACTIVE_JOBS_PER_USER: '1' }, says: /^1 files of yours are waiting already/ },
-    { env: { MAX_JOBS_PER_USER_PER_HOUR: '1' }, says: /No more than 1 files an hour.*again in (59 min|1 h)/ },
-    { env: { MAX_JOBS_PER_CHAT_PER_HOUR: '1' }, says: /No more than 1 files an hour/ },
+    { env: { MAX_ACTIVE_JOBS_PER_USER: '1' }, says: /was not taken: 1 file of yours waits already\./ },
   ]
   for (const { env, says } of cases) {
     await using api = await startBotApi()

@@ -6,6 +6,7 @@ import { type Database, openDatabase } from '../../app/core/database.ts'
 import { healthMigrations } from '../../app/core/health.ts'
 import type { Log } from '../../app/core/log.ts'
 import { clockMigrations } from '../../app/core/wall-clock.ts'
+import { ingestMigrations } from '../../app/ingest/migrations.ts'
 import { jobsMigrations } from '../../app/jobs/index.ts'
 import { linksMigrations } from '../../app/links/index.ts'
 import { storeMigrations } from '../../app/store/index.ts'
@@ -20,6 +21,7 @@ export const allMigrations = [
   ...telegramMigrations,
   ...jobsMigrations,
   ...linksMigrations,
+  ...ingestMigrations,
   ...upkeepMigrations,
 ]
 

@@ -73,7 +73,7 @@ test.serial(
     t.true(seconds > 30 && seconds <= 60, `${seconds} s`)
 
     app.sql(
-      `UPDATE jobs SET created_at = created_at - 60000
+      `UPDATE jobs SET slot_at = slot_at - 60000
      WHERE id = (SELECT min(id) FROM jobs WHERE user_id = ?)`,
       from.id,
     )

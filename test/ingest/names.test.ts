@@ -13,7 +13,7 @@ startForAll({ RATE_LIMIT_PER_MINUTE: '1000' }, (server, program) => {
   app = program
 })
 
-const invented = /^document_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d$/
+const invented = /^document_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\d+$/
 
 const names: { title: string; sent: string; kept?: string | RegExp }[] = [
   { title: 'Cyrillic letters', sent: 'Отчёт за март.pdf' },
@@ -66,5 +66,5 @@ test('half of a surrogate pair in a name is replaced', (t) => {
 test('a name is cut before its extension', (t) => {
   const name = safeName(`${'a'.repeat(400)}.tar.gz`)
   t.is(Buffer.byteLength(name), 255)
-  t.true(name.endsWith('a.gz') || name.endsWith('.tar.gz'))
+  t.true(name.endsWith('aaa.tar.gz'))
 })

@@ -14,7 +14,7 @@ test('a file is acknowledged at once, shows its progress every 3 s, and is the i
   const sent = await api.sendFile({ name: 'film.mkv', size: 3_000_000 })
   const status = await api.waitForMessage(1001, ({ from }) => from.is_bot)
   t.true(Date.now() - sentAt < 3000)
-  t.regex(status.text ?? '', /^film\.mkv \(2\.9 MB\)/)
+  t.regex(status.text ?? '', /^film\.mkv \(3 MB\)/)
 
   const temp = join(api.dir, api.token, 'temp')
   const inode = await until('the partial file', async () => {
@@ -31,7 +31,7 @@ test('a file is acknowledged at once, shows its progress every 3 s, and is the i
   )
 
   t.is(link.message.message_id, status.message_id, 'one message tells it all')
-  const shown = (text: string | undefined) => /(\d+) % · ([\d.]+) (KB|MB)/.exec(text ?? '')
+  const shown = (text: string | undefined) => /(\d+) % · ([\d.]+) (kB|MB)/.exec(text ?? '')
   const bars = link.message.edits.filter(({ text }) => shown(text))
   t.true(bars.length >= 2, `${bars.length} bars`)
   for (const [i, bar] of bars.entries()) {
@@ -40,6 +40,6 @@ test('a file is acknowledged at once, shows its progress every 3 s, and is the i
     // As the server sees them: each may be a little late on its way.
     t.true(bar.at - before.at >= 2500, `${bar.at - before.at} ms between two bars`)
     t.true(Number(shown(bar.text)?.[1]) > Number(shown(before.text)?.[1]))
-    t.regex(bar.text ?? '', /▓+░+ \d+ % · [\d.]+ [KM]B · \d+(\.\d)? KB\/s · \d+ s left$/)
+    t.regex(bar.text ?? '', /▓+░+ \d+ % · [\d.]+ [kM]B · \d+(\.\d)? kB\/s · \d+ s left$/)
   }
 })

@@ -1,6 +1,7 @@
 import test from 'ava'
+import { callApi } from '../bot-api/call-api.ts'
 import type { StandIn } from '../bot-api/client.ts'
-import { linkFor, saidIn } from '../helpers/chat.ts'
+import { linkFor } from '../helpers/chat.ts'
 import type { App } from '../helpers/start-app.ts'
 import { startForAll } from '../helpers/start-for-all.ts'
 import { until } from '../helpers/until.ts'
@@ -18,7 +19,7 @@ for (const [index, command] of ['/start', '/help', '/start from-a-link'].entries
     await api.sendText(command, { from })
     const { text } = await api.waitForMessage(from.id, (message) => message.from.is_bot)
     t.regex(text ?? '', /Send me a file/)
-    t.regex(text ?? '', /1\.5 MB/)
+    t.regex(text ?? '', /1\.6 MB/)
     t.regex(text ?? '', /7 days/)
   })
 }
@@ -27,7 +28,7 @@ test('Telegram is told the commands for its menu', async (t) => {
   const call = await until('the call', async () => (await api.calls('setMyCommands'))[0])
   t.deepEqual(
     (call.params.commands as { command: string }[]).map(({ command }) => command),
-    ['start', 'help'],
+    ['start', 'help', 'link'],
   )
 })
 
@@ -45,11 +46,11 @@ test('the final message shows name, size, link and the day it ends, without a pr
   const { message } = await linkFor(api, sent)
   t.is(message.reply_to_message_id, sent.message_id)
   const [first, second, third, ...others] = message.text?.split('\n') ?? []
-  t.is(first, 'a.bin (1.4 MB)')
+  t.is(first, 'a.bin (1.5 MB)')
   t.regex(second ?? '', /^https:\/\/files\.example\.org\/download\/[0-9a-f-]{36}$/)
   const end = new Date(Date.now() + 7 * 86_400_000)
   const day = end.toLocaleDateString('en-GB', { dateStyle: 'long', timeZone: 'UTC' })
-  t.true(third?.includes(`until ${day} (UTC)`), third)
+  t.regex(third ?? '', new RegExp(`until ${day}, \\d\\d:\\d\\d UTC\\.$`))
   t.deepEqual(others, [])
   t.true(message.link_preview_disabled)
   t.is(message.inline_keyboard, undefined)
@@ -71,20 +72,7 @@ test('every link has a UUID of version 4 of its own, also for the same file, whi
   t.deepEqual((await app.get(first.path)).body, (await app.get(second.path)).body)
 })
 
-test('in a group files get their links and other talk gets no answer', async (t) => {
-  const chat = { id: -1006020, type: 'supergroup' as const, title: 'Friends' }
-  const from = { id: 6020 }
-  await api.sendText('good morning', { from, chat })
-  await api.sendText(`/help@someone_elses_bot`, { from, chat })
-  const sent = await api.sendFile({ from: { id: 6021 }, chat, size: 100 })
-  await linkFor(api, sent)
-  t.is((await saidIn(api, chat.id)).length, 1)
-  await api.sendText('/help', { from, chat })
-  const { text } = await api.waitForMessage(chat.id, ({ text }) => text?.startsWith('Send me') === true)
-  t.truthy(text)
-})
-
-test('the files of an album get a link each', async (t) => {
+test('the files of an album get a link each, with names that differ', async (t) => {
   const from = { id: 6030 }
   const sent = []
   for (let i = 0; i < 4; i++) {
@@ -93,4 +81,48 @@ test('the files of an album get a link each', async (t) => {
   const links = await Promise.all(sent.map((message) => linkFor(api, message)))
   const sizes = await Promise.all(links.map(async ({ path }) => (await app.get(path)).body.length))
   t.deepEqual(sizes, [3000, 3001, 3002, 3003])
+  const names = app.sql<{ name: string }>('SELECT name FROM links WHERE user_id = ?', from.id)
+  t.is(new Set(names.map(({ name }) => name)).size, 4)
+})
+
+for (const [index, [command, answer]] of (
+  [
+    ['/stats', "I don't know /stats. /help lists what I can do."],
+    ['/STATS today', "I don't know /stats. /help lists what I can do."],
+    ['/link', 'There is no file here to make a link of: answer a message that has one with /link.'],
+  ] as const
+).entries()) {
+  test(`${command} has its own answer`, async (t) => {
+    const from = { id: 6040 + index }
+    await api.sendText(command, { from })
+    const { text } = await api.waitForMessage(from.id, (message) => message.from.is_bot)
+    t.is(text, answer)
+  })
+}
+
+test('a name is no link in the chat', async (t) => {
+  const sent = await api.sendFile({ from: { id: 6050 }, name: 'README.md', size: 10 })
+  const { message } = await linkFor(api, sent)
+  const marks = message.entities?.map(({ type, offset }) => [type, offset])
+  t.deepEqual(marks, [
+    ['code', 0],
+    ['url', Number(message.text?.indexOf('https'))],
+  ])
+})
+
+test('a press of a button that the bot does not know is answered', async (t) => {
+  const from = { id: 6060 }
+  const { message_id } = (await linkFor(api, await api.sendFile({ from, seed: 'pressed' }))).message
+  // Of a release that knew other buttons.
+  await callApi(api, 'editMessageReplyMarkup', {
+    chat_id: from.id,
+    message_id,
+    reply_markup: { inline_keyboard: [[{ text: 'Old', callback_data: 'old:1' }]] },
+  })
+  await api.press({ from, chat_id: from.id, message_id, data: 'old:1' })
+  const [answer] = await until('the answer', async () => {
+    const { answers } = await api.chat(from.id)
+    return answers.length > 0 && answers
+  })
+  t.is(answer?.text, 'This button has no use any more.')
 })

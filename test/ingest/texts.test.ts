@@ -1,42 +1,21 @@
 import test from 'ava'
-import { bytes, done, duration, progress } from '../../app/ingest/texts.ts'
-
-const sizes: [count: number, text: string][] = [
-  [0, '0 B'],
-  [1, '1 B'],
-  [1023, '1023 B'],
-  [1024, '1 KB'],
-  [1536, '1.5 KB'],
-  [102_400, '100 KB'],
-  [5 * 1024 ** 2, '5 MB'],
-  [2 * 1024 ** 3, '2 GB'],
-  [4_194_304_000, '3.9 GB'],
-  [1024 ** 2 - 1, '1 MB'],
-  [1024 ** 4, '1 TB'],
-  [1024 ** 5, '1024 TB'],
-]
-
-for (const [count, text] of sizes) test(`${count} bytes are ${text}`, (t) => t.is(bytes(count), text))
-
-const times: [seconds: number, text: string][] = [
-  [-1, '0 s'],
-  [0.4, '0 s'],
-  [59, '59 s'],
-  [60, '1 min'],
-  [200, '3 min 20 s'],
-  [3600, '1 h'],
-  [7500, '2 h 5 min'],
-]
-
-for (const [seconds, text] of times)
-  test(`${seconds} seconds are ${text}`, (t) => t.is(duration(seconds), text))
+import {
+  done,
+  noneWaits,
+  notTaken,
+  progress,
+  severalNotTaken,
+  tooLarge,
+  unknownCommand,
+  waiting,
+} from '../../app/ingest/texts.ts'
 
 const file = { name: 'a<b>.bin', size: 1000 }
 
 test('a bar shows share, bytes, speed and the time left', (t) => {
   t.is(
     progress(file, { received: 250, speed: 50 }),
-    '<b>a&lt;b&gt;.bin</b> (1000 B)\n▓▓▓░░░░░░░░░ 25 % · 250 B · 50 B/s · 15 s left',
+    '<code>a&lt;b&gt;.bin</code> (1 kB)\n▓▓▓░░░░░░░░░ 25 % · 250 B · 50 B/s · 15 s left',
   )
 })
 
@@ -49,9 +28,57 @@ test('a bar never passes its end, as blocks on the disk do', (t) => {
 })
 
 test('without a size only the bytes are shown', (t) => {
-  t.is(progress({ name: 'x', size: undefined }, { received: 2048, speed: 1024 }), '<b>x</b>\n2 KB · 1 KB/s')
+  t.is(
+    progress({ name: 'x', size: undefined }, { received: 2000, speed: 1000 }),
+    '<code>x</code>\n2 kB · 1 kB/s',
+  )
 })
 
 test('a link without an end says so', (t) => {
-  t.regex(done(file, 'https://x.org/download/1', null), /kept without end/)
+  t.regex(done(file, 'https://x.org/download/1', null), /can download it, without end\./)
+})
+
+test('the end of a link has its time of day', (t) => {
+  const end = Date.UTC(2027, 0, 17, 14, 5)
+  t.regex(done(file, 'https://x.org/download/1', end), /can download it, until 17 January 2027, 14:05 UTC\.$/)
+})
+
+test('a file just above the limit does not seem to be as large as the limit', (t) => {
+  const text = notTaken(tooLarge({ name: 'x', size: 2 * 1024 ** 3 + 1 }, 2 * 1024 ** 3))
+  t.is(
+    text,
+    '<code>x</code> (2 147 483 649 bytes) was not taken: the limit is 2 147 483 648 bytes. ' +
+      'Send a smaller file, or split it into parts.',
+  )
+})
+
+test('several files that were not taken are named, each with its reason', (t) => {
+  const files = ['a', 'b'].map((name) => tooLarge({ name, size: 3e9 }, 2e9))
+  t.is(
+    severalNotTaken(files),
+    '2 files were not taken:\n• <code>a</code> (3 GB): the limit is 2 GB\n• <code>b</code> (3 GB): the limit is 2 GB\n' +
+      'Send a smaller file, or split it into parts.',
+  )
+})
+
+test('one file waits, several wait', (t) => {
+  const limits = { minute: 1, hour: 600 }
+  t.regex(
+    waiting(1, limits, 30),
+    /^<b>1 file waits for its turn\.<\/b>\nI take 1 file a minute and 600 an hour/,
+  )
+  t.regex(
+    waiting(2, limits, 90),
+    /^<b>2 files wait for their turn\..*\n.*The last one has its turn in about 2 min\.$/,
+  )
+  t.regex(waiting(2, limits, -1), /They come next, one by one\.$/)
+  t.regex(waiting(1, limits, -1), /It comes next\.$/)
+  t.is(noneWaits(1), 'The file that had to wait has had its turn.')
+  t.is(noneWaits(40), 'All 40 files that had to wait have had their turn.')
+})
+
+test('an unknown command is named, cut when it is long, and never markup', (t) => {
+  t.is(unknownCommand('stats'), "I don't know <code>/stats</code>. /help lists what I can do.")
+  t.regex(unknownCommand('x'.repeat(64)), /<code>\/x{32}…<\/code>/)
+  t.regex(unknownCommand('<b>'), /&lt;b&gt;/)
 })

@@ -32,7 +32,10 @@ async function openDesk(deed: Deed = () => {}): Promise<Desk> {
     await database.query('INSERT INTO written (text) VALUES ($1)', text)
     deed(text)
   }
-  const inbox = new Inbox({ botId, database, log, handle })
+  const putAside = async (update: Update) => {
+    await database.query('INSERT INTO written (text) VALUES ($1)', `put aside: ${textOf(update)}`)
+  }
+  const inbox = new Inbox({ botId, database, log, handle, putAside })
   let transactions = 0
   onStatement(database, (sql) => {
     // Outside of a transaction each statement is one.
@@ -103,7 +106,7 @@ test('a handler that throws takes no neighbour with it: each other one is handle
   await desk.inbox.store(updatesOf(good.toSpliced(4, 0, 'poison')))
   desk.run()
   await desk.allHandled()
-  t.deepEqual(await desk.written(), good)
+  t.deepEqual(await desk.written(), good.toSpliced(4, 0, 'put aside: poison'))
   const failed = desk.depot.lines.filter(({ msg }) => msg === 'update failed')
   t.deepEqual(
     failed.map(({ update_id, tries }) => [update_id, tries]),
@@ -129,7 +132,7 @@ test('after a poisoned batch the next updates share transactions again', async (
   const before = desk.transactions()
   await desk.inbox.store(updatesOf(texts(50), 100))
   await desk.allHandled()
-  t.deepEqual(await desk.written(), ['before', 'after', ...texts(50)])
+  t.deepEqual(await desk.written(), ['before', 'put aside: poison', 'after', ...texts(50)])
   t.true(desk.transactions() - before <= 20, `${desk.transactions() - before} transactions`)
 })
 

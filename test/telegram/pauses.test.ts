@@ -56,7 +56,7 @@ test('a text that changes during Telegram’s pause waits for its end', async (t
 test('Telegram’s pause after a progress bar is kept as well', async (t) => {
   await using sender = await startSender()
   const chatId = await newChat()
-  const id = await sender.messages.post({ chatId, text: 'received' })
+  const id = await sender.messages.post({ key: 'file', chatId, text: 'received' })
   await said(chatId, 1)
   await until('it is recorded', async () => {
     const rows = await sender.depot.database.query('SELECT 1 FROM messages WHERE sent_revision = revision')
@@ -67,7 +67,7 @@ test('Telegram’s pause after a progress bar is kept as well', async (t) => {
     chat_id: chatId,
     ...refusal(429, 'Too Many Requests: retry after 2', 2),
   })
-  sender.messages.showProgress(id, () => '50 %')
+  sender.messages.showProgress('file', () => ({ chatId, text: '50 %' }))
   await until('the refusal', async () => (await callsFor(chatId)).length === 2)
   await delay(100)
   await sender.messages.revise(id, { text: 'the link' })
@@ -103,12 +103,15 @@ test('final texts do not wait for progress bars, however many a group has', asyn
   const group = -newGroup()
   await server.sendText('hi', { chat: { id: group, type: 'supergroup', title: 'Group' } })
   const ids: number[] = []
-  for (let file = 0; file < 5; file++) ids.push(await messages.post({ chatId: group, text: `file ${file}` }))
+  for (let file = 0; file < 5; file++) {
+    ids.push(await messages.post({ key: `${file}`, chatId: group, text: `file ${file}` }))
+  }
   await said(group, 5)
   let percent = 0
   const bars = setInterval(() => {
     percent++
-    for (const id of ids) messages.showProgress(id, () => `${percent} %`)
+    for (let file = 0; file < 5; file++)
+      messages.showProgress(`${file}`, () => ({ chatId: group, text: `${percent} %` }))
   }, 50)
   t.teardown(() => clearInterval(bars))
   await until('all that progress may use is used', async () => (await callsFor(group)).length === 10, 40_000)

@@ -6,13 +6,14 @@ import { startApp } from '../helpers/start-app.ts'
 test('an update that fails each time is put aside after three tries, and those behind it are served', async (t) => {
   await using api = await startBotApi()
   await using app = await startApp({ api })
-  const message = { message_id: 1, date: 1, chat: { id: 5, type: 'private' }, text: 'from nobody' }
-  app.sql(
-    'INSERT INTO updates (bot_id, update_id, body, received_at) VALUES (?, 1, ?, ?)',
-    api.botId,
-    JSON.stringify({ update_id: 1, message }),
-    Date.now(),
-  )
+  const [from, chat] = [{ id: 5 }, { id: 5, type: 'private' }]
+  const { message_id } = await api.sendText('/start', { from })
+  const document = { file_id: 'x', file_unique_id: 'x' }
+  // A moment that no calendar has.
+  const message = { message_id, date: 1e20, from, chat, document }
+  const body = JSON.stringify({ update_id: 1, message })
+  const sql = 'INSERT INTO updates (bot_id, update_id, body, received_at) VALUES (?, 1, ?, ?)'
+  app.sql(sql, api.botId, body, Date.now())
   const sent = await api.sendFile()
   await linkFor(api, sent, 20_000)
   const failed = app.lines.filter((line) => line.message === 'update failed')
@@ -21,6 +22,15 @@ test('an update that fails each time is put aside after three tries, and those b
     [1, 2, 3],
   )
   t.is(app.lines.filter((line) => /put aside/.test(line.message)).length, 1)
+  const told = await api.waitForMessage(5, ({ text }) =>
+    /Something went wrong on the server/.test(text ?? ''),
+  )
+  t.is(told.reply_to_message_id, message_id)
+  t.deepEqual(
+    app.sql('SELECT body FROM updates WHERE update_id = 1'),
+    [{ body }],
+    'it is kept to be looked into',
+  )
 })
 
 test('what was sent while the app was down is answered after its start, in order', async (t) => {

@@ -27,7 +27,7 @@ for (const value of ['ann', '1;2', '1,,2', '-5', '1.5']) {
   })
 }
 
-test('a stranger is told his id, whatever he sends; nothing of his is fetched', async (t) => {
+test('a stranger is told their id, whatever he sends; nothing of theirs is fetched', async (t) => {
   await using api = await startBotApi()
   await using _app = await startApp({ api, env: { ALLOWED_USERS: '2001', ADMIN_USERS: '2002' } })
   const stranger = { id: 3001 }

@@ -5,6 +5,8 @@ export type BotAccount = {
   tokenHash: string | undefined
   revoked: Set<string>
   blockedBy: Set<number>
+  /** Whether it hears in groups only what is meant for it, as @BotFather sets it for a new bot. */
+  hasPrivacy: boolean
   profile: Map<string, unknown>
   feed: FeedEntry[]
   lastMessageId: number
@@ -16,6 +18,7 @@ export function newAccount(id: number): BotAccount {
     tokenHash: undefined,
     revoked: new Set(),
     blockedBy: new Set(),
+    hasPrivacy: true,
     profile: new Map(),
     feed: [],
     lastMessageId: 0,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { applyChange, type BotAccount, newAccount } from './accounts.ts'
+import { Groups, isMeantFor } from './groups.ts'
 import { Journal } from './journal.ts'
 import type {
   Answer,
@@ -32,6 +33,7 @@ export class Cloud {
   readonly chats = new Map<number, { chat: Chat; bots: Set<number> }>()
   readonly files = new Map<number, CloudFile>()
   readonly filesByUniqueId = new Map<string, CloudFile>()
+  readonly groups = new Groups()
   readonly callbacks = new Map<string, Callback & { answered: boolean; at: number }>()
   settings: Record<string, unknown> = {}
   /** Called with the id of a bot that has something new to hear. */
@@ -120,6 +122,7 @@ export class Cloud {
         return []
       case 'chat': {
         const bots = this.chats.get(record.chat.id)?.bots ?? new Set()
+        this.groups.join(record.bot_id, record.chat.id)
         this.chats.set(record.chat.id, { chat: record.chat, bots: bots.add(record.bot_id) })
         return []
       }
@@ -145,9 +148,27 @@ export class Cloud {
         const { blockedBy } = this.#account(record.bot_id)
         if (record.blocked) blockedBy.add(record.user_id)
         else blockedBy.delete(record.user_id)
-        const update = { type: 'my_chat_member', user_id: record.user_id, blocked: record.blocked } as const
+        const [was, status] = record.blocked
+          ? (['member', 'kicked'] as const)
+          : (['kicked', 'member'] as const)
+        const update = { type: 'my_chat_member', user_id: record.user_id, was, status } as const
         return this.#tell([record.bot_id], record.at, record.user_id, update)
       }
+      case 'membership': {
+        const { bot_id, chat_id, by, status } = record
+        const was = this.groups.change(bot_id, chat_id, status)
+        const update = { type: 'my_chat_member', user_id: by, was, status } as const
+        return this.#tell([bot_id], record.at, chat_id, update)
+      }
+      case 'migration':
+        this.groups.migrated.set(record.from, record.to)
+        return []
+      case 'topic':
+        this.groups.setTopic(record.chat_id, record.thread_id, record.state)
+        return []
+      case 'privacy':
+        this.#account(record.bot_id).hasPrivacy = record.enabled
+        return []
       case 'callback': {
         const { callback } = record
         this.callbacks.set(callback.id, { ...callback, answered: false, at: record.at })
@@ -180,7 +201,7 @@ export class Cloud {
     if (record.chat_id > 0) this.#account(record.bot_id).lastMessageId = message.message_id
     const type = this.#isChannel(record.chat_id) ? 'channel_post' : 'message'
     const update = { type, message_id: message.message_id } as const
-    return this.#tell(this.#listeners(record, message.from.id), record.at, record.chat_id, update)
+    return this.#tell(this.#listeners(record, message), record.at, record.chat_id, update)
   }
 
   #editMessage(record: CloudRecord & { t: 'edit' }): number[] {
@@ -190,14 +211,18 @@ export class Cloud {
     if (message.from.is_bot) return []
     const type = this.#isChannel(record.chat_id) ? 'edited_channel_post' : 'edited_message'
     const update = { type, message_id: record.message_id } as const
-    return this.#tell(this.#listeners(record, record.by), record.at, record.chat_id, update)
+    return this.#tell(this.#listeners(record, message), record.at, record.chat_id, update)
   }
 
-  /** Bots that hear of an event in this chat: never the one that caused it, and no bot hears another bot. */
-  #listeners(event: { bot_id: number; chat_id: number }, causedBy: number): number[] {
-    if (this.bots.has(causedBy)) return []
+  /** Bots that hear of a message in this chat: never the one that wrote it, and no bot hears another one of these. */
+  #listeners(event: { bot_id: number; chat_id: number }, message: Message): number[] {
+    if (this.bots.has(message.from.id)) return []
     if (event.chat_id > 0) return [event.bot_id]
-    return [...(this.chats.get(event.chat_id)?.bots ?? [])]
+    const room = this.room(event.bot_id, event.chat_id)
+    return [...(this.chats.get(event.chat_id)?.bots ?? [])].filter((id) => {
+      if (!this.groups.isInside(id, event.chat_id)) return false
+      return !this.#account(id).hasPrivacy || this.#isChannel(event.chat_id) || isMeantFor(id, message, room)
+    })
   }
 
   #tell(botIds: number[], at: number, chatId: number, update: FeedEntry['update']): number[] {

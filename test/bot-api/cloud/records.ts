@@ -5,6 +5,8 @@ export type User = {
   first_name: string
   username?: string | undefined
   language_code?: string | undefined
+  /** Another bot, whose messages are heard all the same. */
+  is_bot?: boolean | undefined
 }
 
 export type Chat = {
@@ -12,7 +14,13 @@ export type Chat = {
   type: 'private' | 'group' | 'supergroup' | 'channel'
   title?: string | undefined
   username?: string | undefined
+  is_forum?: boolean | undefined
 }
+
+/** What a bot is in a group; a restricted one may not write there. */
+export type Membership = 'member' | 'administrator' | 'restricted' | 'left' | 'kicked'
+
+export type TopicState = 'open' | 'closed' | 'deleted'
 
 /** Bytes at Telegram: either made from a seed, or a file of that name in the cloud folder. */
 export type CloudFile = {
@@ -62,6 +70,15 @@ export type Message = {
   media?: Media | undefined
   media_group_id?: string | undefined
   reply_to_message_id?: number | undefined
+  /** The topic it stands in. */
+  message_thread_id?: number | undefined
+  /** In whose name it was written, when that is no person: the group itself, or a channel. */
+  sender_chat?: Chat | undefined
+  is_automatic_forward?: boolean | undefined
+  /** What a message says that nobody wrote. */
+  service?:
+    | { migrate_to_chat_id?: number; migrate_from_chat_id?: number; new_chat_title?: string }
+    | undefined
   inline_keyboard?: InlineKeyboard | undefined
   link_preview_disabled?: boolean | undefined
   forwarded_from?: { id: number; at: number } | undefined
@@ -101,6 +118,10 @@ export type CloudRecord =
   | { t: 'edit'; at: number; bot_id: number; chat_id: number; message_id: number; by: number; change: Change }
   | { t: 'delete'; bot_id: number; chat_id: number; message_id: number }
   | { t: 'react'; bot_id: number; chat_id: number; message_id: number; reaction: string[] }
+  | { t: 'membership'; at: number; bot_id: number; chat_id: number; by: number; status: Membership }
+  | { t: 'migration'; from: number; to: number }
+  | { t: 'topic'; chat_id: number; thread_id: number; state: TopicState }
+  | { t: 'privacy'; bot_id: number; enabled: boolean }
   | { t: 'block'; at: number; bot_id: number; user_id: number; blocked: boolean }
   | { t: 'callback'; at: number; callback: Callback }
   | { t: 'answer'; answer: Answer }
@@ -115,5 +136,5 @@ export type FeedEntry = {
   update:
     | { type: 'message' | 'edited_message' | 'channel_post' | 'edited_channel_post'; message_id: number }
     | { type: 'callback_query'; callback_id: string }
-    | { type: 'my_chat_member'; user_id: number; blocked: boolean }
+    | { type: 'my_chat_member'; user_id: number; was: Membership; status: Membership }
 }

@@ -70,6 +70,14 @@ function createRoutes(server: ServerParts, bots: Bots): Record<string, Route> {
     }),
     'POST /edits': async ({ body }) => users.edit((await body()) as Parameters<typeof users.edit>[0]),
     'POST /block': async ({ body }) => users.block((await body()) as Parameters<typeof users.block>[0]),
+    'POST /memberships': async ({ body }) =>
+      users.setMembership((await body()) as Parameters<typeof users.setMembership>[0]),
+    'POST /migrations': async ({ body }) =>
+      users.migrate((await body()) as Parameters<typeof users.migrate>[0]),
+    'POST /topics': async ({ body }) =>
+      users.setTopic((await body()) as Parameters<typeof users.setTopic>[0]),
+    'POST /privacy': async ({ body }) =>
+      users.setPrivacy((await body()) as Parameters<typeof users.setPrivacy>[0]),
     'GET /chats': ({ url }) => {
       const chatId = Number(url.pathname.split('/')[2])
       const botId = url.searchParams.get('bot_id')

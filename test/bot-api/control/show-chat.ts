@@ -1,5 +1,5 @@
 import type { Cloud } from '../cloud/cloud.ts'
-import type { Button, Edit, Kind, Message } from '../cloud/records.ts'
+import type { Button, Edit, Entity, Kind, Message } from '../cloud/records.ts'
 
 export type ShownFile = {
   kind: Kind
@@ -16,7 +16,9 @@ export type ShownMessage = {
   text?: string
   caption?: string
   file?: ShownFile
+  entities?: Entity[]
   reply_to_message_id?: number
+  message_thread_id?: number
   inline_keyboard?: Button[][]
   link_preview_disabled?: boolean
   reaction?: string[]

@@ -1,13 +1,19 @@
 import type { Cloud } from '../cloud/cloud.ts'
 import { addFile, storeCopy } from '../cloud/file-bytes.ts'
-import type { Chat, CloudFile, Kind, Media, Message, User } from '../cloud/records.ts'
+import type { Chat, CloudFile, Kind, Media, Membership, Message, TopicState, User } from '../cloud/records.ts'
 import { smallerSizes } from '../cloud/smaller-photos.ts'
 import { findEntities, privateChat } from '../server/render.ts'
 
 /** A request that the control door cannot carry out. */
 export class ControlError extends Error {}
 
-export type Sender = { id: number; first_name?: string; username?: string; language_code?: string }
+export type Sender = {
+  id: number
+  first_name?: string
+  username?: string
+  language_code?: string
+  is_bot?: boolean
+}
 
 export type FileSpec = {
   kind?: Kind
@@ -31,6 +37,13 @@ export type MessageSpec = {
   file?: FileSpec
   caption?: string
   media_group_id?: string
+  reply_to_message_id?: number
+  message_thread_id?: number
+  /** In whose name it is written: the group itself (an anonymous administrator), or a channel. */
+  sender_chat?: Chat
+  is_automatic_forward?: boolean
+  /** A message that nobody wrote, such as a new title. */
+  service?: Message['service']
 }
 
 /** What a user does in the world outside. */
@@ -65,21 +78,28 @@ export class UserActions {
   /** Puts a message of a user into a chat. */
   post(spec: MessageSpec, media: Media | undefined): { message: Message; chatId: number } {
     const botId = this.botId(spec.bot_id)
-    if (!media && !spec.text) throw new ControlError('A message needs a text or a file')
+    const { reply_to_message_id, message_thread_id, sender_chat, is_automatic_forward, service } = spec
+    if (!media && !spec.text && !service) throw new ControlError('A message needs a text or a file')
     const user = this.#meet(spec.from)
     const chat = spec.chat ?? privateChat(user.id)
     this.#open(botId, chat)
+    this.#openTopic(chat.id, message_thread_id)
     const at = Date.now()
     const words = media ? spec.caption : spec.text
     const message: Message = {
       message_id: this.#cloud.nextMessageId(botId, chat.id),
       at,
-      from: { id: user.id, is_bot: false },
+      from: { id: user.id, is_bot: user.is_bot ?? false },
       text: media ? undefined : spec.text,
       caption: media ? spec.caption : undefined,
       entities: words === undefined ? undefined : findEntities(words),
       media,
       media_group_id: spec.media_group_id,
+      reply_to_message_id,
+      message_thread_id,
+      sender_chat,
+      is_automatic_forward,
+      service,
       edits: [],
     }
     this.#cloud.write({ t: 'message', at, bot_id: botId, chat_id: chat.id, message })
@@ -123,6 +143,41 @@ export class UserActions {
     const { user_id, blocked } = spec
     if (this.#cloud.bot(bot_id).blockedBy.has(user_id) === blocked) return
     this.#cloud.write({ t: 'block', at: Date.now(), bot_id, user_id, blocked })
+  }
+
+  /** Someone makes the bot a member of a group, restricts it, or throws it out. */
+  setMembership(spec: { bot_id?: number; chat_id: number; by?: number; status: Membership }): void {
+    const { chat_id, by = 1001, status } = spec
+    const bot_id = this.botId(spec.bot_id)
+    if (!this.#cloud.chats.has(chat_id)) throw new ControlError('There is no such group')
+    this.#cloud.write({ t: 'membership', at: Date.now(), bot_id, chat_id, by, status })
+  }
+
+  /** A group becomes a supergroup: both say so, unless nobody is to hear of it. */
+  migrate(spec: { bot_id?: number; from: number; to: number; silent?: boolean }): void {
+    const bot_id = this.botId(spec.bot_id)
+    const { from, to, silent = false } = spec
+    const old = this.#cloud.chats.get(from)?.chat
+    if (old?.type !== 'group') throw new ControlError('There is no such group')
+    const chat: Chat = { ...old, id: to, type: 'supergroup' }
+    this.#open(bot_id, chat)
+    const by = { bot_id, from: { id: 1001 } }
+    if (!silent) this.post({ ...by, chat: old, service: { migrate_to_chat_id: to } }, undefined)
+    this.#cloud.write({ t: 'migration', from, to })
+    if (!silent) this.post({ ...by, chat, service: { migrate_from_chat_id: from } }, undefined)
+  }
+
+  setTopic({ chat_id, thread_id, state }: { chat_id: number; thread_id: number; state: TopicState }): void {
+    this.#cloud.write({ t: 'topic', chat_id, thread_id, state })
+  }
+
+  setPrivacy(spec: { bot_id?: number; enabled: boolean }): void {
+    this.#cloud.write({ t: 'privacy', bot_id: this.botId(spec.bot_id), enabled: spec.enabled })
+  }
+
+  #openTopic(chatId: number, threadId: number | undefined): void {
+    if (threadId === undefined || this.#cloud.groups.topic(chatId, threadId)) return
+    this.setTopic({ chat_id: chatId, thread_id: threadId, state: 'open' })
   }
 
   #meet(sender: Sender): User {

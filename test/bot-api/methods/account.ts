@@ -10,7 +10,7 @@ export function getMe(bot: Bot): object {
   return {
     ...renderBot(bot.id),
     can_join_groups: true,
-    can_read_all_group_messages: false,
+    can_read_all_group_messages: !bot.server.cloud.bot(bot.id).hasPrivacy,
     supports_inline_queries: false,
     can_connect_to_business: false,
     has_main_web_app: false,

@@ -1,15 +1,43 @@
 import type { Message } from '../cloud/records.ts'
-import { badRequest, forbidden } from '../server/api-error.ts'
+import { ApiError, badRequest, forbidden } from '../server/api-error.ts'
 import type { Bot } from '../server/bot.ts'
 import type { Params } from '../server/params.ts'
 
 /** The chat named by `name`, if this bot may write there. */
 export function chatToWrite(bot: Bot, params: Params, name = 'chat_id'): number {
   const chatId = knownChat(bot, params, name)
-  if (chatId > 0 && bot.server.cloud.bot(bot.id).blockedBy.has(chatId)) {
-    throw forbidden('bot was blocked by the user')
-  }
+  const { cloud } = bot.server
+  if (chatId > 0 && cloud.bot(bot.id).blockedBy.has(chatId)) throw forbidden('bot was blocked by the user')
+  if (chatId < 0) checkGroup(bot, chatId)
   return chatId
+}
+
+function checkGroup(bot: Bot, chatId: number): void {
+  const { groups, chats } = bot.server.cloud
+  const migrate_to_chat_id = groups.migrated.get(chatId)
+  if (migrate_to_chat_id !== undefined) {
+    const description = 'Bad Request: group chat was upgraded to a supergroup chat'
+    throw new ApiError(400, description, { migrate_to_chat_id })
+  }
+  const kind = chats.get(chatId)?.chat.type
+  const membership = groups.membership(bot.id, chatId)
+  if (membership === 'kicked') throw forbidden(`bot was kicked from the ${kind} chat`)
+  if (membership === 'left') throw forbidden(`bot is not a member of the ${kind} chat`)
+  if (membership === 'restricted') throw badRequest('not enough rights to send text messages to the chat')
+}
+
+/** The topic that a message goes to: the one named, or that of the message which it answers. */
+export function topicToWrite(bot: Bot, chatId: number, params: Params, replied: Message | undefined) {
+  const named = params.integer('message_thread_id')
+  const threadId = named || replied?.message_thread_id
+  if (!threadId) return undefined
+  const state = bot.server.cloud.groups.topic(chatId, threadId)
+  if (state === undefined || state === 'deleted') {
+    if (named) throw badRequest('message thread not found')
+    return undefined
+  }
+  if (state === 'closed') throw badRequest('TOPIC_CLOSED')
+  return threadId
 }
 
 /** The chat named by `name`, if this bot has seen it. */

@@ -4,7 +4,7 @@ import { badRequest } from '../server/api-error.ts'
 import type { Bot } from '../server/bot.ts'
 import type { Params } from '../server/params.ts'
 import { renderMessage } from '../server/render.ts'
-import { chatToWrite, findMessage } from './chats.ts'
+import { chatToWrite, findMessage, topicToWrite } from './chats.ts'
 import { readInlineKeyboard } from './keyboard.ts'
 import { isPreviewDisabled, readCaption, readText } from './texts.ts'
 
@@ -25,6 +25,8 @@ export function post(bot: Bot, chatId: number, params: Params, content: Partial<
   const { cloud } = bot.server
   const inline_keyboard = readInlineKeyboard(params)
   const reply_to_message_id = readReply(bot, chatId, params)
+  const replied = reply_to_message_id && cloud.room(bot.id, chatId).messages.get(reply_to_message_id)
+  const message_thread_id = topicToWrite(bot, chatId, params, replied || undefined)
   const at = Date.now()
   const message: Message = {
     message_id: cloud.nextMessageId(bot.id, chatId),
@@ -33,6 +35,7 @@ export function post(bot: Bot, chatId: number, params: Params, content: Partial<
     ...content,
     inline_keyboard,
     reply_to_message_id,
+    message_thread_id,
     edits: [],
   }
   cloud.write({ t: 'message', at, bot_id: bot.id, chat_id: chatId, message })

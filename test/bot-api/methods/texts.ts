@@ -35,10 +35,22 @@ export function isPreviewDisabled(params: Params): boolean {
 
 function render(params: Params, source: string, entitiesName: string): Rendered {
   const mode = params.text('parse_mode').toLowerCase()
-  if (mode === 'html') return trim(parseHtml(source))
+  if (mode === 'html') return trim(withMarks(parseHtml(source)))
   if (mode !== '' && mode !== 'none') throw badRequest('unsupported parse_mode')
   const given = params.json(entitiesName, 'message entities') as Entity[] | undefined
   return trim({ text: source, entities: given ?? findEntities(source) })
+}
+
+/** Adds what Telegram marks by itself, outside of code and of links that are there. */
+function withMarks({ text, entities }: Rendered): Rendered {
+  const taken = entities.filter(({ type }) => ['code', 'pre', 'text_link'].includes(type))
+  const found = findEntities(text).filter(
+    (mark) => !taken.some((e) => mark.offset < e.offset + e.length && e.offset < mark.offset + mark.length),
+  )
+  return {
+    text,
+    entities: [...entities, ...found].sort((a, b) => a.offset - b.offset || b.length - a.length),
+  }
 }
 
 /** Telegram cuts white space at both ends; entities move with the text. */

@@ -1,13 +1,16 @@
-/** A refusal in the Bot API's own form; `retryAfter` in seconds. */
+/** What a refusal says besides its text: seconds to wait, or the id that a group has now. */
+export type ErrorParameters = { retry_after?: number; migrate_to_chat_id?: number }
+
+/** A refusal in the Bot API's own form. */
 export class ApiError extends Error {
   override name = 'ApiError'
   readonly code: number
-  readonly retryAfter: number | undefined
+  readonly parameters: ErrorParameters
 
-  constructor(code: number, description: string, retryAfter?: number) {
+  constructor(code: number, description: string, parameters: ErrorParameters = {}) {
     super(description)
     this.code = code
-    this.retryAfter = retryAfter
+    this.parameters = parameters
   }
 }
 
@@ -20,7 +23,7 @@ export function forbidden(reason: string): ApiError {
 }
 
 export function tooManyRequests(retryAfter: number): ApiError {
-  return new ApiError(429, `Too Many Requests: retry after ${retryAfter}`, retryAfter)
+  return new ApiError(429, `Too Many Requests: retry after ${retryAfter}`, { retry_after: retryAfter })
 }
 
 /** What every waiting call gets when the server stops. */

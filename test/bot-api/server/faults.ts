@@ -5,7 +5,7 @@ export type FaultRule = {
   /** How many calls it meets; -1 = for ever. */
   count?: number
   probability?: number
-  error?: { error_code: number; description: string; retry_after?: number }
+  error?: { error_code: number; description: string; retry_after?: number; migrate_to_chat_id?: number }
   hang?: true
   cut?: true
   /** With `cut`, `hang`, `error` or `body`: the call is carried out first, only its answer is lost. */

@@ -69,6 +69,7 @@ async function answerCall(
   const result = await bot.call(() => {
     const work = findMethod(method)
     if (!work) throw new ApiError(404, 'Not Found: method not found')
+    if (chatId !== undefined && server.settings.now.flood_limits) server.floods.count(bot.id, method, chatId)
     return work(bot, params)
   })
   if (fault?.after && spoil(fault, response)) return
@@ -82,8 +83,8 @@ function spoil(fault: FaultRule, response: ServerResponse): boolean {
     return true
   }
   if (fault.error) {
-    const { error_code: code, description, retry_after } = fault.error
-    sendError(response, new ApiError(code, description, retry_after))
+    const { error_code: code, description, ...parameters } = fault.error
+    sendError(response, new ApiError(code, description, parameters))
     return true
   }
   if (fault.body !== undefined) {
@@ -116,8 +117,9 @@ function sendResult(response: ServerResponse, result: unknown): void {
 }
 
 function sendError(response: ServerResponse, error: ApiError): void {
-  if (error.retryAfter !== undefined) response.setHeader('retry-after', error.retryAfter)
-  const parameters = error.retryAfter === undefined ? undefined : { retry_after: error.retryAfter }
+  const { retry_after } = error.parameters
+  if (retry_after !== undefined) response.setHeader('retry-after', retry_after)
+  const parameters = Object.keys(error.parameters).length > 0 ? error.parameters : undefined
   send(response, error.code, { ok: false, error_code: error.code, description: error.message, parameters })
 }
 

@@ -1,16 +1,25 @@
 import type { BotAccount } from '../cloud/accounts.ts'
 import type { Cloud } from '../cloud/cloud.ts'
+import { usernameOf } from '../cloud/groups.ts'
 import type { Chat, Entity, FeedEntry, Kind, Media, Message } from '../cloud/records.ts'
 import { encodeFileId } from './file-id.ts'
 
 type Json = Record<string, unknown>
 
 export function renderBot(botId: number): Json {
-  return { id: botId, is_bot: true, first_name: 'Depot', username: `depot_${botId}_bot` }
+  return { id: botId, is_bot: true, first_name: 'Depot', username: usernameOf(botId) }
+}
+
+/** Accounts of Telegram itself, in whose name nobody in particular writes. */
+const nobodies: Record<number, Json> = {
+  777000: { is_bot: false, first_name: 'Telegram' },
+  1087968824: { is_bot: true, first_name: 'Group', username: 'GroupAnonymousBot' },
+  136817688: { is_bot: true, first_name: 'Channel', username: 'Channel_Bot' },
 }
 
 export function renderUser(cloud: Cloud, id: number): Json {
   if (cloud.bots.has(id)) return renderBot(id)
+  if (nobodies[id]) return { id, ...nobodies[id] }
   const user = cloud.users.get(id)
   return { id, is_bot: false, first_name: user?.first_name ?? 'Deleted Account', ...user }
 }
@@ -34,8 +43,12 @@ export function renderMessage(cloud: Cloud, botId: number, chatId: number, messa
   return {
     message_id: message.message_id,
     from: isPost ? undefined : renderUser(cloud, message.from.id),
-    sender_chat: isPost ? chat : undefined,
+    sender_chat: isPost ? chat : message.sender_chat,
+    is_automatic_forward: message.is_automatic_forward,
     chat,
+    message_thread_id: message.message_thread_id,
+    is_topic_message: message.message_thread_id === undefined ? undefined : true,
+    ...message.service,
     date: seconds(message.at),
     edit_date: message.edited_at === undefined ? undefined : seconds(message.edited_at),
     forward_origin: origin && {
@@ -122,14 +135,19 @@ export function renderUpdate(cloud: Cloud, bot: BotAccount, entry: FeedEntry): J
     }
   }
   if (update.type === 'my_chat_member') {
-    const member = (status: string) => ({ user: renderBot(bot.id), status, until_date: 0 })
+    const member = (status: string) => ({
+      user: renderBot(bot.id),
+      status,
+      ...(status === 'kicked' && { until_date: 0 }),
+      ...(status === 'restricted' && { is_member: true, can_send_messages: false, until_date: 0 }),
+    })
     return {
       my_chat_member: {
         chat: renderChat(cloud, chatId),
         from: renderUser(cloud, update.user_id),
         date: seconds(entry.at),
-        old_chat_member: member(update.blocked ? 'member' : 'kicked'),
-        new_chat_member: member(update.blocked ? 'kicked' : 'member'),
+        old_chat_member: member(update.was),
+        new_chat_member: member(update.status),
       },
     }
   }
@@ -137,15 +155,27 @@ export function renderUpdate(cloud: Cloud, bot: BotAccount, entry: FeedEntry): J
   return message && { [update.type]: renderMessage(cloud, bot.id, chatId, message) }
 }
 
-/** What Telegram marks by itself in a text that a user types. */
+/** Endings of file names that are top-level domains as well, and some others. */
+const domains = 'com|org|net|info|io|md|zip|mov|py|sh|rs|pl|ai|app|dev|me|tv|cc|ps|so|st|pub'
+
+/** What Telegram marks by itself in a text; `README.md` is an address to it. */
+const marks: [type: string, pattern: RegExp][] = [
+  ['bot_command', /(?<=^|\s)\/[A-Za-z0-9_]{1,64}(@\w+)?/g],
+  ['mention', /(?<=^|[^\w@/])@[A-Za-z]\w{3,31}/g],
+  ['hashtag', /(?<=^|\s)#[\p{L}\d_]*[\p{L}_][\p{L}\d_]*/gu],
+  [
+    'url',
+    new RegExp(
+      `https?://[^\\s<>"]+\\.[^\\s<>"]+|(?<![\\w.@/-])(?:[\\w-]+\\.)+(?:${domains})(?![\\w-])`,
+      'giu',
+    ),
+  ],
+]
+
 export function findEntities(text: string): Entity[] {
-  const entities: Entity[] = []
-  for (const match of text.matchAll(/(?<=^|\s)\/[A-Za-z0-9_]{1,64}(@\w+)?/g)) {
-    entities.push({ type: 'bot_command', offset: match.index, length: match[0].length })
-  }
-  for (const match of text.matchAll(/https?:\/\/[^\s<>"]+\.[^\s<>"]+/g)) {
-    entities.push({ type: 'url', offset: match.index, length: match[0].length })
-  }
+  const entities = marks.flatMap(([type, pattern]) =>
+    [...text.matchAll(pattern)].map((match) => ({ type, offset: match.index, length: match[0].length })),
+  )
   return entities.sort((a, b) => a.offset - b.offset)
 }
 

@@ -9,6 +9,8 @@ export type Settings = {
   idle_timeout_ms: number
   /** What Telegram says to a login instead of letting it in. */
   login_error: { error_code: number; description: string; retry_after?: number } | null
+  /** Whether a bot that says too much is told to wait. */
+  flood_limits: boolean
 }
 
 const DEFAULTS: Settings = {
@@ -16,6 +18,7 @@ const DEFAULTS: Settings = {
   login_delay_ms: 0,
   idle_timeout_ms: 500_000,
   login_error: null,
+  flood_limits: false,
 }
 
 /** How Telegram and the network behave; kept in the cloud, so it survives a restart of the server. */

@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto'
+import { steadyNow } from '../core/steady.ts'
+import type { BotHouse } from '../house.ts'
+import type { Job } from '../jobs/index.ts'
+import type { Place } from '../telegram/index.ts'
+import { refusalOf } from './admission.ts'
+import type { Attachment } from './attachment.ts'
+import type { Refusals } from './refusals.ts'
+import type { IngestSettings } from './settings.ts'
+import { firstMessage, type Status } from './status.ts'
+import { received, waitingForRoom } from './texts.ts'
+import { kindOf, type Payload } from './transfer.ts'
+import type { Waiting } from './waiting.ts'
+
+const minute = 60_000
+
+/** A file that someone asks a link of. */
+export interface Asked {
+  userId: number
+  /** Where the answer stands; its `replyTo` is the message that asks. */
+  place: Place & { replyTo: number }
+  /** The message that carries the file: the same one, or in a group the one that it answers. */
+  messageId: number
+  file: Attachment
+}
+
+interface Parts {
+  house: BotHouse
+  settings: IngestSettings
+  waiting: Waiting
+  refusals: Refusals
+  status: Status
+}
+
+/** Makes jobs of files, now or when the limits let them begin; what can never be is refused. */
+export class Intake {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  async receive({ userId, place, messageId, file }: Asked): Promise<void> {
+    const { house, settings, waiting, refusals } = this.#parts
+    const { telegram, jobs, links, store, log } = house
+    const { chatId } = place
+    const key = `ingest:${telegram.id}:${chatId}:${place.replyTo}`
+    // The same message under another update id, as after a move to another Bot API server.
+    if (await jobs.has(key)) return
+    const refusal = await refusalOf(house, settings, { userId, chatId }, file)
+    if (refusal) {
+      log.info(
+        { user_id: userId, chat_id: chatId, size: file.size, reason: refusal.because },
+        'file not taken',
+      )
+      return await refusals.add(userId, place, refusal)
+    }
+    const { fileId, fileUniqueId, name, mimeType, size } = file
+    const dueAt = await this.#slotOf(userId, chatId)
+    const hasWaited = dueAt > steadyNow()
+    const about = { messageId, place, ...(hasWaited && { hasWaited }) }
+    const payload = { uuid: randomUUID(), ...about, fileId, fileUniqueId, name, mimeType, size }
+    const sort = await kindOf(links, payload)
+    const job = await jobs.create({
+      ...sort,
+      key,
+      botId: telegram.id,
+      userId,
+      chatId,
+      payload,
+      subject: payload.uuid,
+      dueAt,
+    })
+    if (job === undefined) return
+    if (hasWaited) return await waiting.add(job, userId, place, dueAt)
+    const text = (await store.isLow()) ? waitingForRoom(file) : received(file)
+    await telegram.messages.post(firstMessage(payload, text))
+  }
+
+  /** Makes a job of one that has failed. Returns whether that may be. */
+  async again({ id, userId, chatId, botId, payload: of }: Job): Promise<boolean> {
+    const { house, settings, refusals, status } = this.#parts
+    const payload = of as Payload
+    const refusal = await refusalOf(house, settings, { userId, chatId }, payload)
+    if (refusal) {
+      await refusals.add(userId, payload.place ?? { chatId, replyTo: payload.messageId }, refusal)
+      return false
+    }
+    const dueAt = await this.#slotOf(userId, chatId)
+    const sort = await kindOf(house.links, payload)
+    // The failed job is the history; a new one does the work, and its key allows one for each failure.
+    const key = `retry:${id}`
+    const made = await house.jobs.create({
+      ...sort,
+      key,
+      botId,
+      userId,
+      chatId,
+      payload,
+      subject: payload.uuid,
+      dueAt,
+    })
+    const job = made === undefined ? undefined : await house.jobs.find(made)
+    if (job) await status.tell(job, { text: received(payload, (dueAt - steadyNow()) / 1000) })
+    return true
+  }
+
+  /** When one more file of a user may begin (`steadyNow`). */
+  async #slotOf(userId: number, chatId: number): Promise<number> {
+    const { house, settings } = this.#parts
+    const most = settings.RATE_LIMIT_PER_MINUTE
+    const rates = house.jobRates({ userId, chatId })
+    return await house.jobs.load.nextSlot([{ of: { userId }, span: minute, most }, ...rates])
+  }
+}

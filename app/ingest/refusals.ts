@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto'
+import { steadyNow } from '../core/steady.ts'
+import type { BotHouse } from '../house.ts'
+import type { Place } from '../telegram/index.ts'
+import { type NotTaken, notTaken, severalNotTaken } from './texts.ts'
+
+/** Milliseconds of silence after which a refusal begins a new message. */
+const burst = 60_000
+
+/** Milliseconds between two edits of a message that lists files. */
+const every = 3000
+
+/** Characters of one message, of the 4096 that Telegram takes; the name of a file is at most 255 bytes. */
+const maxLength = 3500
+
+interface Notice extends Record<string, unknown> {
+  id: string
+  files: string
+}
+
+/**
+ * Tells of every file that is not taken. Several of a user in a chat, one after another, share a message that is kept
+ * up to date: none is passed over in silence, and who sends a hundred of them gets no hundred answers.
+ */
+export class Refusals {
+  readonly #house: BotHouse
+
+  constructor(house: BotHouse) {
+    this.#house = house
+    house.telegram.messages.chats.whenMoved(async (from, to) => {
+      await house.database.query(
+        'UPDATE refusal_notices SET chat_id = $3 WHERE bot_id = $1 AND chat_id = $2',
+        house.telegram.id,
+        from,
+        to,
+      )
+    })
+  }
+
+  /** Call it in the transaction that handles the file. */
+  async add(userId: number, place: Place, file: NotTaken): Promise<void> {
+    const { database, telegram } = this.#house
+    const now = steadyNow()
+    const of = [telegram.id, place.chatId, userId]
+    const [last] = await database.query<Notice>(
+      `SELECT id, files FROM refusal_notices WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 AND last_at > $4`,
+      ...of,
+      now - burst,
+    )
+    const files: NotTaken[] = [...(last ? JSON.parse(last.files) : []), file]
+    const text = severalNotTaken(files)
+    if (last && text.length <= maxLength) {
+      const sql = 'UPDATE refusal_notices SET files = $2, last_at = $3 WHERE id = $1'
+      await database.query(sql, last.id, JSON.stringify(files), now)
+      return await this.#post(last.id, place, text)
+    }
+    // The one before is over, or full.
+    const ended = 'DELETE FROM refusal_notices WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3'
+    await database.query(ended, ...of)
+    const id = randomUUID()
+    const sql = `INSERT INTO refusal_notices (bot_id, chat_id, user_id, id, files, last_at)
+      VALUES ($1, $2, $3, $4, $5, $6)`
+    await database.query(sql, ...of, id, JSON.stringify([file]), now)
+    await this.#post(id, place, notTaken(file))
+  }
+
+  async #post(id: string, place: Place, text: string): Promise<void> {
+    await this.#house.telegram.messages.post({ ...place, key: `refused:${id}`, text, every })
+  }
+}

@@ -1,0 +1,67 @@
+import type { BotHouse } from '../house.ts'
+import type { Job } from '../jobs/index.ts'
+import type { NewMessage, Place, Revision } from '../telegram/index.ts'
+import type { Payload } from './transfer.ts'
+import type { Waiting } from './waiting.ts'
+
+/** Milliseconds that a transfer waits for the first word about its file to arrive. */
+const firstWord = 5000
+
+/** Bytes up to which a file is fetched without that: it is there before Telegram has answered. */
+const small = 20_000_000
+
+/** The chat refuses whatever the bot says there: nobody would hear of the file. */
+export class ChatClosed extends Error {
+  override name = 'ChatClosed'
+}
+
+/** What a chat is told of its files: each has one message, made when there is something to say. */
+export class Status {
+  readonly #house: BotHouse
+  readonly #waiting: Waiting
+
+  constructor(house: BotHouse, waiting: Waiting) {
+    this.#house = house
+    this.#waiting = waiting
+  }
+
+  /** Has the chat show a text about a job. Call it in the transaction in which the job begins, waits or ends. */
+  async tell(job: Job, revision: Revision): Promise<void> {
+    const { messages } = this.#house.telegram
+    await this.#waiting.leave(job.id)
+    const { statusMessage } = job.payload as Payload
+    if (statusMessage === undefined) await messages.post({ ...messageOf(job), ...revision })
+    else await messages.revise(statusMessage, revision)
+  }
+
+  /** Shows how far a job is, if that can be done now. */
+  showProgress(job: Job, text: () => string): void {
+    const { key, ...place } = messageOf(job)
+    this.#house.telegram.messages.showProgress(key, () => ({ ...place, text: text() }))
+  }
+
+  /**
+   * A transfer is about to begin.
+   * @throws ChatClosed when it would be for nobody
+   */
+  async begin(job: Job, signal: AbortSignal): Promise<void> {
+    const { database, telegram } = this.#house
+    const { size, hasWaited } = job.payload as Payload
+    if (hasWaited) await database.transaction(() => this.#waiting.leave(job.id))
+    if ((size ?? 0) > small) await telegram.messages.tried(messageOf(job).key, firstWord, signal)
+    if (await telegram.messages.chats.isClosed(job.chatId)) throw new ChatClosed()
+  }
+}
+
+function messageOf(job: Job): Place & { key: string } {
+  const { uuid, messageId, place } = job.payload as Payload
+  const key = `file:${uuid}`
+  if (!place) return { key, chatId: job.chatId, replyTo: messageId }
+  // In a group that has become a supergroup the message that asked has another id.
+  return place.chatId === job.chatId ? { key, ...place } : { key, chatId: job.chatId }
+}
+
+/** The message of a file that has just come. */
+export function firstMessage(payload: Payload & { place: Place }, text: string): NewMessage {
+  return { ...payload.place, key: `file:${payload.uuid}`, text }
+}

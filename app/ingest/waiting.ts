@@ -1,0 +1,104 @@
+import { randomUUID } from 'node:crypto'
+import { steadyNow } from '../core/steady.ts'
+import type { BotHouse } from '../house.ts'
+import type { Place } from '../telegram/index.ts'
+import type { IngestSettings } from './settings.ts'
+import { noneWaits, waiting } from './texts.ts'
+
+/** Milliseconds between two edits of a message that counts files. */
+const every = 5000
+
+/** Notices that one look brings up to date. */
+const maxNotices = 200
+
+interface Notice extends Record<string, unknown> {
+  id: string
+  user_id: number
+  chat_id: number
+  thread_id: number | null
+  files: number
+  said: string | null
+}
+
+/**
+ * Files that begin later than they came, because of the limits. They have no message of their own until they begin or
+ * end; one message for each user in a chat tells how many wait and how long, is kept up to date, and says at last
+ * that none waits any more.
+ */
+export class Waiting {
+  readonly #house: BotHouse
+  readonly #settings: IngestSettings
+
+  constructor(house: BotHouse, settings: IngestSettings) {
+    this.#house = house
+    this.#settings = settings
+    house.telegram.messages.chats.whenMoved(async (from, to) => {
+      await house.database.query(
+        'UPDATE waiting_notices SET chat_id = $3, thread_id = NULL WHERE bot_id = $1 AND chat_id = $2',
+        house.telegram.id,
+        from,
+        to,
+      )
+    })
+  }
+
+  /** Counts a file that waits until `slotAt`. Call it in the transaction that makes its job. */
+  async add(jobId: number, userId: number, { chatId, threadId }: Place, slotAt: number): Promise<void> {
+    const { database, telegram } = this.#house
+    const of = [telegram.id, chatId, userId]
+    const counted = `UPDATE waiting_notices SET files = files + 1
+      WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 RETURNING *`
+    const begun = `INSERT INTO waiting_notices (bot_id, chat_id, user_id, thread_id, id, files)
+      VALUES ($1, $2, $3, $4, $5, 1) RETURNING *`
+    const [known] = await database.query<Notice>(counted, ...of)
+    const [notice] = known ? [known] : await database.query<Notice>(begun, ...of, threadId, randomUUID())
+    if (!notice) return
+    const sql = 'INSERT INTO waiting_files (job_id, notice_id, slot_at) VALUES ($1, $2, $3)'
+    await database.query(sql, jobId, notice.id, slotAt)
+    await this.#say(notice)
+  }
+
+  /** A file waits no more. Call it in the transaction in which it begins or ends; without effect when it has not waited. */
+  async leave(jobId: number): Promise<void> {
+    const { database } = this.#house
+    const [left] = await database.query<{ notice_id: string }>(
+      'DELETE FROM waiting_files WHERE job_id = $1 RETURNING notice_id',
+      jobId,
+    )
+    if (!left) return
+    const sql = 'SELECT * FROM waiting_notices WHERE id = $1'
+    const [notice] = await database.query<Notice>(sql, left.notice_id)
+    if (notice) await this.#say(notice)
+  }
+
+  /** Brings the times in the messages up to date, as while an hour's limit holds all of them back. */
+  async refresh(): Promise<void> {
+    const { database, telegram } = this.#house
+    const sql = 'SELECT * FROM waiting_notices WHERE bot_id = $1 ORDER BY id LIMIT $2'
+    for (const notice of await database.query<Notice>(sql, telegram.id, maxNotices)) {
+      await database.transaction(() => this.#say(notice))
+    }
+  }
+
+  async #say(notice: Notice): Promise<void> {
+    const { database, telegram } = this.#house
+    const { id, user_id: userId, chat_id: chatId, thread_id: threadId } = notice
+    const [row] = await database.query<{ count: number; last: number | null }>(
+      'SELECT COUNT(*) AS count, MAX(slot_at) AS last FROM waiting_files WHERE notice_id = $1',
+      id,
+    )
+    const count = Number(row?.count ?? 0)
+    const message = { key: `waiting:${id}`, chatId, threadId: threadId ?? undefined, every }
+    if (count === 0) {
+      const ended = await database.query('DELETE FROM waiting_notices WHERE id = $1 RETURNING id', id)
+      if (ended.length > 0) await telegram.messages.post({ ...message, text: noneWaits(notice.files) })
+      return
+    }
+    const hour = Math.min(...this.#house.jobRates({ userId, chatId }).map(({ most }) => most))
+    const limits = { minute: this.#settings.RATE_LIMIT_PER_MINUTE, hour }
+    const text = waiting(count, limits, (Number(row?.last) - steadyNow()) / 1000)
+    if (text === notice.said) return
+    await database.query('UPDATE waiting_notices SET said = $2 WHERE id = $1', id, text)
+    await telegram.messages.post({ ...message, text })
+  }
+}

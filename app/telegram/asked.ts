@@ -1,0 +1,61 @@
+import type { Message, MessageEntity } from 'telegraf/types'
+import type { Place } from './message-rows.ts'
+
+/** Who has written a message. */
+export type Writer =
+  | 'person'
+  /** Someone who shows only a group or a channel: an anonymous administrator, or who writes in a channel's name. */
+  | 'anonymous'
+  /** Nobody at all: another bot, or Telegram, which copies the posts of a linked channel. */
+  | 'machine'
+
+// Accounts of Telegram itself, which stand where a person would (core.telegram.org/bots/api#message).
+const groupAnonymousBot = 1087968824
+const channelBot = 136817688
+const telegram = 777000
+
+export function writerOf(message: Message): Writer {
+  const { from, sender_chat } = message
+  if (!from || from.id === telegram || 'is_automatic_forward' in message) return 'machine'
+  if (sender_chat || from.id === groupAnonymousBot || from.id === channelBot) return 'anonymous'
+  return from.is_bot ? 'machine' : 'person'
+}
+
+/** What a message asks of a bot. */
+export interface Asked {
+  /** The command at its start, in lower case and without the slash. */
+  command: string | undefined
+  /** Whether it names this bot: `/help@this_bot`, or a mention anywhere. */
+  isNamed: boolean
+  /** Whether its command is for another bot. */
+  isForAnother: boolean
+}
+
+/** @param username the bot's own, without the @ */
+export function askedOf(message: Message, username: string): Asked {
+  const { words, entities } = wordsOf(message)
+  const wordOf = ({ offset, length }: MessageEntity) => words.slice(offset, offset + length).toLowerCase()
+  const ours = username.toLowerCase()
+  const first = entities.find(({ type, offset }) => type === 'bot_command' && offset === 0)
+  const [command, addressee] = first ? wordOf(first).slice(1).split('@') : []
+  const isMentioned = entities.some((entity) => entity.type === 'mention' && wordOf(entity) === `@${ours}`)
+  return {
+    command,
+    isNamed: isMentioned || addressee === ours,
+    isForAnother: addressee !== undefined && addressee !== ours,
+  }
+}
+
+/** Where an answer to a message stands. */
+export function placeOf(message: Message): Place {
+  const { chat, message_id, message_thread_id } = message
+  // Answers in an ordinary group have a thread as well, into which nothing can be sent.
+  const isTopic = 'is_topic_message' in message && message.is_topic_message
+  return { chatId: chat.id, replyTo: message_id, ...(isTopic && { threadId: message_thread_id }) }
+}
+
+function wordsOf(message: Message): { words: string; entities: MessageEntity[] } {
+  if ('text' in message) return { words: message.text, entities: message.entities ?? [] }
+  if (!('caption' in message)) return { words: '', entities: [] }
+  return { words: message.caption ?? '', entities: message.caption_entities ?? [] }
+}

@@ -1,0 +1,115 @@
+import type { Update } from 'telegraf/types'
+import type { Database } from '../core/database.ts'
+import type { Log } from '../core/log.ts'
+import type { TelegramRefusal } from './errors.ts'
+import type { MessageRows } from './message-rows.ts'
+
+/** Milliseconds for which a chat that has refused the bot can still be told what it missed. */
+const remembered = 30 * 86_400_000
+
+/** Refusals with 400 that are about the chat, not about the message; 403 always is. */
+const closed =
+  /chat not found|not enough rights|have no rights|need administrator rights|_FORBIDDEN|CHAT_RESTRICTED|CHANNEL_PRIVATE|PEER_ID_INVALID|deactivated/
+
+/** Whether a chat refuses whatever the bot says there. */
+export function isClosedBy(error: TelegramRefusal): boolean {
+  return error.code === 403 || (error.code === 400 && closed.test(error.description))
+}
+
+export type MoveListener = (from: number, to: number) => Promise<void>
+
+interface Parts {
+  botId: number
+  database: Database
+  log: Log
+  rows: MessageRows
+  /** Looks for messages to send. */
+  wake: () => void
+}
+
+/**
+ * What is known of chats: which take nothing from the bot at present, and which have another id. A chat is closed when
+ * Telegram refuses a message for its sake, and open again when the bot is let in or someone writes there; what it has
+ * refused meanwhile is then sent.
+ */
+export class Chats {
+  readonly #parts: Parts
+  readonly #listeners: MoveListener[] = []
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Has `listener` told of a group that has become a supergroup, within the transaction that moves its messages. */
+  whenMoved(listener: MoveListener): void {
+    this.#listeners.push(listener)
+  }
+
+  /** Takes what an update tells of its chat. Call it in the transaction that handles the update. */
+  async heard(update: Update): Promise<void> {
+    if ('my_chat_member' in update) {
+      const { chat, new_chat_member: member } = update.my_chat_member
+      const mayWrite = member.status !== 'restricted' || member.can_send_messages
+      if (['left', 'kicked'].includes(member.status) || !mayWrite) await this.close(chat.id, member.status)
+      else await this.#open(chat.id)
+      return
+    }
+    if (!('message' in update)) return
+    const { message } = update
+    if ('migrate_to_chat_id' in message) await this.move(message.chat.id, message.migrate_to_chat_id)
+    else if ('migrate_from_chat_id' in message) await this.move(message.migrate_from_chat_id, message.chat.id)
+    else await this.#open(message.chat.id)
+  }
+
+  async close(chatId: number, reason: string): Promise<void> {
+    const { botId, database } = this.#parts
+    await database.query(
+      `INSERT INTO closed_chats (bot_id, chat_id, reason, closed_at) VALUES ($1, $2, $3, $4)
+       ON CONFLICT (bot_id, chat_id) DO UPDATE SET reason = $3`,
+      botId,
+      chatId,
+      reason,
+      Date.now(),
+    )
+  }
+
+  /** Whether nothing that is said in this chat would be read. */
+  async isClosed(chatId: number): Promise<boolean> {
+    const { botId, database } = this.#parts
+    const rows = await database.query(
+      'SELECT 1 FROM closed_chats WHERE bot_id = $1 AND chat_id = $2',
+      botId,
+      chatId,
+    )
+    return rows.length > 0
+  }
+
+  /** A group has become a supergroup: what was to be said there is said here. */
+  async move(from: number, to: number): Promise<void> {
+    const { database, rows, log, wake } = this.#parts
+    log.info({ from, to }, 'a group has become a supergroup')
+    await database.transaction(async () => {
+      await rows.move(from, to)
+      for (const listener of this.#listeners) await listener(from, to)
+    })
+    database.afterCommit(wake)
+  }
+
+  /** Forgets chats that were closed before a moment (milliseconds since 1970): there is nothing left to tell them. */
+  async forget(before: number): Promise<void> {
+    await this.#parts.database.query('DELETE FROM closed_chats WHERE closed_at < $1', before)
+  }
+
+  async #open(chatId: number): Promise<void> {
+    const { botId, database, rows, log, wake } = this.#parts
+    const known = await database.query(
+      'DELETE FROM closed_chats WHERE bot_id = $1 AND chat_id = $2 RETURNING chat_id',
+      botId,
+      chatId,
+    )
+    if (known.length === 0) return
+    log.info({ chat_id: chatId }, 'a chat takes messages again')
+    await rows.revive(chatId, Date.now() - remembered)
+    database.afterCommit(wake)
+  }
+}
