@@ -1,12 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import {
-  type Database,
-  DatabaseLocked,
-  databaseFile,
-  databaseSettings,
-  openDatabase,
-} from './core/database.ts'
+import { type Database, DatabaseLocked, databaseSettings, openDatabase } from './core/database.ts'
 import { StartError } from './core/errors.ts'
 import { Health, healthMigrations } from './core/health.ts'
 import { httpSettings } from './core/http-settings.ts'
@@ -87,22 +81,21 @@ async function openWhenFree({ settings }: Settings, log: Log, stop: AbortSignal)
 }
 
 function houseOf({ settings }: Settings, database: Database, log: Log): House {
-  const besides = { database: databaseFile(settings.database), botApi: settings.telegram?.BOT_API_DIR }
   return {
     log,
     database,
     health: new Health(database),
-    store: new Store(settings.store, database, log, besides),
+    store: new Store(settings.store, log),
     links: new Links(settings.links, database),
   }
 }
 
 async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<void> {
-  const { telegram, users, jobs, http, database: ofDatabase } = read.settings
+  const { telegram, users, jobs, http } = read.settings
   await using owned = new AsyncDisposableStack()
   const database = owned.use(await openWhenFree(read, log, stop))
   // Before anything of the bot's is touched, such as the files of another bot that are not whole yet.
-  if (telegram) owned.use(holdLock(databaseFile(ofDatabase)))
+  if (telegram) owned.use(holdLock(database.file))
   const house = houseOf(read, database, log)
   // Each role's libraries are loaded for that role alone: memory is what a small machine has least of.
   if (http) {

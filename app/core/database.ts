@@ -18,6 +18,7 @@ export const databaseSettings = z.object({
 
 export interface Database extends AsyncDisposable {
   readonly sequelize: Sequelize
+  readonly file: string
   /** Given up by itself when a statement meets a full disk; whoever watches the disk takes it again. */
   readonly reserve: Reserve
   /**
@@ -49,11 +50,6 @@ export class DatabaseLocked extends StartError {
   override name = 'DatabaseLocked'
 }
 
-/** The file of the database. */
-export function databaseFile({ DATABASE_URL }: z.output<typeof databaseSettings>): string {
-  return DATABASE_URL.slice('sqlite:'.length)
-}
-
 /**
  * Opens the database, creating file and folder when missing, and brings its tables up to date.
  * @throws StartError when the file cannot be used; DatabaseLocked when it cannot be now
@@ -62,7 +58,7 @@ export async function openDatabase(
   settings: z.output<typeof databaseSettings>,
   migrations: Migration[],
 ): Promise<Database> {
-  const file = databaseFile(settings)
+  const file = settings.DATABASE_URL.slice('sqlite:'.length)
   await createFile(file)
   const sequelize = new Sequelize({
     dialect: 'sqlite',
@@ -119,7 +115,7 @@ export async function openDatabase(
     if (actions) actions.push(action)
     else action()
   }
-  const database = { sequelize, reserve, transaction, query, afterCommit }
+  const database = { sequelize, file, reserve, transaction, query, afterCommit }
   const newer = await applyMigrations(database, migrations).catch(async (error) => {
     await sequelize.close()
     throw refusal(file, error)
