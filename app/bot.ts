@@ -26,7 +26,9 @@ export async function startBot(
   const { database, health, log, store, links } = house
   const telegram = new TelegramBot({ settings: settings.telegram, database, health, log })
   const claims = async () => ({ any: await links.any(), sample: await links.sample(50) })
-  await Promise.all([store.open(claims), telegram.check()])
+  store.attach(database)
+  await telegram.check()
+  await store.open(claims, settings.telegram.BOT_API_DIR)
   await using started = new AsyncDisposableStack()
   started.use(telegram)
 

@@ -85,12 +85,11 @@ async function openWhenFree({ settings }: Settings, log: Log, stop: AbortSignal)
 }
 
 function recordsOf({ settings }: Settings, database: Database, log: Log): Records {
-  const besides = { database: databaseFile(settings.database), botApi: settings.telegram?.BOT_API_DIR }
   return {
     log,
     database,
     health: new Health(database),
-    store: new Store(settings.store, database, log, besides),
+    store: new Store(settings.store, log),
     links: new Links(settings.links, database),
   }
 }
@@ -109,7 +108,7 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
     const database = owned.use(await openWhenFree(read, log, stop))
     const { holdLock } = await import('./core/lock.ts')
     // Before anything of the bot's is touched, such as the files of another bot that are not whole yet.
-    owned.use(holdLock(databaseFile(ofDatabase)))
+    owned.use(holdLock(database.file))
     const records = recordsOf(read, database, log)
     await serve(records)
     const { startBot } = await import('./bot.ts')
@@ -121,7 +120,7 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
       log,
       database,
       health: new Health(database),
-      store: new Store(store, database, log),
+      store: new Store(store, log),
       links,
     })
   }

@@ -12,6 +12,7 @@ import sqliteDialect, { openSqlite } from './sqlite.ts'
 
 export interface Database extends AsyncDisposable {
   readonly sequelize: Sequelize
+  readonly file: string
   /** Given up by itself when a statement meets a full disk; whoever watches the disk takes it again. */
   readonly reserve: Reserve
   /**
@@ -100,7 +101,7 @@ export async function openDatabase(settings: DatabaseSettings, migrations: Migra
     if (actions) actions.push(action)
     else action()
   }
-  const database = { sequelize, reserve, transaction, query, afterCommit }
+  const database = { sequelize, file, reserve, transaction, query, afterCommit }
   const newer = await applyMigrations(database, migrations).catch(async (error) => {
     await sequelize.close()
     throw refusal(file, error)

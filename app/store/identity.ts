@@ -8,6 +8,16 @@ import { nameOf, quarantine, shards } from './layout.ts'
 /** In the store's root; holds the id of the store. nginx looks for it too, to tell a lost file from a lost store. */
 const marker = '.tgdepot-store'
 
+/** The id in a store's marker, or undefined when there is none. @throws what the file system says */
+export async function readMarker(root: string): Promise<string | undefined> {
+  try {
+    return (await readFile(join(root, marker), 'utf8')).trim()
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
 /** What the links say of the files that should be in the store. */
 export interface Claims {
   /** Whether there ever was a link. */
@@ -37,7 +47,7 @@ export class Identity {
    */
   async introduce(claims: Claims): Promise<void> {
     const recorded = await this.#read()
-    const marked = await this.#marked().catch((error) => {
+    const marked = await readMarker(this.#root).catch((error) => {
       // A store that is known, or has links, is waited for.
       if (recorded !== undefined || claims.any) return undefined
       throw new StartError(`STORAGE_PATH: ${this.#root} cannot be written to (${codeOf(error)})`)
@@ -66,7 +76,7 @@ export class Identity {
   async absence(): Promise<string | undefined> {
     const recorded = this.#recorded ?? (await this.#read())
     try {
-      const marked = await this.#marked()
+      const marked = await readMarker(this.#root)
       if (marked === undefined) return 'its marker is not there'
       return marked === recorded ? undefined : 'another store is in its place'
     } catch (error) {
@@ -102,15 +112,6 @@ export class Identity {
     const [row] = await this.#database.query<{ id: string }>('SELECT id FROM store')
     this.#recorded = row?.id
     return this.#recorded
-  }
-
-  async #marked(): Promise<string | undefined> {
-    try {
-      return (await readFile(join(this.#root, marker), 'utf8')).trim()
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return undefined
-      throw error
-    }
   }
 
   async #mark(id: string): Promise<void> {

@@ -2,10 +2,10 @@ import type { Stats } from 'node:fs'
 import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
+import type { Database } from '../core/database.ts'
 import { codeOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import type { Queries } from '../core/reader.ts'
-import { type Claims, Identity } from './identity.ts'
+import { type Claims, Identity, readMarker } from './identity.ts'
 import { incoming, nameOf, shards } from './layout.ts'
 import { Presence } from './presence.ts'
 import { Quarantine } from './quarantine.ts'
@@ -53,40 +53,38 @@ export class Store {
   /** What nobody knows, out of reach and not yet removed. */
   readonly quarantine: Quarantine
   readonly #minFree: (total: number) => number
-  readonly #identity: Identity
-  readonly #watched: Watched[]
-  readonly #presence: Presence
   readonly #log: Log
+  readonly #watched: Watched[]
+  #identity: Identity | undefined
+  #presence: Presence | undefined
 
-  /** @param besides folders whose file systems must not run full either */
-  constructor(
-    settings: StoreSettings,
-    database: Queries,
-    log: Log,
-    besides: { database?: string; botApi?: string | undefined } = {},
-  ) {
+  constructor(settings: StoreSettings, log: Log) {
     this.root = resolve(settings.STORAGE_PATH)
     this.quarantine = new Quarantine(this.root)
     this.#minFree = settings.MIN_FREE_DISK
-    this.#identity = new Identity(this.root, database)
-    this.#presence = new Presence({ identity: this.#identity, makeFolders: () => this.#makeFolders(), log })
     this.#log = log
-    const { database: file, botApi } = besides
-    this.#watched = [
-      { name: 'the store', path: this.root, takesFiles: true },
-      ...(file === undefined ? [] : [{ name: 'the database', path: dirname(file), takesFiles: false }]),
-      ...(botApi === undefined ? [] : [{ name: 'the Bot API server', path: botApi, takesFiles: true }]),
-    ]
+    this.#watched = [{ name: 'the store', path: this.root, takesFiles: true }]
+  }
+
+  /** Names the database that describes this store. Without one it is a store for readers: any marker will do. */
+  attach(database: Database): void {
+    const identity = new Identity(this.root, database)
+    this.#identity = identity
+    this.#presence = new Presence({ identity, makeFolders: () => this.#makeFolders(), log: this.#log })
+    this.#watched.push({ name: 'the database', path: dirname(database.file), takesFiles: false })
   }
 
   /**
    * Makes sure that folder and database belong together, and makes the folders. A store that is not there is waited
    * for: {@link look} finds it when it comes.
    * @param claims what the links say of it
+   * @param botApi the local Bot API server's folder, where files come in: its disk must not run full either
    * @throws StartError when it belongs to another database, or a new one cannot be written
    */
-  async open(claims: () => Promise<Claims>): Promise<void> {
-    await this.#presence.begin(claims)
+  async open(claims: () => Promise<Claims>, botApi?: string): Promise<void> {
+    if (botApi !== undefined)
+      this.#watched.push({ name: 'the Bot API server', path: botApi, takesFiles: true })
+    await this.#presence?.begin(claims)
     if (!this.isThere) return
     await rm(this.#incoming(), { recursive: true, force: true })
       .then(() => mkdir(this.#incoming(), { recursive: true }))
@@ -95,7 +93,7 @@ export class Store {
 
   /** Whether the store was there when somebody last looked: at intervals, and before each change. */
   get isThere(): boolean {
-    return this.#presence.isThere
+    return this.#presence?.isThere ?? false
   }
 
   /**
@@ -103,12 +101,13 @@ export class Store {
    * directly before anything is removed, or taken for missing.
    */
   async look(): Promise<boolean> {
-    return await this.#presence.look()
+    if (this.#presence) return await this.#presence.look()
+    return (await readMarker(this.root).catch(() => undefined)) !== undefined
   }
 
   /** The owner's word that this folder is the store of this database, whatever they say of each other. */
   async accept(): Promise<void> {
-    await this.#identity.accept()
+    await this.#identity?.accept()
   }
 
   /** The name below the store's root, which nginx knows as well. */
@@ -137,7 +136,7 @@ export class Store {
     const { size: actual } = await stat(source)
     if (size !== undefined && actual !== size) throw new SizeMismatch(size, actual)
     if (actual > limit) throw new TooLarge()
-    await this.#presence.require()
+    await this.#presence?.require()
     const intake = await this.#linkOrCopy(uuid, source)
     await this.settle(uuid)
     return intake
@@ -164,7 +163,7 @@ export class Store {
     stream: Readable,
     { size, limit, received }: Expected & { received: (bytes: number) => void },
   ): Promise<void> {
-    await this.#presence.require()
+    await this.#presence?.require()
     const partial = join(this.#incoming(), uuid)
     const file = await open(partial, 'w', 0o644)
     let bytes = 0
@@ -181,7 +180,7 @@ export class Store {
       if (size !== undefined && bytes !== size) throw new SizeMismatch(size, bytes)
       await file.chmod(0o644)
       await file.sync()
-      await this.#presence.require()
+      await this.#presence?.require()
       await rename(partial, this.pathOf(uuid))
       await this.#syncFolder(uuid)
     } finally {
@@ -195,7 +194,7 @@ export class Store {
    * @throws StoreAbsent
    */
   async share(from: string, uuid: string): Promise<boolean> {
-    await this.#presence.require()
+    await this.#presence?.require()
     try {
       await this.#linkOrCopy(uuid, this.pathOf(from))
       await this.#syncFolder(uuid)
@@ -242,7 +241,7 @@ export class Store {
 
   /** Writes and removes a file. @throws StoreAbsent, and what the file system says */
   async probe(): Promise<void> {
-    await this.#presence.require()
+    await this.#presence?.require()
     const name = join(this.#incoming(), `.probe-${process.pid}`)
     const file = await open(name, 'w')
     try {

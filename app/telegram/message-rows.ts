@@ -245,14 +245,9 @@ export class MessageRows {
     )
   }
 
-  /** Moves the times at which waiting ones are due by so many milliseconds. */
+  /** Moves the times that are still to come by so many milliseconds; also of what is delivered, and may be revised. */
   async shiftTimes(by: number): Promise<void> {
-    await this.#database.query(
-      // Those that wait for nothing too: a later text of theirs would be as late.
-      'UPDATE messages SET due_at = due_at + $1 WHERE due_at > $2',
-      by,
-      Date.now(),
-    )
+    await this.#database.query('UPDATE messages SET due_at = due_at + $1 WHERE due_at > $2', by, Date.now())
   }
 
   /** Removes rows that wait for nothing; see `Messages.forget`. */

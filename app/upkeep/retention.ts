@@ -71,7 +71,7 @@ export async function removeLeftovers(
   if (!(await store.look())) return removed
   // The look into the folder comes before the look at the jobs: what is finished by then is taken in by then.
   const found = await telegram.files.leftovers(maxLeftovers)
-  const idle = (await jobs.active('ingest', 1)).length === 0
+  const idle = (await jobs.load.counts(0)).all === 0
   for (const { path, size, finishedAt } of found) {
     if (stuck.holds(path)) continue
     // An age by a clock that jumped is none.

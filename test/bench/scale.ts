@@ -49,7 +49,7 @@ async function openMaker({ databaseFile, storage, uuids }: Filled) {
   const database = await openDatabase({ DATABASE_URL: `sqlite:${databaseFile}` }, allMigrations)
   const jobs = new Jobs(database, log)
   const links = new Links(linksSettings.parse({}), database)
-  const store = new Store(storeSettings.parse({ STORAGE_PATH: storage }), database, log)
+  const store = new Store(storeSettings.parse({ STORAGE_PATH: storage }), log)
   const last = `unique${Math.floor((uuids.length - 1) / 60_000)}`
   let made = 0
   const make = async (): Promise<number> => {

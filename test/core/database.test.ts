@@ -2,10 +2,13 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import { openDatabase } from '../../app/core/database.ts'
+import { DatabaseLocked } from '../../app/core/database-errors.ts'
+import { StartError } from '../../app/core/errors.ts'
 import type { Migration } from '../../app/core/migrations.ts'
 import { openFiles } from '../engine/books.ts'
 
@@ -271,6 +274,57 @@ test('a migration that fails leaves nothing of its run', async (t) => {
   await t.throwsAsync(openDatabase(settings, broken))
   await using database = await openDatabase(settings, table)
   t.deepEqual(await database.query(`SELECT name FROM sqlite_schema WHERE name = 'more'`), [])
+})
+
+const later = (breaking?: true): Migration[] => [
+  ...table,
+  { name: 'rows-2', statements: ['CREATE TABLE later (id INTEGER)'], ...(breaking && { breaking }) },
+]
+
+test('what a newer release added is named, and does no harm', async (t) => {
+  const settings = { DATABASE_URL: `sqlite:${await folder(t)}/x.db` }
+  for (const [migrations, newer] of [
+    [later(), []],
+    [table, ['rows-2']],
+  ] as const) {
+    await using database = await openDatabase(settings, [...migrations])
+    t.deepEqual(database.newer, newer)
+  }
+})
+
+test('what a newer release changed past use is refused in a sentence, until that release is back', async (t) => {
+  const settings = { DATABASE_URL: `sqlite:${await folder(t)}/x.db` }
+  await (await openDatabase(settings, later(true)))[Symbol.asyncDispose]()
+  await t.throwsAsync(openDatabase(settings, table), {
+    instanceOf: StartError,
+    message: /a newer release of tgdepot has changed this database \(rows-2\)/,
+  })
+  await (await openDatabase(settings, later(true)))[Symbol.asyncDispose]()
+})
+
+test('a database of the version before, without the new column, is taken up, and still takes its rows', async (t) => {
+  const file = `${await folder(t)}/x.db`
+  const old = new DatabaseSync(file)
+  old.exec(`CREATE TABLE migrations (name TEXT PRIMARY KEY, applied_at BIGINT NOT NULL);
+    INSERT INTO migrations VALUES ('rows-1', 1); CREATE TABLE rows (id INTEGER PRIMARY KEY, n INTEGER)`)
+  old.close()
+  await using database = await openDatabase({ DATABASE_URL: `sqlite:${file}` }, table)
+  await database.query(`INSERT INTO migrations (name, applied_at) VALUES ('old-2', 2)`)
+  t.deepEqual(await database.query('SELECT name, breaking FROM migrations ORDER BY name'), [
+    { name: 'migrations-1', breaking: 0 },
+    { name: 'old-2', breaking: 0 },
+    { name: 'rows-1', breaking: 0 },
+  ])
+})
+
+test('a locked database is told from a damaged one', async (t) => {
+  const file = `${await folder(t)}/x.db`
+  const other = new DatabaseSync(file)
+  other.exec('CREATE TABLE t (a); BEGIN EXCLUSIVE')
+  await t.throwsAsync(openDatabase({ DATABASE_URL: `sqlite:${file}` }, []), { instanceOf: DatabaseLocked })
+  other.exec('ROLLBACK')
+  other.close()
+  await (await openDatabase({ DATABASE_URL: `sqlite:${file}` }, []))[Symbol.asyncDispose]()
 })
 
 test('a commit survives a power cut: WAL, and synced', async (t) => {

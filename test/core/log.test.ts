@@ -66,3 +66,21 @@ test('for the journal a line begins with its priority', async (t) => {
     .map((line) => /^<(\d)>\{/.exec(line)?.[1])
   t.deepEqual(priorities, ['6', '6', '4', '3', '3', '2'])
 })
+
+test('what libraries and Node write by themselves is a line of the log, without tokens', async (t) => {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [
+    join(import.meta.dirname, '../helpers/write-around-log.ts'),
+    token,
+  ])
+  t.is(stderr, '')
+  t.false(stdout.includes(secret))
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const said = (text: RegExp) => lines.some(({ message, error }) => text.test(`${message} ${error?.message}`))
+  t.true(said(/Committing transaction .* failed .*FOREIGN KEY/), 'Sequelize')
+  t.true(said(/printed \[token\]/) || said(/printed bot\[token\]/), 'console.log')
+  t.true(said(/Node warns Possible EventEmitter memory leak/), 'Node')
+  t.true(said(/Node warns an experiment with \[token\]/), 'a library')
+})

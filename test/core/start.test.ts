@@ -1,6 +1,7 @@
-import { chmod, mkdir, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import test from 'ava'
 import { startBotApi } from '../bot-api/client.ts'
 import { type AppOptions, createApp } from '../helpers/start-app.ts'
@@ -122,6 +123,73 @@ test('a file that is no database is one clear line, and the end', async (t) => {
   t.is(code, 1)
   t.is(lines.length, 1)
   t.regex(lines[0]?.message ?? '', /^DATABASE_URL: /)
+})
+
+test('a damaged database is one clear line that says what to do', async (t) => {
+  const { code, lines } = await refused({ env: { TELEGRAM_BOT_TOKEN: token } }, async (dir) => {
+    await mkdir(join(dir, 'db'))
+    const file = join(dir, 'db/tgdepot.db')
+    const database = new DatabaseSync(file)
+    database.exec(`CREATE TABLE migrations (name TEXT PRIMARY KEY, applied_at BIGINT NOT NULL)`)
+    database.close()
+    const bytes = await readFile(file)
+    await writeFile(file, bytes.fill(0xff, 100))
+  })
+  t.is(code, 1)
+  t.is(lines.at(-1)?.level, 'fatal')
+  t.regex(lines.at(-1)?.message ?? '', /^DATABASE_URL: .*is damaged, or no database.*put back a backup/)
+})
+
+test('a locked database is waited for, with a word, and not by dying again and again', async (t) => {
+  await using app = await createApp({ env: { TELEGRAM_BOT_TOKEN: token } })
+  await mkdir(join(app.dir, 'db'))
+  const other = new DatabaseSync(app.databaseFile)
+  other.exec('CREATE TABLE t (a); BEGIN EXCLUSIVE')
+  app.spawn()
+  await app.log(({ message }) => /is locked by another program: waiting/.test(message))
+  other.exec('ROLLBACK')
+  other.close()
+  await app.log(({ message }) => message === 'bot: ready')
+  t.is(await app.kill('SIGTERM'), 0)
+})
+
+test('a start that waits for the database ends when it is told to', async (t) => {
+  await using app = await createApp({ env: { TELEGRAM_BOT_TOKEN: token } })
+  await mkdir(join(app.dir, 'db'))
+  const other = new DatabaseSync(app.databaseFile)
+  t.teardown(() => other.close())
+  other.exec('CREATE TABLE t (a); BEGIN EXCLUSIVE')
+  app.spawn()
+  await app.log(({ message }) => /is locked by another program: waiting/.test(message))
+  t.is(await app.kill('SIGTERM'), 0)
+})
+
+test('a second bot on the same database is refused before it touches a file, and the web role is not', async (t) => {
+  const env = { TELEGRAM_BOT_TOKEN: token }
+  await using first = await createApp({ roles: ['bot'], env, login: false })
+  await first.start()
+  const partial = join(first.storage, 'incoming', 'half')
+  await writeFile(partial, 'of the first')
+  await using second = await createApp({ roles: ['bot'], env, dir: first.dir })
+  second.spawn()
+  t.is(await second.ended(), 1)
+  t.regex(
+    second.lines.at(-1)?.message ?? '',
+    new RegExp(`another bot, process ${first.pid}, works with this`),
+  )
+  t.is(await readFile(partial, 'utf8'), 'of the first')
+  await using web = await createApp({ roles: ['web'], dir: first.dir })
+  await web.start()
+  await first.kill('SIGKILL')
+  second.spawn()
+  await second.log(({ message }) => message === 'bot: ready')
+})
+
+test('--help names the owner’s commands', async (t) => {
+  await using app = await createApp({})
+  const help = await app.command('--help')
+  for (const name of ['take-back', 'set-aside', 'confirm-clock', 'accept-store'])
+    t.true(help.includes(name), name)
 })
 
 test('a port that is taken is one clear line, and the end', async (t) => {

@@ -29,7 +29,8 @@ export interface NewLink {
 export async function openDepot(): Promise<Depot> {
   const records = await openRecords()
   const { dir, database, log } = records
-  const store = new Store({ STORAGE_PATH: join(dir, 'store'), MIN_FREE_DISK: () => 0 }, database, log)
+  const store = new Store({ STORAGE_PATH: join(dir, 'store'), MIN_FREE_DISK: () => 0 }, log)
+  store.attach(database)
   await store.open(async () => ({ any: false, sample: [] }))
   const quotas = { STORAGE_QUOTA: 0, USER_QUOTA: 0 }
   const links = new Links(

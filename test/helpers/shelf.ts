@@ -38,7 +38,7 @@ export async function fill(app: App, count: number, expiresAt?: number | null): 
   return uuids
 }
 
-/** A folder with a `timedatectl` that says whether the clock follows a time server, for the front of PATH. */
+/** PATH with a `timedatectl` in front that says whether the clock follows a time server. */
 export async function timeServer(app: App, follows: boolean): Promise<string> {
   const folder = join(app.dir, 'bin')
   await mkdir(folder, { recursive: true })

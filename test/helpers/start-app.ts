@@ -210,10 +210,16 @@ export class App implements AsyncDisposable {
   }
 
   /** Runs one of the owner's commands on the app's folders; rejects when it fails. */
-  async command(...words: string[]): Promise<string> {
+  async command(name: string, env: Record<string, string> = {}): Promise<string> {
     const program = join(import.meta.dirname, '../../app/main.ts')
-    const { stdout } = await execFileAsync(process.execPath, [program, ...words], {
-      env: { ...plain, NODE_COMPILE_CACHE: compileCache, ...this.#settings(), TELEGRAM_BOT_TOKEN: '' },
+    const { stdout } = await execFileAsync(process.execPath, [program, name], {
+      env: {
+        ...plain,
+        NODE_COMPILE_CACHE: compileCache,
+        ...this.#settings(),
+        TELEGRAM_BOT_TOKEN: '',
+        ...env,
+      },
       cwd: this.dir,
     })
     return stdout

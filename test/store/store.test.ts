@@ -17,7 +17,8 @@ async function open(t: ExecutionContext, parent = tmpdir()) {
   t.teardown(() => rm(dir, { recursive: true, force: true }))
   const { database, log, ...records } = await openRecords()
   t.teardown(() => records[Symbol.asyncDispose]())
-  const store = new Store(at(join(dir, 'store')), database, log)
+  const store = new Store(at(join(dir, 'store')), log)
+  store.attach(database)
   await store.open(noLinks)
   const source = join(dir, 'source')
   await writeFile(source, 'hello', { mode: 0o640 })
@@ -165,7 +166,8 @@ test('from another file system the bytes are copied whole, and the copy may be m
 test('a store below a file is a fault of the start', async (t) => {
   const { source } = await open(t)
   await using records = await openRecords()
-  const store = new Store(at(join(source, 'store')), records.database, records.log)
+  const store = new Store(at(join(source, 'store')), records.log)
+  store.attach(records.database)
   await t.throwsAsync(store.open(noLinks), {
     instanceOf: StartError,
     message: /^STORAGE_PATH: .* \(ENOTDIR\)$/,
