@@ -112,7 +112,10 @@ export async function openDatabase(settings: DatabaseSettings, migrations: Migra
   return {
     ...database,
     newer,
-    prepare: (sql) => reads.prepare(sql),
+    prepare: <R extends Row>(sql: string) => {
+      const read = reads.prepare<R>(sql)
+      return async (...parameters: (string | number)[]) => read(...parameters)
+    },
     async [Symbol.asyncDispose]() {
       reads.close()
       await sequelize.close()

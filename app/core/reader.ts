@@ -27,9 +27,9 @@ export class Reader {
     this.#connection.exec('PRAGMA query_only = ON')
   }
 
-  prepare<R extends Row>(sql: string): Read<R> {
+  prepare<R extends Row>(sql: string): (...parameters: (string | number)[]) => R | undefined {
     const statement = this.#connection.prepare(sql)
-    return async (...parameters) => {
+    return (...parameters) => {
       if (this.#ending === undefined) {
         this.#connection.exec('BEGIN')
         this.#ending = setImmediate(() => this.renew())

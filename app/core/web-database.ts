@@ -43,7 +43,7 @@ export class WebDatabase implements Queries, Disposable {
 
   prepare<R extends Row>(sql: string): Read<R> {
     let owner: Reader | undefined
-    let read: Read<R>
+    let read: (...parameters: (string | number)[]) => R | undefined
     return (...parameters) =>
       this.#read(sql, (reader) => {
         if (reader !== owner) {
@@ -65,11 +65,11 @@ export class WebDatabase implements Queries, Disposable {
     this.#close()
   }
 
-  async #read<T>(sql: string, work: (reader: Reader) => T | Promise<T>): Promise<T> {
+  async #read<T>(sql: string, work: (reader: Reader) => T): Promise<T> {
     for (;;) {
       if (this.#outage) await this.#patience(this.#outage)
       try {
-        return await work(this.#reader())
+        return work(this.#reader())
       } catch (error) {
         if (!isSqlite(error)) throw error
         if (!isOutage(error)) throw this.#refuse(sql, error)
@@ -93,7 +93,7 @@ export class WebDatabase implements Queries, Disposable {
       while (!this.#isClosed) {
         await delay(pause, undefined, { ref: false })
         try {
-          await work(this.#reader())
+          work(this.#reader())
           break
         } catch (again) {
           if (!isSqlite(again) || !isOutage(again)) break

@@ -5,12 +5,17 @@ import type { Sendable } from '../links/index.ts'
 /** Bytes of a name that Chromium can save: it puts `.crdownload` behind it meanwhile, and 255 are allowed. */
 const savable = 240
 
+/** Stands in both forms as it is: attr-char of RFC 8187, 3.2.1. */
+const bare = /^[\w!#$&+.^`|~-]{1,240}$/
+
 /**
  * The name under which a browser saves the bytes. Both forms always (RFC 6266, appendix D): Chromium decodes what looks
  * like `=?UTF-8?B?…?=` in the plain one. Programs that know that one alone, such as curl, get the name itself when it is
  * ASCII, and else in percent-encoding, which is at least no other file's.
  */
 export function dispositionOf({ name }: Sendable): string {
+  // Most names, and this is asked for with each range.
+  if (bare.test(name)) return `attachment; filename=${name}; filename*=UTF-8''${name}`
   const saved = cutName(name, savable)
   const plain = /^[\x20-\x7e]*$/.test(saved) ? saved : encodeURIComponent(saved)
   const parameters = { filename: plain, 'filename*': encodeExtended(saved) }

@@ -34,12 +34,18 @@ export function byNginx(links: LinkLookup, store: Store, prefix: string): Shortc
     if (uuid === undefined || (method !== 'GET' && method !== 'HEAD')) return false
     const file = await links.sendable(uuid)
     if (!file) return false
-    response.writeHead(200, {
-      'Content-Type': typeOf(file),
-      'X-Disposition': dispositionOf(file),
-      'X-Accel-Redirect': prefix + store.nameOf(file.uuid),
-      'Content-Length': 0,
-    })
+    response.sendDate = false
+    // A list, which Node sends as it is: an object's names would be looked at one by one.
+    response.writeHead(200, [
+      'Content-Type',
+      typeOf(file),
+      'X-Disposition',
+      dispositionOf(file),
+      'X-Accel-Redirect',
+      prefix + store.nameOf(file.uuid),
+      'Content-Length',
+      '0',
+    ])
     response.end()
     return true
   }
