@@ -121,7 +121,8 @@ async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Pro
     // In one transaction with the end: each one of its own would wait for the disk.
     if (intake !== 'known') await jobs.events.record(job, 'DOWNLOAD_FINISHED', { intake, size })
     await jobs.events.record(job, 'OUTPUT_VALIDATED', { size, intake })
-    const source = { botId: job.botId, fileId, chatId: job.chatId, messageId }
+    const chatId = telegram.messages.chats.idNow(job.chatId)
+    const source = { botId: job.botId, fileId, chatId, messageId }
     await links.create({ uuid, userId: job.userId, name, mimeType, size, fileUniqueId, source, expiresAt })
     const isOurs = await jobs.transition(job.id, 'RUNNING', 'COMPLETED', {}, job.worker)
     if (!isOurs) throw new Error('the job is not ours any more')

@@ -35,6 +35,7 @@ interface Parts {
 export class Chats {
   readonly #parts: Parts
   readonly #listeners: MoveListener[] = []
+  readonly #moved = new Map<number, number>()
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -84,6 +85,11 @@ export class Chats {
     return rows.length > 0
   }
 
+  /** The id that a chat has now, for who has taken its id from a row a while ago. */
+  idNow(chatId: number): number {
+    return this.#moved.get(chatId) ?? chatId
+  }
+
   /** A group has become a supergroup: what was to be said there is said here. */
   async move(from: number, to: number): Promise<void> {
     const { database, rows, log, wake } = this.#parts
@@ -92,7 +98,10 @@ export class Chats {
       await rows.move(from, to)
       for (const listener of this.#listeners) await listener(from, to)
     })
-    database.afterCommit(wake)
+    database.afterCommit(() => {
+      this.#moved.set(from, to)
+      wake()
+    })
   }
 
   /** Forgets chats that were closed before a moment (milliseconds since 1970): there is nothing left to tell them. */

@@ -203,9 +203,12 @@ export class MessageRows {
     return row?.failure != null
   }
 
-  /** Its topic takes nothing any more: it is sent to the group, where everyone can read it as well. */
+  /** Its topic has refused it: it is sent to the group, where everyone can read it as well. */
   async leaveTopic(id: number): Promise<void> {
-    await this.#database.query('UPDATE messages SET thread_id = NULL, reply_to = NULL WHERE id = $1', id)
+    await this.#database.query(
+      'UPDATE messages SET thread_id = NULL, reply_to = NULL, sending_after = NULL WHERE id = $1',
+      id,
+    )
   }
 
   /** Tries again what a chat has refused and nobody has read since, unless it was written before `since`. */

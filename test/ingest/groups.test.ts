@@ -1,0 +1,200 @@
+import test from 'ava'
+import { type SendFile, type StandIn, startBotApi } from '../bot-api/client.ts'
+import type { Chat } from '../bot-api/cloud/records.ts'
+import { linkFor, linkIn, saidIn } from '../helpers/chat.ts'
+import type { App } from '../helpers/start-app.ts'
+import { startApp } from '../helpers/start-app.ts'
+import { until } from '../helpers/until.ts'
+
+let api: StandIn
+let app: App
+const owned = new AsyncDisposableStack()
+test.before(async () => {
+  api = owned.use(await startBotApi())
+  app = owned.use(await startApp({ api }))
+  // As an administrator of the groups: it hears everything, and must hold its tongue by itself.
+  await api.setPrivacy(false)
+})
+test.after.always(() => owned.disposeAsync())
+
+let lastGroup = 6000
+const newGroup = (more: Partial<Chat> = {}): Chat => ({
+  id: -(1_000_000_000_000 + ++lastGroup),
+  type: 'supergroup',
+  title: 'Friends',
+  ...more,
+})
+
+const [ann, bob] = [{ id: 6101 }, { id: 6102 }]
+
+/** Waits until the bot has answered what came after all else, and returns what it has said in a group. */
+async function allSaid(group: Chat): Promise<string[]> {
+  const from = { id: ++lastUser }
+  await api.sendText('/help', { from })
+  await api.waitForMessage(from.id, (message) => message.from.is_bot)
+  return await saidIn(api, group.id)
+}
+
+let lastUser = 6200
+
+test.serial('what people say and send to each other is none of the bot’s business', async (t) => {
+  const chat = newGroup()
+  await api.sendText('good morning', { chat, from: ann })
+  await api.sendFile({ chat, from: ann, size: 100 })
+  await api.sendFile({ chat, from: ann, size: 100, caption: 'look at this' })
+  for (const text of ['/help', '/start', '/stats', '/help@someone_elses_bot', '/link@someone_elses_bot'])
+    await api.sendText(text, { chat, from: bob })
+  await api.sendService({ new_chat_title: 'Best friends' }, { chat })
+  const { message_id } = await api.sendText('typo', { chat, from: ann })
+  await api.edit({ chat_id: chat.id, message_id, text: `/link ${api.mention}` })
+  t.deepEqual(await allSaid(chat), [])
+  t.deepEqual(app.sql('SELECT id FROM jobs WHERE chat_id = ?', chat.id), [])
+})
+
+for (const [title, ask] of [
+  ['/link', () => '/link'],
+  ['/link with the bot’s name', () => `/link${api.mention}`],
+  ['a mention', () => `please, ${api.mention.toUpperCase()}!`],
+] as const) {
+  test.serial(`${title} as an answer to a file makes a link, which belongs to who asks`, async (t) => {
+    const chat = newGroup()
+    const file = await api.sendFile({ chat, from: ann, name: 'film.mkv', size: 100, seed: title })
+    const asked = await api.sendText(ask(), { chat, from: bob, reply_to_message_id: file.message_id })
+    const link = await linkFor(api, asked)
+    t.regex(link.message.text ?? '', /^film\.mkv/)
+    t.deepEqual(app.sql('SELECT user_id, message_id FROM links WHERE uuid = ?', link.uuid), [
+      { user_id: bob.id, message_id: file.message_id },
+    ])
+  })
+}
+
+for (const [title, caption] of [
+  ['the bot’s name', () => api.mention],
+  ['/link', () => '/link'],
+] as const) {
+  test.serial(`a file with ${title} in its caption gets a link`, async (t) => {
+    const chat = newGroup()
+    await linkFor(api, await api.sendFile({ chat, from: ann, size: 100, seed: title, caption: caption() }))
+    t.pass()
+  })
+}
+
+test.serial('two who ask for one file get a link each', async (t) => {
+  const chat = newGroup()
+  const file = await api.sendFile({ chat, from: ann, size: 100, seed: 'asked twice' })
+  const about = { chat, reply_to_message_id: file.message_id }
+  const links = []
+  for (const from of [ann, bob])
+    links.push(await linkFor(api, await api.sendText('/link', { ...about, from })))
+  t.not(links[0]?.uuid, links[1]?.uuid)
+})
+
+test.serial('who asks without a file, or by name only, is told how', async (t) => {
+  const chat = newGroup()
+  await api.sendText('/link', { chat, from: ann })
+  await api.sendText(`/help${api.mention}`, { chat, from: ann })
+  await api.sendText(`/stats${api.mention}`, { chat, from: ann })
+  const [link, help, stats] = await allSaid(chat).then(() =>
+    until('three answers', async () => {
+      const said = await saidIn(api, chat.id)
+      return said.length >= 3 && said
+    }),
+  )
+  t.regex(link ?? '', /^There is no file here.*answer a message that has one with \/link/)
+  t.regex(help ?? '', /^Answer a message that has a file with \/link, or with @depot_\d+_bot/)
+  t.regex(stats ?? '', /^I don't know \/stats/)
+})
+
+const channel = { id: -1_000_000_006_999, type: 'channel' as const, title: 'News' }
+const group = newGroup()
+
+const nobodies: [title: string, message: SendFile, says: RegExp | undefined][] = [
+  [
+    'an anonymous administrator',
+    { from: { id: 1087968824 }, sender_chat: group, chat: group },
+    /^I cannot see who is asking/,
+  ],
+  [
+    'someone in the name of a channel',
+    { from: { id: 136817688 }, sender_chat: channel, chat: group },
+    /^I cannot see who is asking/,
+  ],
+  [
+    'the post of a linked channel',
+    { from: { id: 777000 }, sender_chat: channel, is_automatic_forward: true, chat: group },
+    undefined,
+  ],
+  ['another bot', { from: { id: 6198, is_bot: true }, chat: group }, undefined],
+]
+
+for (const [title, message, says] of nobodies) {
+  test.serial(`${title} is no person: nothing is made for it`, async (t) => {
+    const sent = await api.sendFile({ ...message, size: 100, caption: `/link ${api.mention}` })
+    await allSaid(group)
+    const answers = async () => {
+      const { messages } = await api.chat(group.id)
+      return messages.filter(
+        ({ from, reply_to_message_id }) => from.id === api.botId && reply_to_message_id === sent.message_id,
+      )
+    }
+    if (says) {
+      const [answer] = await until('the answer', async () => (await answers()).length > 0 && answers())
+      t.regex(answer?.text ?? '', says)
+    }
+    t.is((await answers()).length, says ? 1 : 0)
+    t.deepEqual(app.sql('SELECT id FROM jobs WHERE user_id = ?', message.from?.id ?? 0), [])
+  })
+}
+
+test.serial('answers stand in the topic of the question', async (t) => {
+  const chat = newGroup({ is_forum: true })
+  const at = { chat, from: ann, message_thread_id: 7 }
+  const { message } = await linkFor(api, await api.sendFile({ ...at, size: 100, caption: api.mention }))
+  t.is(message.message_thread_id, 7)
+  const calls = (await api.calls('sendMessage')).filter(({ params }) => params.chat_id === chat.id)
+  t.deepEqual(
+    calls.map(({ params }) => params.message_thread_id),
+    [7],
+  )
+})
+
+test.serial('a topic that is gone loses no link: the group gets it', async (t) => {
+  const chat = newGroup({ is_forum: true })
+  await api.settings({ download_bytes_per_second: 0 })
+  const error = { error_code: 400, description: 'Bad Request: message thread not found' }
+  await api.fault({ method: 'sendMessage', chat_id: chat.id, error })
+  const about = { chat, from: ann, message_thread_id: 8 }
+  const { message_id } = await api.sendFile({ ...about, size: 100, seed: 'gone', caption: api.mention })
+  await api.settings({ download_bytes_per_second: null })
+  const message = await api.waitForMessage(chat.id, (message) => linkIn(message) !== undefined)
+  t.is(message.message_thread_id, undefined)
+  t.true(message.message_id > message_id)
+})
+
+test('a private bot says nothing under the files of strangers; who asks is told', async (t) => {
+  await using server = await startBotApi()
+  await using program = await startApp({ api: server, env: { ALLOWED_USERS: String(ann.id) } })
+  await server.setPrivacy(false)
+  const chat = newGroup()
+  const file = await server.sendFile({ chat, from: bob, size: 100 })
+  const linked = await server.sendText('/link', { chat, from: ann, reply_to_message_id: file.message_id })
+  await linkFor(server, linked)
+  t.is((await saidIn(server, chat.id)).length, 1)
+  const asked = await server.sendText('/link', { chat, from: bob, reply_to_message_id: file.message_id })
+  const { text } = await server.waitForMessage(
+    chat.id,
+    ({ reply_to_message_id }) => reply_to_message_id === asked.message_id,
+  )
+  t.regex(text ?? '', /was not taken: this bot is private\. .*6102$/)
+  t.is(program.sql('SELECT id FROM jobs').length, 1)
+})
+
+test('with privacy mode, as bots have it at first, /link works as well', async (t) => {
+  await using server = await startBotApi()
+  await using _program = await startApp({ api: server })
+  const chat = newGroup()
+  const file = await server.sendFile({ chat, from: ann, size: 100 })
+  const asked = await server.sendText('/link', { chat, from: ann, reply_to_message_id: file.message_id })
+  await linkFor(server, asked)
+  t.pass()
+})

@@ -1,0 +1,166 @@
+import test from 'ava'
+import { type StandIn, startBotApi } from '../bot-api/client.ts'
+import { linkFor, linkIn, saidIn } from '../helpers/chat.ts'
+import { type App, startApp } from '../helpers/start-app.ts'
+import { until } from '../helpers/until.ts'
+
+/** Sends so many files of their own, and waits until each has its job. */
+async function burst(api: StandIn, app: App, count: number) {
+  const sent = []
+  for (let file = 0; file < count; file++)
+    sent.push(await api.sendFile({ name: `${file}.bin`, seed: `${file}` }))
+  await until('each has a job', () => app.sql('SELECT id FROM jobs').length === count)
+  return sent
+}
+
+/** As if so many minutes had gone by. */
+function pass(app: App, minutes: number): void {
+  const ago = minutes * 60_000
+  app.sql('UPDATE jobs SET slot_at = slot_at - ?, due_at = due_at - ?', ago, ago)
+  app.sql('UPDATE waiting_files SET slot_at = slot_at - ?', ago)
+}
+
+const notice = (api: StandIn, pattern: RegExp, ms?: number) =>
+  api.waitForMessage(1001, ({ text }) => pattern.test(text ?? ''), ms)
+
+test('of 50 files at once each gets its link, and one message counts those that wait', async (t) => {
+  t.timeout(240_000)
+  await using api = await startBotApi()
+  await using app = await startApp({ api })
+  const sent = await burst(api, app, 50)
+  const { message_id } = await notice(
+    api,
+    /^40 files wait for their turn\.\nI take 10 files a minute and 600 an hour.*The last one has its turn in about 4 min\.$/,
+    60_000,
+  )
+  for (const message of sent.slice(0, 10)) await linkFor(api, message, 60_000)
+  t.is(app.sql('SELECT uuid FROM links').length, 10)
+  pass(app, 1)
+  await notice(api, /^30 files wait for their turn\..*\n.*in about 3 min\.$/, 60_000)
+  pass(app, 4)
+  for (const message of sent.slice(10)) await linkFor(api, message, 180_000)
+  const end = await notice(api, /^All 40 files that had to wait have had their turn\.$/, 60_000)
+  t.is(end.message_id, message_id, 'the same message all the time')
+  const { messages } = await api.chat(1001)
+  const said = messages.filter(({ from }) => from.is_bot)
+  t.is(said.length, 51)
+  t.is(said.filter((message) => linkIn(message)).length, 50)
+  for (const message of said.filter(({ message_id: id }) => id !== message_id)) {
+    t.truthy(message.reply_to_message_id)
+  }
+  t.deepEqual(app.sql('SELECT * FROM waiting_files'), [])
+  t.deepEqual(app.sql('SELECT * FROM waiting_notices'), [])
+})
+
+test('a kill while files wait loses none of them and tells nothing twice', async (t) => {
+  t.timeout(120_000)
+  await using api = await startBotApi()
+  await using app = await startApp({ api, env: { RATE_LIMIT_PER_MINUTE: '2' } })
+  const sent = await burst(api, app, 6)
+  await notice(api, /^4 files wait/)
+  await app.restart('SIGKILL', { RATE_LIMIT_PER_MINUTE: '2' })
+  pass(app, 1)
+  for (const message of sent.slice(0, 4)) await linkFor(api, message, 30_000)
+  await app.restart('SIGKILL', { RATE_LIMIT_PER_MINUTE: '2' })
+  await notice(api, /^2 files wait/, 30_000)
+  pass(app, 2)
+  for (const message of sent) await linkFor(api, message, 30_000)
+  await notice(api, /^All 4 files that had to wait have had their turn/, 30_000)
+  t.is((await saidIn(api, 1001)).length, 7)
+})
+
+test('the limits of an hour let files wait as well, and the next burst has a message of its own', async (t) => {
+  t.timeout(90_000)
+  await using api = await startBotApi()
+  await using app = await startApp({ api, env: { MAX_JOBS_PER_USER_PER_HOUR: '1' } })
+  const [, second] = await burst(api, app, 2)
+  const first = await notice(
+    api,
+    /^1 file waits for its turn\.\nI take 10 files a minute and 1 an hour.*in about 1 h\.$/,
+  )
+  pass(app, 61)
+  await linkFor(api, second as { chat_id: number; message_id: number }, 30_000)
+  await notice(api, /^The file that had to wait has had its turn\.$/, 30_000)
+  await api.sendFile({ seed: 'third' })
+  await api.sendFile({ seed: 'fourth' })
+  const next = await notice(api, /^1 file waits for its turn/, 30_000)
+  t.not(next.message_id, first.message_id)
+})
+
+test('a file that has waited shows its progress while it comes, in the message that gets the link', async (t) => {
+  t.timeout(90_000)
+  await using api = await startBotApi()
+  await using app = await startApp({ api, env: { RATE_LIMIT_PER_MINUTE: '1' } })
+  await linkFor(api, await api.sendFile({ seed: 'first' }))
+  await api.settings({ download_bytes_per_second: 200_000 })
+  const sent = await api.sendFile({ name: 'film.mkv', size: 2_000_000 })
+  await notice(api, /^1 file waits/)
+  pass(app, 1)
+  const bar = await notice(api, /^film\.mkv \(2 MB\)\n▓.* %/, 30_000)
+  t.is(bar.reply_to_message_id, sent.message_id)
+  await notice(api, /^The file that had to wait has had its turn/)
+  const link = await linkFor(api, sent, 30_000)
+  t.is(link.message.message_id, bar.message_id)
+})
+
+test('a file that has waited and fails says so itself', async (t) => {
+  await using api = await startBotApi()
+  await using app = await startApp({ api, env: { RATE_LIMIT_PER_MINUTE: '1' } })
+  await linkFor(api, await api.sendFile({ seed: 'first' }))
+  const error = { error_code: 403, description: 'Forbidden: something new' }
+  await api.fault({ method: 'getFile', error })
+  const sent = await api.sendFile({ seed: 'second' })
+  await notice(api, /^1 file waits/)
+  pass(app, 1)
+  const failed = await notice(api, /transfer from Telegram failed\. Press Retry/, 20_000)
+  t.is(failed.reply_to_message_id, sent.message_id)
+  await notice(api, /^The file that had to wait has had its turn/, 20_000)
+})
+
+test('the message is kept up to date while nothing moves', async (t) => {
+  t.timeout(120_000)
+  await using api = await startBotApi()
+  await using app = await startApp({ api, env: { MAX_JOBS_PER_USER_PER_HOUR: '1' } })
+  await burst(api, app, 2)
+  await notice(api, /in about 1 h\.$/)
+  pass(app, 30)
+  await notice(api, /in about 30 min\.$/, 80_000)
+  t.is((await saidIn(api, 1001)).length, 2)
+})
+
+test('each of many files that cannot be taken is named, in one message', async (t) => {
+  t.timeout(90_000)
+  await using api = await startBotApi()
+  await using app = await startApp({ api, env: { MAX_FILE_SIZE: '1000000' } })
+  const names = Array.from({ length: 40 }, (_, file) => `holiday-${file}.iso`)
+  const [first] = await Promise.all(
+    names.map((name) => api.sendFile({ name, announced_size: 2e6, size: 10 })),
+  )
+  const all = await api.waitForMessage(
+    1001,
+    ({ text }) => /^40 files were not taken:/.test(text ?? ''),
+    30_000,
+  )
+  for (const name of names) t.true(all.text?.includes(`• ${name} (2 MB): the limit is 1 MB\n`), name)
+  t.regex(all.text ?? '', /Send a smaller file, or split it into parts\.$/)
+  t.is((await saidIn(api, 1001)).length, 1)
+  t.truthy(first)
+  t.deepEqual(app.sql('SELECT id FROM jobs'), [])
+})
+
+test('what is too much for one message of Telegram goes on in a second one', async (t) => {
+  t.timeout(90_000)
+  await using api = await startBotApi()
+  await using _app = await startApp({ api, env: { MAX_FILE_SIZE: '1000000' } })
+  const names = Array.from({ length: 30 }, (_, file) => `${file}-${'x'.repeat(200)}.iso`)
+  for (const name of names) await api.sendFile({ name, announced_size: 2e6, size: 10 })
+  await until(
+    'each is named',
+    async () => {
+      const said = (await saidIn(api, 1001)).join('\n')
+      return names.every((name) => said.includes(name))
+    },
+    30_000,
+  )
+  t.is((await saidIn(api, 1001)).length, 3)
+})

@@ -1,0 +1,68 @@
+import test from 'ava'
+import { until } from '../helpers/until.ts'
+import { callsFor, newChat, refusal, said, serveForAll, server, shown, startSender } from './sender.ts'
+
+serveForAll()
+
+const bad = refusal(400, 'Bad Request: something is wrong with it')
+
+test('a refusal of an older text does not end a newer one', async (t) => {
+  await using sender = await startSender()
+  const chatId = await newChat()
+  await server.fault({ method: 'sendMessage', chat_id: chatId, delay_ms: 500, ...bad })
+  const id = await sender.messages.post({ chatId, text: 'received' })
+  await until('it is on its way', async () => (await callsFor(chatId)).length === 1)
+  await sender.messages.revise(id, { text: 'the link' })
+  t.deepEqual(await said(chatId, 1), ['the link'])
+})
+
+test('what Telegram has refused for certain is not looked for afterwards', async (t) => {
+  await using sender = await startSender()
+  // With a question: after its id the message would be looked for.
+  const { chat_id: chatId, message_id: replyTo } = await server.sendText('hi', { from: { id: 7700 } })
+  await server.fault({ method: 'sendMessage', chat_id: chatId, ...bad })
+  const id = await sender.messages.post({ chatId, replyTo, text: 'received' })
+  await until('it is refused', async () => {
+    const rows = await sender.depot.database.query('SELECT 1 FROM messages WHERE failure IS NOT NULL')
+    return rows.length === 1
+  })
+  await sender.messages.revise(id, { text: 'the link' })
+  await shown(t, chatId, 'the link')
+  t.deepEqual(
+    (await callsFor(chatId)).map(({ method }) => method),
+    ['sendMessage', 'sendMessage'],
+  )
+})
+
+test('a message with a key is one message, however often it is written', async (t) => {
+  await using sender = await startSender()
+  const chatId = await newChat()
+  const write = (text: string) => sender.messages.post({ key: 'file:1', chatId, text })
+  t.is(await write('received'), await write('the link'))
+  await shown(t, chatId, 'the link')
+  await write('another link')
+  await shown(t, chatId, 'another link')
+  t.is((await said(chatId, 1)).length, 1)
+})
+
+test('a message that only counts is edited at its pace, and holds no other one back', async (t) => {
+  await using sender = await startSender()
+  const chatId = await newChat()
+  const count = (n: number) =>
+    sender.messages.post({ key: 'count', chatId, text: `${n} files wait`, every: 3000 })
+  await count(0)
+  await shown(t, chatId, '0 files wait')
+  const { database } = sender.depot
+  await until('it is recorded', async () => {
+    const rows = await database.query('SELECT 1 FROM messages WHERE sent_revision = revision')
+    return rows.length === 1
+  })
+  for (let n = 1; n <= 5; n++) await count(n)
+  const since = Date.now()
+  await sender.messages.post({ chatId, text: 'a link' })
+  await shown(t, chatId, 'a link')
+  t.true(Date.now() - since < 2000)
+  await shown(t, chatId, '5 files wait')
+  const edits = (await callsFor(chatId)).filter(({ method }) => method === 'editMessageText')
+  t.is(edits.length, 1)
+})
