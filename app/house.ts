@@ -7,7 +7,7 @@ import type { Health } from './core/health.ts'
 import type { Shortcut, Site } from './core/http.ts'
 import type { Log } from './core/log.ts'
 import type { Migration } from './core/migrations.ts'
-import type { JobKind, Jobs, RateLimit, Refusal } from './jobs/index.ts'
+import type { Breaker, JobKind, Jobs, RateLimit, Refusal } from './jobs/index.ts'
 import type { Links } from './links/index.ts'
 import type { Store } from './store/index.ts'
 import type { Command, TelegramBot } from './telegram/index.ts'
@@ -31,6 +31,8 @@ export interface BotHouse extends House {
   /** Above which rate a user's jobs in a chat wait for their turn: for `jobs.load.nextSlot`. */
   jobRates(of: { userId: number; chatId: number }): RateLimit[]
   users: Users
+  /** What jobs need and cannot mend: this machine's disk and database, and Telegram. */
+  breakers: { machine: Breaker; telegram: Breaker }
 }
 
 /** What a feature adds to the bot role. */

@@ -3,7 +3,7 @@ import type { Database } from '../core/database.ts'
 import type { Health, PartHealth } from '../core/health.ts'
 
 /** Reported by the bot role, which alone has the token and may write to the store. */
-const reported = ['bot_api', 'store', 'disk']
+const reported = ['bot_api', 'store', 'disk', 'queue']
 
 /** The handler of /health: 200 when every part works, else 503. */
 export function healthPage(health: Health, database: Database) {

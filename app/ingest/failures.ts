@@ -1,9 +1,26 @@
 import { codeOf } from '../core/errors.ts'
+import { JobCrashes, OtherBot } from '../jobs/index.ts'
 import { SizeMismatch, TooLarge } from '../store/index.ts'
-import { ForeignPath, TelegramRefusal, TelegramUnreachable } from '../telegram/index.ts'
+import { ForeignPath, Stalled, TelegramRefusal, TelegramUnreachable } from '../telegram/index.ts'
+
+/** Whose fault a failure is, before anyone was asked. */
+export type Fault =
+  /** Of the file, or of who sent it. */
+  | 'file'
+  /** Of the way from Telegram: of Telegram itself, or only of this file. */
+  | 'telegram'
+  /** Telegram sends nothing of it. */
+  | 'stall'
+  /** Telegram has asked this bot to wait. */
+  | 'flood'
+  /** No room on the disk. */
+  | 'room'
+  /** Of this machine, and whatever this table does not know. */
+  | 'machine'
 
 export interface Failure {
   errorType: string
+  fault: Fault
   /** Whether the same may work a little later. */
   passing: boolean
   /** Asking again by the same message cannot help. */
@@ -17,7 +34,7 @@ export class NoRoom extends Error {
   override name = 'NoRoom'
 }
 
-/** The file, whose size nobody announced, is above a quota. */
+/** The file is above a quota after all: its size was not announced, or a limit was lowered meanwhile. */
 export class OverQuota extends Error {
   override name = 'OverQuota'
 }
@@ -33,6 +50,7 @@ interface Rule extends Failure {
 const rules: Rule[] = [
   {
     matches: (error) => refusal(error, /file is too big/),
+    fault: 'file',
     errorType: 'SIZE_LIMIT',
     passing: false,
     final: true,
@@ -41,6 +59,7 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => error instanceof TooLarge,
+    fault: 'file',
     errorType: 'SIZE_LIMIT',
     passing: false,
     final: true,
@@ -48,12 +67,14 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => error instanceof OverQuota,
+    fault: 'file',
     errorType: 'QUOTA',
     passing: false,
     reason: `The file does not fit into what may still be kept. ${tryLater}`,
   },
   {
     matches: (error) => refusal(error, /invalid file_id|wrong file identifier/),
+    fault: 'file',
     errorType: 'FILE_GONE',
     passing: false,
     final: true,
@@ -61,12 +82,14 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => error instanceof ForeignPath,
+    fault: 'machine',
     errorType: 'FOREIGN_PATH',
-    passing: false,
+    passing: true,
     reason: `The server's Bot API is not set up right; its owner finds the cause in the log. ${tryLater}`,
   },
   {
     matches: (error) => error instanceof SizeMismatch,
+    fault: 'file',
     errorType: 'SIZE_MISMATCH',
     passing: true,
     reason: `The file did not arrive whole. ${tryLater}`,
@@ -74,24 +97,28 @@ const rules: Rule[] = [
   {
     // The server removes finished files as it sees fit; asked again, it fetches the file anew.
     matches: (error) => codeOf(error) === 'ENOENT',
+    fault: 'machine',
     errorType: 'FILE_VANISHED',
     passing: true,
     reason: transfer,
   },
   {
     matches: (error) => ['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'].includes(codeOf(error) ?? ''),
+    fault: 'telegram',
     errorType: 'NETWORK_ERROR',
     passing: true,
     reason: transfer,
   },
   {
     matches: (error) => error instanceof NoRoom || ['ENOSPC', 'EDQUOT'].includes(codeOf(error) ?? ''),
+    fault: 'room',
     errorType: 'NO_ROOM',
     passing: true,
     reason: `The server's disk is full. ${tryLater}`,
   },
   {
     matches: (error) => error instanceof TelegramRefusal && error.code === 429,
+    fault: 'flood',
     errorType: 'RATE_LIMIT',
     passing: true,
     reason: `Telegram asks this bot to slow down. ${tryLater}`,
@@ -99,39 +126,69 @@ const rules: Rule[] = [
   {
     // Any failure of the local server's own download, a hidden flood wait among them.
     matches: (error) => refusal(error, /temporarily unavailable/),
+    fault: 'telegram',
     errorType: 'NETWORK_ERROR',
     passing: true,
     reason: transfer,
   },
   {
     matches: (error) => error instanceof TelegramRefusal && (error.code >= 500 || error.code <= 200),
+    fault: 'telegram',
     errorType: 'NETWORK_ERROR',
     passing: true,
     reason: transfer,
   },
   {
     matches: (error) => error instanceof TelegramRefusal,
+    fault: 'telegram',
     errorType: 'HTTP_ERROR',
     passing: false,
     reason: transfer,
   },
   {
     matches: (error) => error instanceof TelegramUnreachable,
+    fault: 'telegram',
     errorType: 'NETWORK_ERROR',
     passing: true,
     reason: `The connection to Telegram was lost. ${tryLater}`,
+  },
+  {
+    matches: (error) => error instanceof Stalled,
+    fault: 'stall',
+    errorType: 'STALLED',
+    passing: true,
+    reason: 'Telegram sends nothing of this file at the moment.',
+  },
+  {
+    matches: (error) => error instanceof JobCrashes,
+    fault: 'file',
+    errorType: 'CRASH',
+    passing: false,
+    reason: `The server failed each time it took in this file; its owner finds the cause in the log. ${tryLater}`,
+  },
+  {
+    matches: (error) => error instanceof OtherBot,
+    fault: 'file',
+    errorType: 'OTHER_BOT',
+    passing: false,
+    reason: `The server went on with another bot before this file was taken in. ${tryLater}`,
   },
 ]
 
 const unknown: Failure = {
   errorType: 'UNKNOWN',
-  passing: false,
+  fault: 'machine',
+  passing: true,
   reason: `Something went wrong on the server; its owner finds the cause in the log. ${tryLater}`,
 }
 
 export function classify(error: unknown): Failure {
   return rules.find((rule) => rule.matches(error)) ?? unknown
 }
+
+/** While the machine is at fault for all, and nobody has to do anything. */
+export const machineProblem =
+  'The server has a problem with its disk or database. Your file goes on by itself when it is over.'
 
 function refusal(error: unknown, description: RegExp): boolean {
   return error instanceof TelegramRefusal && description.test(error.description)

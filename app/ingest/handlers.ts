@@ -76,7 +76,14 @@ async function receive(
     mimeType,
     size,
   }
-  await jobs.create({ ...(await kindOf(links, payload)), key, botId: telegram.id, userId, chatId, payload })
+  await jobs.create({
+    ...(await kindOf(links, settings, payload)),
+    key,
+    botId: telegram.id,
+    userId,
+    chatId,
+    payload,
+  })
 }
 
 async function retry(house: BotHouse, settings: IngestSettings, ctx: Context, jobId: number): Promise<void> {
@@ -99,7 +106,7 @@ async function retry(house: BotHouse, settings: IngestSettings, ctx: Context, jo
       telegram.answerPress(press.id, 'Not now.')
       return await reply(house, userId, { chatId, replyTo: payload.messageId, text: refusal })
     }
-    const sort = await kindOf(links, payload)
+    const sort = await kindOf(links, settings, payload)
     // The failed job is the history; a new one does the work, and its key allows one for each failure.
     const key = `retry:${jobId}`
     const created = await jobs.create({ ...sort, key, botId, userId, chatId, payload })

@@ -1,9 +1,10 @@
+import { codeOf } from '../core/errors.ts'
 import type { BotHouse } from '../house.ts'
 import type { ClaimedJob, Job, JobKind } from '../jobs/index.ts'
 import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { TelegramRefusal } from '../telegram/index.ts'
-import { classify, NoRoom } from './failures.ts'
+import { classify, machineProblem, OverQuota } from './failures.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { IngestSettings } from './settings.ts'
 import { Speed } from './speed.ts'
@@ -27,8 +28,20 @@ export interface Payload {
 /** Milliseconds after which a job that waits for room looks again. */
 const roomPause = 30_000
 
+/** Milliseconds for a flood wait whose length Telegram left out. */
+const floodPause = 5000
+
+/** Seconds before a file of which nothing came is asked for again; Telegram may be at it for hours. */
+const stallDelays = [60, 120, 300, 900, 1800, 3600, 3600, 3600, 3600, 3600]
+
 /** Contents that come from Telegram, by getFile. */
 const fetchedContent = 'ingest'
+
+/**
+ * Small ones of them: they never wait behind a large one, since the server serves the newest call first. A few at a
+ * time, since each is over before newer ones could hold it up for long.
+ */
+const smallContent = { name: 'ingest-small', concurrency: 3 }
 
 /** Contents that are stored already: many at a time, and past those that wait for a transfer. */
 const knownContent = { name: 'ingest-known', concurrency: 4 }
@@ -39,46 +52,85 @@ interface Taken {
   leftover?: string
 }
 
-/** Which queue a file belongs to, and the room that it needs. */
-export async function kindOf(links: Links, file: Payload): Promise<{ kind: string; size: number }> {
-  const known = file.size !== undefined && (await links.withContent(file.fileUniqueId, file.size))
-  return known ? { kind: knownContent.name, size: 0 } : { kind: fetchedContent, size: file.size ?? 0 }
+/** Which queue a file belongs to, the room that it needs, and what it will count for its user. */
+export async function kindOf(
+  links: Links,
+  settings: IngestSettings,
+  file: Payload,
+): Promise<{ kind: string; size: number; userBytes: number }> {
+  const { size } = file
+  const known = size !== undefined && (await links.withContent(file.fileUniqueId, size))
+  const userBytes = size ?? 0
+  return known ? { kind: knownContent.name, size: 0, userBytes } : { ...fetchOf(settings, size), userBytes }
 }
 
-/** The jobs that make a link of a Telegram file: one kind that fetches, one for what is stored already. */
+function fetchOf({ SMALL_FILE_SIZE }: IngestSettings, size: number | undefined) {
+  const isSmall = size !== undefined && size <= SMALL_FILE_SIZE
+  return { kind: isSmall ? smallContent.name : fetchedContent, size: size ?? 0 }
+}
+
+/** The jobs that make a link of a Telegram file: two kinds that fetch, one for what is stored already. */
 export function transfers(house: BotHouse, settings: IngestSettings): JobKind[] {
+  const { machine, telegram } = house.breakers
   // The server serves the newest call first, so that of two large files one would starve: one at a time, usually.
-  const fetched = {
-    name: fetchedContent,
-    concurrency: settings.FETCHES_PER_BOT,
+  const fetches = {
+    breakers: [telegram],
     ready: async () => house.telegram.connected && !(await house.store.isLow()),
   }
-  const known = { ...knownContent, ready: () => house.telegram.connected }
-  return [fetched, known].map((kind) => ({
+  const large = { ...fetches, name: fetchedContent, concurrency: settings.FETCHES_PER_BOT }
+  const small = { ...fetches, ...smallContent }
+  const known = { ...knownContent, breakers: [], ready: () => house.telegram.connected }
+  return [large, small, known].map((kind) => ({
     ...kind,
     run: (job, signal) => transfer(house, settings, job, signal),
 
     judge(job, error) {
-      const { errorType, passing } = classify(error)
+      const { errorType, passing, fault } = classify(error)
       house.log.warn({ job_id: job.id, error_type: errorType, error }, 'transfer failed')
-      const message = error instanceof Error ? error.message : String(error)
-      if (error instanceof NoRoom) {
-        return { errorType, message, passing, uncounted: true, retryAfter: roomPause }
+      const verdict = { errorType, message: error instanceof Error ? error.message : String(error), passing }
+      switch (fault) {
+        case 'file':
+          return verdict
+        case 'telegram':
+          return { ...verdict, suspect: telegram }
+        case 'stall':
+          return { ...verdict, suspect: telegram, isDeferral: true, delays: stallDelays }
+        case 'flood':
+          return { ...verdict, suspect: telegram, uncounted: true, retryAfter: floodWait(error) }
+        case 'room':
+          return { ...verdict, uncounted: true, retryAfter: roomPause }
+        case 'machine':
+          return { ...verdict, suspect: machine, isDeferral: true }
       }
-      const wait = error instanceof TelegramRefusal ? error.retryAfter : undefined
-      return { errorType, message, passing, ...(wait !== undefined && { retryAfter: wait * 1000 }) }
     },
 
-    async failed(job, error, retryIn) {
+    async failed(job, error, retryIn, isOutage) {
       const { statusMessage, ...file } = job.payload as Payload
-      await house.telegram.messages.revise(statusMessage, failureText(job, file, error, retryIn))
+      const text = failureText(job, file, error, retryIn, isOutage)
+      if (text) await house.telegram.messages.revise(statusMessage, text)
     },
   }))
 }
 
-function failureText(job: Job, file: Omit<Payload, 'statusMessage'>, error: unknown, retryIn?: number) {
-  const { reason, final } = classify(error)
-  if (error instanceof NoRoom && retryIn !== undefined) return { text: waitingForRoom(file) }
+function floodWait(error: unknown): number {
+  const seconds = error instanceof TelegramRefusal ? error.retryAfter : undefined
+  return seconds === undefined ? floodPause : seconds * 1000
+}
+
+/** What the user reads; nothing while the bot only waits until Telegram is there again. */
+function failureText(
+  job: Job,
+  file: Omit<Payload, 'statusMessage'>,
+  error: unknown,
+  retryIn: number | undefined,
+  isOutage: boolean,
+) {
+  const { reason, final, fault } = classify(error)
+  if (retryIn !== undefined) {
+    if (fault === 'room') return { text: waitingForRoom(file) }
+    if (isOutage) return fault === 'machine' ? { text: failed(file, machineProblem) } : undefined
+    if (fault === 'flood') return undefined
+  }
   const keyboard = [[{ text: 'Retry', callback_data: `retry:${job.id}` }]]
   if (retryIn !== undefined) return { text: retrying(file, reason, retryIn / 1000), keyboard }
   return { text: failed(file, reason), topic: `job:${job.id}`, ...(!final && { keyboard }) }
@@ -100,17 +152,10 @@ async function transfer(
   const kept = await store.stat(payload.uuid)
   if (!kept) throw new Error('the file is gone from the store')
   const { size } = kept
-  if (payload.size === undefined) {
-    await checkQuotas(house, job.userId, size).catch(async (error) => {
-      // Recorded by another worker, should this one have been taken for dead.
-      if (!(await links.has(payload.uuid))) await store.remove(payload.uuid)
-      if (leftover !== undefined) await telegram.files.discard(leftover)
-      throw error
-    })
-  }
   const expiresAt = links.expiry()
   const { fileUniqueId, fileId, messageId, name, mimeType, uuid } = payload
-  await database.transaction(async () => {
+  const record = async () => {
+    await checkQuotas(house, job, { fileUniqueId, size })
     // In one transaction with the end: each one of its own would wait for the disk.
     if (intake !== 'known') await jobs.events.record(job, 'DOWNLOAD_FINISHED', { intake, size })
     await jobs.events.record(job, 'OUTPUT_VALIDATED', { size, intake })
@@ -130,6 +175,13 @@ async function transfer(
       text: done({ name, size }, links.urlOf(uuid), expiresAt),
       topic: `job:${job.id}`,
     })
+  }
+  await database.transaction(record).catch(async (error) => {
+    if (!(error instanceof OverQuota)) throw error
+    // Recorded by another worker, should this one have been taken for dead.
+    if (!(await links.has(uuid))) await store.remove(uuid)
+    if (leftover !== undefined) await telegram.files.discard(leftover)
+    throw error
   })
   if (leftover !== undefined) await telegram.files.discard(leftover)
 }
@@ -142,20 +194,19 @@ async function take(
   payload: Payload,
   signal: AbortSignal,
 ): Promise<Taken | undefined> {
-  const { jobs, store, links } = house
-  const { uuid, size, fileUniqueId } = payload
+  const { jobs, store } = house
+  const { uuid, size } = payload
   if (size !== undefined) {
     // Linked before a crash, and not recorded.
     if ((await store.stat(uuid))?.size === size) {
       await store.settle(uuid)
       return { intake: 'known' }
     }
-    const known = await links.withContent(fileUniqueId, size)
-    if (known !== undefined && (await store.share(known, uuid))) return { intake: 'known' }
+    if (await shareKnown(house, payload)) return { intake: 'known' }
   }
   if (job.kind === knownContent.name) {
     // Fetched here, it would have no promise of room, and more transfers would run at once than may.
-    const as = { kind: fetchedContent, size: size ?? 0 }
+    const as = fetchOf(settings, size)
     const move = { reason: 'content gone', uncounted: true, as }
     await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
     return undefined
@@ -165,15 +216,25 @@ async function take(
   try {
     return await download(house, settings, job, payload, signal)
   } catch (error) {
+    // Fetched for two jobs at once, and taken away with the record of the other.
+    if (codeOf(error) === 'ENOENT' && (await shareKnown(house, payload))) return { intake: 'known' }
     // The local server says only that the file is unavailable when it has no room for it.
     if (!signal.aborted) await checkRoom(house, size)
     throw error
   }
 }
 
+async function shareKnown(
+  { store, links }: BotHouse,
+  { uuid, size, fileUniqueId }: Payload,
+): Promise<boolean> {
+  const known = size !== undefined && (await links.withContent(fileUniqueId, size))
+  return Boolean(known) && (await store.share(known as string, uuid))
+}
+
 async function download(
   { jobs, store, telegram }: BotHouse,
-  { MAX_FILE_SIZE: limit }: IngestSettings,
+  { MAX_FILE_SIZE: limit, STALL_SECONDS }: IngestSettings,
   job: Job,
   payload: Payload,
   signal: AbortSignal,
@@ -185,7 +246,11 @@ async function download(
     const shown = { received: bytes, speed: speed.at(bytes) }
     telegram.messages.showProgress(statusMessage, () => progress(payload, shown))
   }
-  const fetched = await telegram.files.fetch({ fileId, size }, received, signal)
+  const fetched = await telegram.files.fetch(
+    { fileId, size, patience: STALL_SECONDS * 1000 },
+    received,
+    signal,
+  )
   if ('stream' in fetched) {
     await store.receive(uuid, fetched.stream, { size, limit, received })
     return { intake: 'stream' }

@@ -13,7 +13,7 @@ import { Updates } from './updates.ts'
 
 export type { Delivery } from './courier.ts'
 export { TelegramRefusal, TelegramUnreachable } from './errors.ts'
-export { type Fetched, ForeignPath, type Leftover, type TelegramFiles } from './files.ts'
+export { type Fetched, ForeignPath, type Leftover, Stalled, type TelegramFiles } from './files.ts'
 export type { Button, NewMessage } from './message-rows.ts'
 export type { Messages } from './messages.ts'
 export { telegramMigrations } from './migrations.ts'
@@ -25,6 +25,9 @@ const loginPause = 3000
 
 /** Above the 500 s for which the server may leave a call without an answer before the bot's login is done. */
 const loginTimeout = 510_000
+
+/** Milliseconds within which Telegram answers a call that costs nothing. */
+const probeTimeout = 15_000
 
 const updateTypes = ['message', 'callback_query']
 
@@ -92,6 +95,15 @@ export class TelegramBot implements AsyncDisposable {
     )
     void this.#offer(commands, signal)
     await updates.run(signal)
+  }
+
+  /**
+   * Asks something that Telegram itself answers: the local server answers getMe and getUpdates from its memory, also
+   * while it has no connection.
+   * @throws TelegramRefusal, TelegramUnreachable
+   */
+  async probe(signal: AbortSignal): Promise<void> {
+    await this.#api.call('getMyCommands', {}, { timeout: probeTimeout, signal })
   }
 
   /** Answers the press of a button, after the caller's transaction; Telegram shows `text` for a moment. */

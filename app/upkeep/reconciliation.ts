@@ -62,8 +62,8 @@ export class Reconciliation {
   /** A name without a link is a job's that has not recorded it yet, an expired link's, or nobody's. */
   async #removeOrphans(names: Set<string>): Promise<number> {
     const { store, links, jobs, log } = this.#house
-    // In this order: a known content that has gone makes the second kind into the first.
-    for (const kind of ['ingest-known', 'ingest']) {
+    // In this order: a known content that has gone makes the first kind into one of the others.
+    for (const kind of ['ingest-known', 'ingest-small', 'ingest']) {
       for (const { payload } of await jobs.active(kind, maxActive)) {
         names.delete((payload as { uuid?: string }).uuid ?? '')
       }

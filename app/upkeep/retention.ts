@@ -38,7 +38,8 @@ export async function removeExpired({ links, store, log }: BotHouse, signal: Abo
 export async function removeLeftovers({ telegram, jobs, log }: BotHouse): Promise<Removed> {
   // The look into the folder comes before the look at the jobs: what is finished by then is taken in by then.
   const found = await telegram.files.leftovers(maxLeftovers)
-  const idle = (await jobs.active('ingest', 1)).length === 0
+  const fetching = await Promise.all(['ingest', 'ingest-small'].map((kind) => jobs.active(kind, 1)))
+  const idle = fetching.flat().length === 0
   const removed: Removed = { count: 0, bytes: 0 }
   for (const { path, size, finishedAt } of found) {
     if (!idle && Date.now() - finishedAt < grace) continue

@@ -9,6 +9,10 @@ export type Settings = {
   idle_timeout_ms: number
   /** What Telegram says to a login instead of letting it in. */
   login_error: { error_code: number; description: string; retry_after?: number } | null
+  /** Whether the server reaches Telegram; while it does not, what its memory cannot answer has no answer. */
+  is_connected: boolean
+  /** Files of which nothing more comes, by their unique id, once so many bytes are there. */
+  stalled_files: Record<string, number>
 }
 
 const DEFAULTS: Settings = {
@@ -16,6 +20,8 @@ const DEFAULTS: Settings = {
   login_delay_ms: 0,
   idle_timeout_ms: 500_000,
   login_error: null,
+  is_connected: true,
+  stalled_files: {},
 }
 
 /** How Telegram and the network behave; kept in the cloud, so it survives a restart of the server. */
@@ -37,6 +43,11 @@ export class LiveSettings {
     if (unknown) throw new Error(`No such setting: ${unknown}`)
     this.#cloud.write({ t: 'settings', settings: changes })
     this.wake()
+  }
+
+  /** Resolves when the server reaches Telegram. */
+  async connection(): Promise<void> {
+    while (!this.now.is_connected) await this.pause(Number.POSITIVE_INFINITY)
   }
 
   /** Ends every `pause` that is under way. */
