@@ -4,7 +4,7 @@ import { Cron } from './core/cron.ts'
 import { WallClock } from './core/wall-clock.ts'
 import { features } from './features.ts'
 import type { BotHouse, Records, SettingsOf } from './house.ts'
-import { Jobs, type JobsSettings, Queue, rateLimits, refusalOf } from './jobs/index.ts'
+import { Breaker, Jobs, type JobsSettings, Queue, rateLimits, refusalOf, type Trouble } from './jobs/index.ts'
 import { type Delivery, TelegramBot, type telegramSettings } from './telegram/index.ts'
 import { Users, type usersSettings } from './users/index.ts'
 
@@ -39,12 +39,31 @@ export async function startBot(
     await house.links.moveChat(telegram.id, from, to)
   })
   telegram.messages.whenSent((topic, delivery, reason) => recordDelivery(jobs, topic, delivery, reason))
+  const users = new Users(settings.users)
+  const tellOwners = async (text: string) => {
+    for (const chatId of users.administrators) await telegram.messages.post({ chatId, text })
+  }
+  const machine = started.use(
+    new Breaker({
+      name: 'machine',
+      log,
+      // Writes to both, as every job does.
+      probe: async () => {
+        await house.store.probe()
+        await reportQueue()
+      },
+      tell: (trouble) => tellOwners(describe(trouble)),
+    }),
+  )
+  const probe = (signal: AbortSignal) => telegram.probe(signal)
+  const breakers = { machine, telegram: started.use(new Breaker({ name: 'telegram', log, probe })) }
   const bot: BotHouse = {
     ...house,
     telegram,
     jobs,
-    users: new Users(settings.users),
     clock,
+    users,
+    breakers,
     jobLimits: (of) => refusalOf(jobs, settings.jobs, of),
     jobRates: (of) => rateLimits(settings.jobs, of),
   }
@@ -52,13 +71,14 @@ export async function startBot(
   const parts = offered.filter((part) => part !== undefined)
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const delays = settings.jobs.RETRY_DELAYS
-  const queue = started.use(new Queue({ jobs, kinds, delays, transaction: database.transaction, log }))
-  started.use(
-    new Cron(
-      parts.flatMap((part) => part.cron ?? []),
-      log,
-    ),
+  const { transaction } = database
+  const endedOthers = (count: number) => tellOwners(describeOthers(count))
+  const queue = started.use(
+    new Queue({ jobs, kinds, botId: telegram.id, machine, delays, transaction, log, endedOthers }),
   )
+  const reportQueue = async () => await health.report('queue', await queue.health())
+  const watch = { name: 'queue health', schedule: '*/10 * * * * *', atStart: true, run: reportQueue }
+  started.use(new Cron([watch, ...parts.flatMap((part) => part.cron ?? [])], log))
 
   const handlers = Composer.compose(parts.flatMap((part) => part.handlers ?? []))
   const commands = parts.flatMap((part) => part.commands ?? [])
@@ -91,6 +111,22 @@ async function openClock({ database, log }: Records, jobs: Jobs, telegram: Teleg
   })
   if (moved < 0) log.warn({ milliseconds: moved }, 'the clock was set back: what waits is moved with it')
   return clock
+}
+
+/** For the owner. */
+function describe({ isOver, reason, seconds }: Trouble): string {
+  const lasted = seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`
+  return isOver
+    ? `The server's problem (${reason}) is over; it lasted ${lasted}. Files go on.`
+    : `The server has a problem with its disk or database (${reason}). Files wait and go on by themselves when it is over. The log has more.`
+}
+
+function describeOthers(count: number): string {
+  const files = count === 1 ? 'One file' : `${count} files`
+  return (
+    `This is another bot than before. ${files} sent to the one before had not become links, and can only be fetched ` +
+    'with its token: they were given up. Should that bot come back, their senders are told and can press Retry.'
+  )
 }
 
 const deliveryEvents = {

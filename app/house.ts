@@ -9,7 +9,7 @@ import type { Log } from './core/log.ts'
 import type { Migration } from './core/migrations.ts'
 import type { Queries } from './core/reader.ts'
 import type { WallClock } from './core/wall-clock.ts'
-import type { JobKind, Jobs, RateLimit, Refusal } from './jobs/index.ts'
+import type { Breaker, JobKind, Jobs, RateLimit, Refusal } from './jobs/index.ts'
 import type { LinkLookup, Links } from './links/index.ts'
 import type { Store } from './store/index.ts'
 import type { Command, TelegramBot } from './telegram/index.ts'
@@ -40,6 +40,8 @@ export interface BotHouse extends Records {
   jobRates(of: { userId: number; chatId: number }): RateLimit[]
   users: Users
   clock: WallClock
+  /** What jobs need and cannot mend: this machine's disk and database, and Telegram. */
+  breakers: { machine: Breaker; telegram: Breaker }
 }
 
 /** What a command of the owner has. */

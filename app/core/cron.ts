@@ -1,5 +1,6 @@
 import cron, { type ScheduledTask } from 'node-cron'
 import type { Log } from './log.ts'
+import { steadyNow } from './steady.ts'
 
 export interface CronEntry {
   name: string
@@ -11,11 +12,21 @@ export interface CronEntry {
   run(signal: AbortSignal): Promise<void>
 }
 
-/** Runs entries by the clock; while a run of an entry is going on, another one is not begun. */
+/** Seconds that are made good when the process could not look at the clock: blocked, or stopped by someone. */
+const maxMissed = 60
+
+/**
+ * Runs entries by the clock; while a run of an entry is going on, another one is not begun.
+ *
+ * node-cron reads the patterns, but its own timers go by the wall clock: set forward, it walks every second that never
+ * was; set back, it stops. Here each second of steady time is shown to the patterns once.
+ */
 export class Cron implements AsyncDisposable {
-  readonly #tasks: ScheduledTask[] = []
+  readonly #entries: { pattern: ScheduledTask; execute: () => void }[] = []
   readonly #running = new Set<Promise<void>>()
   readonly #stop = new AbortController()
+  #shown = Math.floor(steadyNow() / 1000)
+  #timer: NodeJS.Timeout | undefined
 
   constructor(entries: CronEntry[], log: Log) {
     for (const { name, schedule, atStart, run } of entries) {
@@ -31,18 +42,35 @@ export class Cron implements AsyncDisposable {
         this.#running.delete(running)
         isRunning = false
       }
-      const task = cron.schedule(schedule, execute, { name, noOverlap: true, logger: quiet })
-      this.#tasks.push(task)
-      if (atStart) task.execute().catch(() => {})
+      this.#entries.push({ pattern: cron.createTask(schedule, () => {}, { name }), execute })
+      if (atStart) void execute()
     }
+    this.#wait()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
-    await Promise.all(this.#tasks.map((task) => task.destroy()))
+    clearTimeout(this.#timer)
+    await Promise.all(this.#entries.map(({ pattern }) => pattern.destroy()))
     await Promise.all(this.#running)
   }
-}
 
-/** node-cron writes to the console by itself; what matters is logged above. */
-const quiet = { info() {}, warn() {}, error() {}, debug() {} }
+  /** Timers go by steady time as well. */
+  #wait(): void {
+    this.#timer = setTimeout(() => this.#look(), 1000 - (steadyNow() % 1000))
+  }
+
+  #look(): void {
+    const now = Math.floor(steadyNow() / 1000)
+    const first = Math.max(this.#shown + 1, now - maxMissed)
+    const seconds = Array.from(
+      { length: Math.max(0, now - first + 1) },
+      (_, at) => new Date((first + at) * 1000),
+    )
+    this.#shown = now
+    for (const { pattern, execute } of this.#entries) {
+      if (seconds.some((second) => pattern.match(second))) execute()
+    }
+    this.#wait()
+  }
+}

@@ -31,9 +31,14 @@ interface Row extends Record<string, unknown> {
 /**
  * What each role last said about the parts that only it can see. It lies in the database because the web role has
  * neither the token nor the Bot API's folder, and roles do not talk to each other.
+ *
+ * Whoever reads measures by its own steady time how long a report has been the same: between two roles the wall clock
+ * may be set, which neither makes a living role silent nor a dead one alive.
  */
 export class Health {
   readonly #database: Queries
+  /** The newest report of each part that this reader has seen, and since when. */
+  readonly #seen = new Map<string, { checkedAt: number; since: number }>()
 
   constructor(database: Queries) {
     this.#database = database
@@ -54,14 +59,23 @@ export class Health {
   async read(parts: string[]): Promise<Record<string, PartHealth>> {
     const rows = await this.#database.query<Row>('SELECT part, ok, detail, checked_at FROM health')
     const known = new Map(rows.map((row) => [row.part, row]))
-    return Object.fromEntries(parts.map((part) => [part, stateOf(known.get(part))]))
+    return Object.fromEntries(parts.map((part) => [part, this.#stateOf(known.get(part))]))
   }
-}
 
-function stateOf(row: Row | undefined): PartHealth {
-  if (!row) return { ok: false, detail: 'not reported yet: the bot role has not started' }
-  // A report of the future is one of before the clock was set back.
-  const age = Math.abs(Date.now() - row.checked_at)
-  if (age > staleAfter) return { ok: false, detail: `no report for ${Math.round(age / 1000)} s` }
-  return { ok: row.ok === 1, detail: row.detail }
+  #stateOf(row: Row | undefined): PartHealth {
+    if (!row) return { ok: false, detail: 'not reported yet: the bot role has not started' }
+    const age = this.#ageOf(row)
+    if (age > staleAfter) return { ok: false, detail: `no report for ${Math.round(age / 1000)} s` }
+    return { ok: row.ok === 1, detail: row.detail }
+  }
+
+  #ageOf({ part, checked_at: checkedAt }: Row): number {
+    const now = performance.now()
+    const seen = this.#seen.get(part)
+    if (seen?.checkedAt === checkedAt) return now - seen.since
+    // Of the first one, only the wall clock tells the age; one from the future is as doubtful as an old one.
+    const age = seen === undefined ? Math.abs(Date.now() - checkedAt) : 0
+    this.#seen.set(part, { checkedAt, since: now - age })
+    return age
+  }
 }

@@ -3,7 +3,7 @@ import type { Health, PartHealth } from '../core/health.ts'
 import type { Queries } from '../core/reader.ts'
 
 /** Reported by the bot role, which alone has the token and may write to the store. */
-const reported = ['bot_api', 'store', 'disk', 'clock']
+const reported = ['bot_api', 'store', 'disk', 'queue', 'clock']
 
 /** The handler of /health: 200 when every part works, else 503. */
 export function healthPage(health: Health, database: Queries) {

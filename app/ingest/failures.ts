@@ -1,10 +1,27 @@
 import { codeOf } from '../core/errors.ts'
+import { JobCrashes, OtherBot } from '../jobs/index.ts'
 import { SizeMismatch, TooLarge } from '../store/index.ts'
-import { ForeignPath, TelegramRefusal, TelegramUnreachable } from '../telegram/index.ts'
+import { ForeignPath, Stalled, TelegramRefusal, TelegramUnreachable } from '../telegram/index.ts'
 import { ChatClosed } from './status.ts'
+
+/** Whose fault a failure is, before anyone was asked. */
+export type Fault =
+  /** Of the file, or of who sent it. */
+  | 'file'
+  /** Of the way from Telegram: of Telegram itself, or only of this file. */
+  | 'telegram'
+  /** Telegram sends nothing of it. */
+  | 'stall'
+  /** Telegram has asked this bot to wait. */
+  | 'flood'
+  /** No room on the disk. */
+  | 'room'
+  /** Of this machine, and whatever this table does not know. */
+  | 'machine'
 
 export interface Failure {
   errorType: string
+  fault: Fault
   /** Whether the same may work a little later. */
   passing: boolean
   /** Asking again by the same message cannot help. */
@@ -20,7 +37,7 @@ export class NoRoom extends Error {
   override name = 'NoRoom'
 }
 
-/** The file, whose size nobody announced, is above a quota. */
+/** The file is above a quota after all: its size was not announced, or a limit was lowered meanwhile. */
 export class OverQuota extends Error {
   override name = 'OverQuota'
 }
@@ -37,6 +54,7 @@ const rules: Rule[] = [
   {
     // Told when the chat is open again.
     matches: (error) => error instanceof ChatClosed,
+    fault: 'file',
     errorType: 'CHAT_CLOSED',
     passing: false,
     reason: 'This was not fetched, since the bot could not write in this chat.',
@@ -44,6 +62,7 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => refusal(error, /file is too big/),
+    fault: 'file',
     errorType: 'SIZE_LIMIT',
     passing: false,
     final: true,
@@ -52,6 +71,7 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => error instanceof TooLarge,
+    fault: 'file',
     errorType: 'SIZE_LIMIT',
     passing: false,
     final: true,
@@ -60,6 +80,7 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => error instanceof OverQuota,
+    fault: 'file',
     errorType: 'QUOTA',
     passing: false,
     reason: 'The file does not fit into what may still be kept.',
@@ -67,6 +88,7 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => refusal(error, /invalid file_id|wrong file identifier/),
+    fault: 'file',
     errorType: 'FILE_GONE',
     passing: false,
     final: true,
@@ -75,13 +97,15 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => error instanceof ForeignPath,
+    fault: 'machine',
     errorType: 'FOREIGN_PATH',
-    passing: false,
+    passing: true,
     reason: "The server's Bot API is not set up right; its owner finds the cause in the log.",
     advice: tryLater,
   },
   {
     matches: (error) => error instanceof SizeMismatch,
+    fault: 'file',
     errorType: 'SIZE_MISMATCH',
     passing: true,
     reason: 'The file did not arrive whole.',
@@ -90,6 +114,7 @@ const rules: Rule[] = [
   {
     // The server removes finished files as it sees fit; asked again, it fetches the file anew.
     matches: (error) => codeOf(error) === 'ENOENT',
+    fault: 'machine',
     errorType: 'FILE_VANISHED',
     passing: true,
     reason: transfer,
@@ -97,6 +122,7 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => ['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'].includes(codeOf(error) ?? ''),
+    fault: 'telegram',
     errorType: 'NETWORK_ERROR',
     passing: true,
     reason: transfer,
@@ -104,6 +130,7 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => error instanceof NoRoom || ['ENOSPC', 'EDQUOT'].includes(codeOf(error) ?? ''),
+    fault: 'room',
     errorType: 'NO_ROOM',
     passing: true,
     reason: "The server's disk is full.",
@@ -111,6 +138,7 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => error instanceof TelegramRefusal && error.code === 429,
+    fault: 'flood',
     errorType: 'RATE_LIMIT',
     passing: true,
     reason: 'Telegram asks this bot to slow down.',
@@ -119,6 +147,7 @@ const rules: Rule[] = [
   {
     // Any failure of the local server's own download, a hidden flood wait among them.
     matches: (error) => refusal(error, /temporarily unavailable/),
+    fault: 'telegram',
     errorType: 'NETWORK_ERROR',
     passing: true,
     reason: transfer,
@@ -126,6 +155,7 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => error instanceof TelegramRefusal && (error.code >= 500 || error.code <= 200),
+    fault: 'telegram',
     errorType: 'NETWORK_ERROR',
     passing: true,
     reason: transfer,
@@ -133,6 +163,7 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => error instanceof TelegramRefusal,
+    fault: 'telegram',
     errorType: 'HTTP_ERROR',
     passing: false,
     reason: transfer,
@@ -140,22 +171,54 @@ const rules: Rule[] = [
   },
   {
     matches: (error) => error instanceof TelegramUnreachable,
+    fault: 'telegram',
     errorType: 'NETWORK_ERROR',
     passing: true,
     reason: 'The connection to Telegram was lost.',
     advice: tryLater,
   },
+  {
+    matches: (error) => error instanceof Stalled,
+    fault: 'stall',
+    errorType: 'STALLED',
+    passing: true,
+    reason: 'Telegram sends nothing of this file at the moment.',
+    advice: tryLater,
+  },
+  {
+    matches: (error) => error instanceof JobCrashes,
+    fault: 'file',
+    errorType: 'CRASH',
+    passing: false,
+    reason: 'The server failed each time it took in this file; its owner finds the cause in the log.',
+    advice: tryLater,
+  },
+  {
+    matches: (error) => error instanceof OtherBot,
+    fault: 'file',
+    errorType: 'OTHER_BOT',
+    passing: false,
+    reason: 'The server went on with another bot before this file was taken in.',
+    advice: tryLater,
+  },
 ]
 
 const unknown: Failure = {
+  fault: 'machine',
   errorType: 'UNKNOWN',
-  passing: false,
+  passing: true,
   reason: 'Something went wrong on the server; its owner finds the cause in the log.',
   advice: tryLater,
 }
 
 export function classify(error: unknown): Failure {
   return rules.find((rule) => rule.matches(error)) ?? unknown
+}
+
+/** While the machine is at fault for all, and nobody has to do anything. */
+export const machineProblem = {
+  reason: 'The server has a problem with its disk or database.',
+  advice: 'Your file goes on by itself when it is over.',
 }
 
 function refusal(error: unknown, description: RegExp): boolean {

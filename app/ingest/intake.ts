@@ -60,7 +60,7 @@ export class Intake {
     const hasWaited = dueAt > steadyNow()
     const about = { messageId, place, ...(hasWaited && { hasWaited }) }
     const payload = { uuid: randomUUID(), ...about, fileId, fileUniqueId, name, mimeType, size }
-    const sort = await kindOf(links, payload)
+    const sort = await kindOf(links, settings, payload)
     const job = await jobs.create({
       ...sort,
       key,
@@ -87,7 +87,7 @@ export class Intake {
       return false
     }
     const dueAt = await this.#slotOf(userId, chatId)
-    const sort = await kindOf(house.links, payload)
+    const sort = await kindOf(house.links, settings, payload)
     // The failed job is the history; a new one does the work, and its key allows one for each failure.
     const key = `retry:${id}`
     const made = await house.jobs.create({

@@ -1,4 +1,5 @@
 import type { BotHouse } from '../house.ts'
+import type { Job } from '../jobs/index.ts'
 import type { Attachment } from './attachment.ts'
 import { NoRoom, OverQuota } from './failures.ts'
 import { type NotTaken, noRoom, overQuota } from './texts.ts'
@@ -11,12 +12,14 @@ export async function roomRefusal(
 ): Promise<NotTaken | undefined> {
   const size = file.size ?? 0
   const left = await links.left(userId)
-  const mine = left.user - (await jobs.load.promisedTo(userId))
+  const reserved = await jobs.load.reserved(userId)
+  const mine = left.user - reserved.user
   if (size > mine) return overQuota(file, 'user', mine)
   // A known content takes no room; it only counts for its owner.
   if ((await links.withContent(file.fileUniqueId, size)) !== undefined) return undefined
+  const all = left.store - reserved.store
+  if (size > all) return overQuota(file, 'store', all)
   const promised = await jobs.load.promised()
-  if (size > left.store - promised) return overQuota(file, 'store', left.store - promised)
   const { free, total, spare } = await store.room()
   // Filled by another program: the file waits for room, if there can ever be enough.
   if (spare <= 0) return size > total - (free - spare) ? noRoom(file, 0) : undefined
@@ -36,10 +39,20 @@ export async function checkRoom({ store, telegram }: BotHouse, size = 0): Promis
   if (free < minFree || size > spare + (await telegram.files.partialBytes())) throw new NoRoom()
 }
 
-/** Holds a size that nobody announced against the quotas. @throws OverQuota */
-export async function checkQuotas({ jobs, links }: BotHouse, userId: number, size: number): Promise<void> {
+/**
+ * Holds a file against the quotas, in the transaction that makes it a link: what others of its user were promised is
+ * theirs, and a content that is stored already only counts for the user.
+ * @throws OverQuota
+ */
+export async function checkQuotas(
+  { jobs, links }: BotHouse,
+  { id, userId }: Pick<Job, 'id' | 'userId'>,
+  { fileUniqueId, size }: { fileUniqueId: string; size: number },
+): Promise<void> {
   const left = await links.left(userId)
-  const mine = left.user - (await jobs.load.promisedTo(userId))
-  const all = left.store - (await jobs.load.promised())
-  if (size > mine || size > all) throw new OverQuota()
+  if (left.user === Number.POSITIVE_INFINITY && left.store === Number.POSITIVE_INFINITY) return
+  const others = await jobs.load.reserved(userId, id)
+  if (size > left.user - others.user) throw new OverQuota()
+  const isNew = (await links.withContent(fileUniqueId, size)) === undefined
+  if (isNew && size > left.store - others.store) throw new OverQuota()
 }

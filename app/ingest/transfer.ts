@@ -1,9 +1,10 @@
+import { codeOf } from '../core/errors.ts'
 import type { BotHouse } from '../house.ts'
 import type { ClaimedJob, Job, JobKind } from '../jobs/index.ts'
 import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { type Place, TelegramRefusal } from '../telegram/index.ts'
-import { classify, NoRoom } from './failures.ts'
+import { classify, machineProblem, OverQuota } from './failures.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { IngestSettings } from './settings.ts'
 import { Speed } from './speed.ts'
@@ -32,8 +33,20 @@ export interface Payload {
 /** Milliseconds after which a job that waits for room looks again. */
 const roomPause = 30_000
 
+/** Milliseconds for a flood wait whose length Telegram left out. */
+const floodPause = 5000
+
+/** Seconds before a file of which nothing came is asked for again; Telegram may be at it for hours. */
+const stallDelays = [60, 120, 300, 900, 1800, 3600, 3600, 3600, 3600, 3600]
+
 /** Contents that come from Telegram, by getFile. */
 const fetchedContent = 'ingest'
+
+/**
+ * Small ones of them: they never wait behind a large one, since the server serves the newest call first. A few at a
+ * time, since each is over before newer ones could hold it up for long.
+ */
+const smallContent = { name: 'ingest-small', concurrency: 3 }
 
 /** Contents that are stored already: many at a time, and past those that wait for a transfer. */
 const knownContent = { name: 'ingest-known', concurrency: 4 }
@@ -44,46 +57,81 @@ interface Taken {
   leftover?: string
 }
 
-/** Which queue a file belongs to, and the room that it needs. */
-export async function kindOf(links: Links, file: Payload): Promise<{ kind: string; size: number }> {
-  const known = file.size !== undefined && (await links.withContent(file.fileUniqueId, file.size))
-  return known ? { kind: knownContent.name, size: 0 } : { kind: fetchedContent, size: file.size ?? 0 }
+/** Which queue a file belongs to, the room that it needs, and what it will count for its user. */
+export async function kindOf(
+  links: Links,
+  settings: IngestSettings,
+  file: Payload,
+): Promise<{ kind: string; size: number; userBytes: number }> {
+  const { size } = file
+  const known = size !== undefined && (await links.withContent(file.fileUniqueId, size))
+  const userBytes = size ?? 0
+  return known ? { kind: knownContent.name, size: 0, userBytes } : { ...fetchOf(settings, size), userBytes }
 }
 
-/** The jobs that make a link of a Telegram file: one kind that fetches, one for what is stored already. */
+function fetchOf({ SMALL_FILE_SIZE }: IngestSettings, size: number | undefined) {
+  const isSmall = size !== undefined && size <= SMALL_FILE_SIZE
+  return { kind: isSmall ? smallContent.name : fetchedContent, size: size ?? 0 }
+}
+
+/** The jobs that make a link of a Telegram file: two kinds that fetch, one for what is stored already. */
 export function transfers(house: BotHouse, settings: IngestSettings, status: Status): JobKind[] {
+  const { machine, telegram } = house.breakers
+  const isReady = () => house.telegram.connected && house.store.isThere
   // The server serves the newest call first, so that of two large files one would starve: one at a time, usually.
-  const fetched = {
-    name: fetchedContent,
-    concurrency: settings.FETCHES_PER_BOT,
-    ready: async () => house.telegram.connected && house.store.isThere && !(await house.store.isLow()),
+  const fetches = {
+    breakers: [telegram],
+    ready: async () => isReady() && !(await house.store.isLow()),
   }
-  const known = { ...knownContent, ready: () => house.telegram.connected && house.store.isThere }
-  return [fetched, known].map((kind) => ({
+  const large = { ...fetches, name: fetchedContent, concurrency: settings.FETCHES_PER_BOT }
+  const small = { ...fetches, ...smallContent }
+  const known = { ...knownContent, breakers: [], ready: isReady }
+  return [large, small, known].map((kind) => ({
     ...kind,
     run: (job, signal) => transfer({ house, settings, status }, job, signal),
 
     judge(job, error) {
-      const { errorType, passing } = classify(error)
+      const { errorType, passing, fault } = classify(error)
       house.log.warn({ job_id: job.id, error_type: errorType, error }, 'transfer failed')
-      const message = error instanceof Error ? error.message : String(error)
-      if (error instanceof NoRoom) {
-        return { errorType, message, passing, uncounted: true, retryAfter: roomPause }
+      const verdict = { errorType, message: error instanceof Error ? error.message : String(error), passing }
+      switch (fault) {
+        case 'file':
+          return verdict
+        case 'telegram':
+          return { ...verdict, suspect: telegram }
+        case 'stall':
+          return { ...verdict, suspect: telegram, isDeferral: true, delays: stallDelays }
+        case 'flood':
+          return { ...verdict, suspect: telegram, uncounted: true, retryAfter: floodWait(error) }
+        case 'room':
+          return { ...verdict, uncounted: true, retryAfter: roomPause }
+        case 'machine':
+          return { ...verdict, suspect: machine, isDeferral: true }
       }
-      const wait = error instanceof TelegramRefusal ? error.retryAfter : undefined
-      return { errorType, message, passing, ...(wait !== undefined && { retryAfter: wait * 1000 }) }
     },
 
-    async failed(job, error, retryIn) {
-      await status.tell(job, failureText(job, error, retryIn))
+    async failed(job, error, retryIn, isOutage) {
+      const text = failureText(job, error, retryIn, isOutage)
+      if (text) await status.tell(job, text)
     },
   }))
 }
 
-function failureText(job: Job, error: unknown, retryIn?: number) {
+function floodWait(error: unknown): number {
+  const seconds = error instanceof TelegramRefusal ? error.retryAfter : undefined
+  return seconds === undefined ? floodPause : seconds * 1000
+}
+
+/** What the user reads; nothing while the bot only waits until Telegram is there again. */
+function failureText(job: Job, error: unknown, retryIn: number | undefined, isOutage: boolean) {
   const file = job.payload as Payload
-  const { reason, advice, final } = classify(error)
-  if (error instanceof NoRoom && retryIn !== undefined) return { text: waitingForRoom(file) }
+  const { reason, advice, final, fault } = classify(error)
+  if (retryIn !== undefined) {
+    if (fault === 'room') return { text: waitingForRoom(file) }
+    if (isOutage && fault !== 'machine') return undefined
+    if (isOutage) return { text: failed(file, machineProblem.reason, machineProblem.advice) }
+    if (fault === 'flood') return undefined
+  }
   const keyboard = [[{ text: 'Retry', callback_data: `retry:${job.id}` }]]
   if (retryIn !== undefined) return { text: retrying(file, reason, retryIn / 1000), keyboard }
   return { text: failed(file, reason, advice), topic: `job:${job.id}`, ...(!final && { keyboard }) }
@@ -107,17 +155,10 @@ async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Pro
   const kept = await store.stat(payload.uuid)
   if (!kept) throw new Error('the file is gone from the store')
   const { size } = kept
-  if (payload.size === undefined) {
-    await checkQuotas(house, job.userId, size).catch(async (error) => {
-      // Recorded by another worker, should this one have been taken for dead.
-      if (!(await links.has(payload.uuid))) await store.remove(payload.uuid)
-      if (leftover !== undefined) await telegram.files.discard(leftover)
-      throw error
-    })
-  }
   const expiresAt = links.expiry(house.clock.now())
   const { fileUniqueId, fileId, messageId, name, mimeType, uuid } = payload
-  await database.transaction(async () => {
+  const record = async () => {
+    await checkQuotas(house, job, { fileUniqueId, size })
     // In one transaction with the end: each one of its own would wait for the disk.
     if (intake !== 'known') await jobs.events.record(job, 'DOWNLOAD_FINISHED', { intake, size })
     await jobs.events.record(job, 'OUTPUT_VALIDATED', { size, intake })
@@ -138,6 +179,13 @@ async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Pro
       text: done({ name, size }, links.urlOf(uuid), expiresAt),
       topic: `job:${job.id}`,
     })
+  }
+  await database.transaction(record).catch(async (error) => {
+    if (!(error instanceof OverQuota)) throw error
+    // Recorded by another worker, should this one have been taken for dead.
+    if (!(await links.has(uuid))) await store.remove(uuid)
+    if (leftover !== undefined) await telegram.files.discard(leftover)
+    throw error
   })
   if (leftover !== undefined) await telegram.files.discard(leftover)
 }
@@ -149,21 +197,20 @@ async function take(
   payload: Payload,
   signal: AbortSignal,
 ): Promise<Taken | undefined> {
-  const { house, status } = parts
-  const { jobs, store, links } = house
-  const { uuid, size, fileUniqueId } = payload
+  const { house, settings, status } = parts
+  const { jobs, store } = house
+  const { uuid, size } = payload
   if (size !== undefined) {
     // Linked before a crash, and not recorded.
     if ((await store.stat(uuid))?.size === size) {
       await store.settle(uuid)
       return { intake: 'known' }
     }
-    const known = await links.withContent(fileUniqueId, size)
-    if (known !== undefined && (await store.share(known, uuid))) return { intake: 'known' }
+    if (await shareKnown(house, payload)) return { intake: 'known' }
   }
   if (job.kind === knownContent.name) {
     // Fetched here, it would have no promise of room, and more transfers would run at once than may.
-    const as = { kind: fetchedContent, size: size ?? 0 }
+    const as = fetchOf(settings, size)
     const move = { reason: 'content gone', uncounted: true, as }
     await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
     return undefined
@@ -174,26 +221,41 @@ async function take(
   try {
     return await download(parts, job, payload, signal)
   } catch (error) {
+    // Fetched for two jobs at once, and taken away with the record of the other.
+    if (codeOf(error) === 'ENOENT' && (await shareKnown(house, payload))) return { intake: 'known' }
     // The local server says only that the file is unavailable when it has no room for it.
     if (!signal.aborted) await checkRoom(house, size)
     throw error
   }
 }
 
+async function shareKnown(
+  { store, links }: BotHouse,
+  { uuid, size, fileUniqueId }: Payload,
+): Promise<boolean> {
+  const known = size !== undefined && (await links.withContent(fileUniqueId, size))
+  return Boolean(known) && (await store.share(known as string, uuid))
+}
+
 async function download(
-  { house: { jobs, store, telegram }, settings: { MAX_FILE_SIZE: limit }, status }: Parts,
+  { house: { jobs, store, telegram }, settings, status }: Parts,
   job: Job,
   payload: Payload,
   signal: AbortSignal,
 ): Promise<Taken> {
   const { uuid, size, fileId } = payload
+  const { MAX_FILE_SIZE: limit, STALL_SECONDS } = settings
   const speed = new Speed()
   const received = (bytes: number) => {
     jobs.load.progressed(job.id, bytes)
     const shown = { received: bytes, speed: speed.at(bytes) }
     status.showProgress(job, () => progress(payload, shown))
   }
-  const fetched = await telegram.files.fetch({ fileId, size }, received, signal)
+  const fetched = await telegram.files.fetch(
+    { fileId, size, patience: STALL_SECONDS * 1000 },
+    received,
+    signal,
+  )
   if ('stream' in fetched) {
     await store.receive(uuid, fetched.stream, { size, limit, received })
     return { intake: 'stream' }

@@ -9,6 +9,8 @@ export interface NewJob {
   chatId: number
   /** Bytes of disk that this job is promised until it ends. */
   size: number
+  /** Bytes that it will count for its user; by default `size`. */
+  userBytes?: number
   /** What its kind needs to do it; JSON. */
   payload: object
   /** The UUID that it makes, if it makes one: nobody else may take what lies under it. */
@@ -24,8 +26,12 @@ export interface Job {
   userId: number
   chatId: number
   payload: unknown
-  /** How often a worker has begun it. */
+  /** How often a worker has begun it, less the attempts that failed by no fault of its own. */
   attempts: number
+  /** Failures that were not counted as attempts, although nothing was found to be wrong elsewhere. */
+  deferrals: number
+  /** How often the process was gone while it ran. */
+  crashes: number
   createdAt: number
 }
 
@@ -34,7 +40,7 @@ export interface ClaimedJob extends Job {
   worker: string
 }
 
-/** Who works on a job, and until when it is his without a sign of life. */
+/** Who works on a job, and until when (`steadyNow`) it is theirs without a sign of life. */
 export interface Lease {
   worker: string
   until: number
@@ -50,6 +56,8 @@ export interface JobRow extends Record<string, unknown> {
   size: number
   payload: string
   attempts: number
+  deferrals: number
+  crashes: number
   created_at: number
   worker: string | null
 }
@@ -63,6 +71,8 @@ export function fromRow(row: JobRow): Job {
     chatId: row.chat_id,
     payload: JSON.parse(row.payload),
     attempts: row.attempts,
+    deferrals: row.deferrals,
+    crashes: row.crashes,
     createdAt: row.created_at,
   }
 }

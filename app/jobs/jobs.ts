@@ -5,6 +5,7 @@ import { JobEvents } from './events.ts'
 import { type ClaimedJob, fromRow, type Job, type JobRow, type Lease, type NewJob } from './job.ts'
 import { Load } from './load.ts'
 import { active, ended, type Move, mayMove, type Status } from './states.ts'
+import { Turns, type Waiting } from './turns.ts'
 
 /** Where a job that has no subject names its UUID, if it does: payloads of files begin with it. */
 const payloadUuid = 'SUBSTR(payload, 10, 36)'
@@ -15,6 +16,7 @@ export class Jobs {
   readonly load: Load
   readonly #database: Database
   readonly #log: Log
+  readonly #turns = new Turns()
   #queued = () => {}
 
   constructor(database: Database, log: Log) {
@@ -29,22 +31,14 @@ export class Jobs {
     this.#queued = listener
   }
 
-  /**
-   * Writes a job as PENDING and queues it. Returns undefined when its key is already known.
-   *
-   * Users take turns: a job's `turn` is the round in which it is served, and a user has one job in each. Someone with
-   * hundreds of jobs stands in hundreds of rounds; a newcomer stands in the one that is being served.
-   */
+  /** Writes a job as PENDING and queues it. Returns undefined when its key is already known. */
   async create(job: NewJob): Promise<number | undefined> {
     const dueAt = job.dueAt ?? steadyNow()
     return await this.#database.transaction(async () => {
       const [row] = await this.#database.query<{ id: number }>(
-        `INSERT INTO jobs (kind, job_key, status, bot_id, user_id, chat_id, size, payload, due_at, slot_at,
+        `INSERT INTO jobs (kind, job_key, status, bot_id, user_id, chat_id, size, user_bytes, payload, due_at, slot_at,
            created_at, updated_at, subject, turn)
-         SELECT $1, $2, 'PENDING', $3, $4, $5, $6, $7, $8, $8, $9, $9, $10,
-           CASE WHEN mine.turn >= current.turn THEN mine.turn + 1 ELSE current.turn END
-         FROM (SELECT COALESCE(MIN(turn), 1) AS turn FROM jobs WHERE status IN ${active}) AS current,
-           (SELECT COALESCE(MAX(turn), 0) AS turn FROM jobs WHERE user_id = $4 AND status IN ${active}) AS mine
+         SELECT $1, $2, 'PENDING', $3, $4, $5, $6, $7, $8, $9, $9, $10, $10, $11, 0
          WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE job_key = $2)
          RETURNING id`,
         job.kind,
@@ -53,6 +47,7 @@ export class Jobs {
         job.userId,
         job.chatId,
         job.size,
+        job.userBytes ?? job.size,
         JSON.stringify(job.payload),
         dueAt,
         Date.now(),
@@ -70,30 +65,52 @@ export class Jobs {
    * also when the job is not this worker's any more.
    */
   async transition(id: number, from: Status, to: Status, move: Move = {}, worker?: string): Promise<boolean> {
-    const moved = await this.#move({ sql: '$1', id, worker }, from, to, move)
+    const moved = await this.#move({ id, worker }, from, to, move)
     if (!moved) this.#log.error({ job_id: id, from, to }, 'move of a job refused: it is in another status')
     return moved !== undefined
   }
 
-  /** Gives the next job of a kind to a worker. */
-  async claim(kind: string, lease: Lease): Promise<ClaimedJob | undefined> {
-    return await this.#database.transaction(async () => {
-      const next = `(SELECT id FROM jobs WHERE kind = $1 AND status = 'QUEUED' AND due_at <= $5
-        ORDER BY turn, id LIMIT 1)`
-      const row = await this.#move({ sql: next, id: kind }, 'QUEUED', 'RUNNING', {}, lease)
-      if (!row) return undefined
-      const job = { ...fromRow(row), worker: lease.worker }
-      await this.events.record(job, 'WORKER_ASSIGNED', { worker: lease.worker, attempts: job.attempts })
-      return job
-    })
+  /** Gives the next job of a kind, of one bot, to a worker; users take turns. */
+  async claim(kind: string, botId: number, lease: Lease): Promise<ClaimedJob | undefined> {
+    for (;;) {
+      const next = this.#turns.next(kind, await this.#waiting(kind, botId))
+      if (!next) return undefined
+      // Whoever asks at the same moment sees that this user has had a turn.
+      this.#turns.served(kind, next.user_id)
+      const job = await this.#database.transaction(async () => {
+        const row = await this.#move({ id: next.id }, 'QUEUED', 'RUNNING', {}, lease)
+        if (!row) return undefined
+        const claimed = { ...fromRow(row), worker: lease.worker }
+        await this.events.record(claimed, 'WORKER_ASSIGNED', {
+          worker: lease.worker,
+          attempts: claimed.attempts,
+        })
+        return claimed
+      })
+      // Another worker was faster: there is one less to choose from.
+      if (job) return job
+    }
   }
 
   /**
-   * The one statement that writes a status: it checks the old one, so of two processes one loses. A claim's subquery
-   * may hand the same row to both; the check lets one have it, and the other asks again.
+   * Of each user the oldest job that may begin now. Jobs that were running when a process ended, each of which may
+   * have ended it, run one at a time: so one that does it again takes none of them along.
    */
+  async #waiting(kind: string, botId: number): Promise<Waiting[]> {
+    return await this.#database.query<Waiting>(
+      `SELECT user_id, MIN(id) AS id, MIN(slot_at) AS since FROM jobs
+       WHERE kind = $1 AND bot_id = $2 AND status = 'QUEUED' AND due_at <= $3 AND (crashes = 0
+         OR NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.status = 'RUNNING' AND other.crashes > 0))
+       GROUP BY user_id`,
+      kind,
+      botId,
+      steadyNow(),
+    )
+  }
+
+  /** The one statement that writes a status: it checks the old one, so of two processes one loses. */
   async #move(
-    which: { sql: string; id: number | string; worker?: string | undefined },
+    which: { id: number; worker?: string | undefined },
     from: Status,
     to: Status,
     move: Move,
@@ -108,8 +125,9 @@ export class Jobs {
         `UPDATE jobs SET status = $3, updated_at = $4, due_at = $5, error_type = $6, error_message = $7,
            worker = $8, lease_until = $9, attempts = attempts + $10,
            started_at = CASE WHEN $3 = 'RUNNING' THEN $4 ELSE started_at END,
-           kind = COALESCE($12, kind), size = COALESCE($13, size)
-         WHERE id = ${which.sql} AND status = $2 AND ($11 IS NULL OR worker = $11) RETURNING *`,
+           kind = COALESCE($12, kind), size = COALESCE($13, size),
+           deferrals = deferrals + $14, crashes = crashes + $15
+         WHERE id = $1 AND status = $2 AND ($11 IS NULL OR worker = $11) RETURNING *`,
         which.id,
         from,
         to,
@@ -123,6 +141,8 @@ export class Jobs {
         which.worker,
         move.as?.kind,
         move.as?.size,
+        Number(move.deferred ?? false),
+        Number(move.crashed ?? false),
       )
       if (!row) return undefined
       const { errorType, errorMessage, dueAt, reason, as } = move
@@ -134,6 +154,7 @@ export class Jobs {
         ...(errorType && { error_type: errorType, error: errorMessage }),
         ...(dueAt && { due_at: new Date(Date.now() + dueAt - steadyNow()).toISOString() }),
       })
+      if (from === 'RUNNING') this.#turns.served(row.kind, row.user_id)
       if (to !== 'RUNNING') this.load.stopped(row.id)
       if (to === 'QUEUED') this.#database.afterCommit(() => this.#queued())
       return row
@@ -153,14 +174,22 @@ export class Jobs {
     return rows.map((row) => row.id)
   }
 
-  /** Running jobs whose worker is silent past its lease, or gone for certain. */
-  async stale(isGone: (worker: string) => boolean): Promise<ClaimedJob[]> {
+  /** Up to 1000 running jobs, with those first whose worker is silent longest. */
+  async running(): Promise<(ClaimedJob & { leaseUntil: number })[]> {
     const rows = await this.#database.query<JobRow & { lease_until: number }>(
       `SELECT * FROM jobs WHERE status = 'RUNNING' ORDER BY lease_until LIMIT 1000`,
     )
-    return rows
-      .map((row) => ({ ...fromRow(row), worker: row.worker ?? '', leaseUntil: row.lease_until }))
-      .filter(({ worker, leaseUntil }) => leaseUntil < steadyNow() || isGone(worker))
+    return rows.map((row) => ({ ...fromRow(row), worker: row.worker ?? '', leaseUntil: row.lease_until }))
+  }
+
+  /** Up to `limit` jobs of other bots that have not ended and on which nobody works. */
+  async ofOthers(botId: number, limit: number): Promise<(Job & { status: Status })[]> {
+    const rows = await this.#database.query<JobRow>(
+      `SELECT * FROM jobs WHERE status IN ${active} AND status <> 'RUNNING' AND bot_id <> $1 ORDER BY id LIMIT $2`,
+      botId,
+      limit,
+    )
+    return rows.map((row) => ({ ...fromRow(row), status: row.status }))
   }
 
   /** Whether a job with this key was ever made. */
@@ -219,7 +248,7 @@ export class Jobs {
   /** Up to `limit` jobs of a kind that have not ended. */
   async active(kind: string, limit: number): Promise<Job[]> {
     const rows = await this.#database.query<JobRow>(
-      `SELECT * FROM jobs WHERE kind = $1 AND status IN ${active} ORDER BY user_id, turn LIMIT $2`,
+      `SELECT * FROM jobs WHERE kind = $1 AND status IN ${active} ORDER BY user_id, id LIMIT $2`,
       kind,
       limit,
     )

@@ -12,8 +12,8 @@ export interface RateLimit {
 /** What the jobs that have not ended ask for: room on the disk, and places in the queue. */
 export class Load {
   readonly #database: Database
-  /** Bytes that running jobs of this process have on the disk already. */
-  readonly #received = new Map<number, number>()
+  /** Bytes that running jobs of this process have on the disk already, and when they last became more. */
+  readonly #received = new Map<number, { bytes: number; grewAt: number }>()
 
   constructor(database: Database) {
     this.#database = database
@@ -21,7 +21,13 @@ export class Load {
 
   /** Notes that a running job has `bytes` on the disk: they are no longer only promised. */
   progressed(id: number, bytes: number): void {
-    this.#received.set(id, bytes)
+    const before = this.#received.get(id)
+    if (before === undefined || bytes > before.bytes) this.#received.set(id, { bytes, grewAt: steadyNow() })
+  }
+
+  /** When (`steadyNow`) a job of this process last had more on the disk than before. */
+  grewAt(id: number): number | undefined {
+    return this.#received.get(id)?.grewAt
   }
 
   /** Forgets what a job had on the disk: it does not run any more. */
@@ -34,17 +40,34 @@ export class Load {
     const [row] = await this.#database.query<{ bytes: number | null }>(
       `SELECT SUM(size) AS bytes FROM jobs WHERE status IN ${active}`,
     )
-    const received = [...this.#received.values()].reduce((sum, bytes) => sum + bytes, 0)
+    const received = [...this.#received.values()].reduce((sum, { bytes }) => sum + bytes, 0)
     return Math.max(0, Number(row?.bytes ?? 0) - received)
   }
 
-  /** Bytes promised to the jobs of one user that have not ended. */
-  async promisedTo(userId: number): Promise<number> {
-    const [row] = await this.#database.query<{ bytes: number | null }>(
-      `SELECT SUM(size) AS bytes FROM jobs WHERE user_id = $1 AND status IN ${active}`,
+  /**
+   * Bytes that jobs which have not ended will count for a user, and for the store, once they are links; without those
+   * of one job.
+   */
+  async reserved(userId: number, except?: number): Promise<{ user: number; store: number }> {
+    const [row] = await this.#database.query<{ of_user: number | null; of_store: number | null }>(
+      `SELECT (SELECT SUM(COALESCE(user_bytes, size)) FROM jobs
+           WHERE user_id = $1 AND status IN ${active} AND id <> $2) AS of_user,
+         (SELECT SUM(size) FROM jobs WHERE status IN ${active} AND id <> $2) AS of_store`,
       userId,
+      except ?? 0,
     )
-    return Number(row?.bytes ?? 0)
+    return { user: Number(row?.of_user ?? 0), store: Number(row?.of_store ?? 0) }
+  }
+
+  /** How many jobs of a bot might run now and do not, by kind, and since when (`steadyNow`) the first of them. */
+  async overdue(botId: number): Promise<{ kind: string; count: number; since: number }[]> {
+    const rows = await this.#database.query<{ kind: string; jobs: number; since: number }>(
+      `SELECT kind, COUNT(*) AS jobs, MIN(due_at) AS since FROM jobs
+       WHERE status = 'QUEUED' AND bot_id = $1 AND due_at <= $2 GROUP BY kind`,
+      botId,
+      steadyNow(),
+    )
+    return rows.map(({ kind, jobs, since }) => ({ kind, count: Number(jobs), since: Number(since) }))
   }
 
   /**

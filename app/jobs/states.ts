@@ -23,6 +23,10 @@ export interface Move {
   dueAt?: number
   /** A move that is not the job's fault does not count as an attempt. */
   uncounted?: boolean
+  /** Counts the move as a deferral. */
+  deferred?: boolean
+  /** Counts the move as a crash. */
+  crashed?: boolean
   /** What the job is from now on, with the bytes of disk that it is promised. */
   as?: { kind: string; size: number }
 }

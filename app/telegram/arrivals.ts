@@ -8,12 +8,25 @@ const watchEvery = 25
 /** Bytes that may wait to be written to the disk before they are pushed there. */
 const maxUnwritten = 4 * 1024 * 1024
 
+/** Transfers that were given up and are remembered. */
+const maxGivenUp = 100
+
 /** A file that the server is asked for. */
 export interface Arrival {
+  fileId: string
   /** Bytes that Telegram announced, if it did. */
   size: number | undefined
   /** Told the bytes on the disk as they come; not at all while nobody can tell which partial file is this one's. */
   received: (bytes: number) => void
+}
+
+/** A transfer that is watched. */
+export interface Watched {
+  /** Milliseconds since anything grew that may be of this file. */
+  quiet(): number
+  /** The server is asked anew, and may begin anew. */
+  again(): Promise<void>
+  end(isThere: boolean): void
 }
 
 interface Partial {
@@ -22,23 +35,26 @@ interface Partial {
   length: number
 }
 
-interface Awaited extends Arrival {
+interface Transfer extends Arrival {
+  /** False once it was given up: the server goes on with it all the same. */
+  isAwaited: boolean
+  /** What there was when the server was asked. */
   before: Map<string, Partial>
   /** Its partial file, once that is known. */
   name: string | undefined
-  /** A partial file without an owner may belong to one that was given up: none is taken for this one's any more. */
-  isSettled: boolean
+  grewAt: number
 }
 
 /**
  * The partial files of one bot. The server does not say how far a transfer is, nor which entry of its `temp` it writes
- * to: the entry is new since the transfer was asked for, or grows, and is no longer than announced. What may be the
- * file of several transfers is nobody's until the others have theirs. All that comes is pushed to the disk at once, so
- * that little is left to write between the server's answer and ours, which must survive a power cut.
+ * to. An entry can be a transfer's if it has grown since the server was asked, and is no longer than announced; it is
+ * the transfer's when it can be no other's, and stays so until it is gone. Transfers that were given up, which the
+ * server goes on with, count among the others. All that comes is pushed to the disk at once, so that little is left to
+ * write between the server's answer and ours, which must survive a power cut.
  */
 export class Arrivals {
   readonly #folder: string
-  readonly #awaited = new Set<Awaited>()
+  readonly #transfers = new Set<Transfer>()
   #last = new Map<string, Partial>()
   readonly #written = new Map<string, number>()
   #isWatching = false
@@ -48,15 +64,28 @@ export class Arrivals {
     this.#folder = folder
   }
 
-  /** Begins to look for a file. Ask the server for it after this, and end it with what this returns. */
-  async begin(arrival: Arrival): Promise<(isThere: boolean) => void> {
-    const awaited: Awaited = { ...arrival, before: await this.#look(), name: undefined, isSettled: false }
-    this.#awaited.add(awaited)
+  /** Begins to look for a file. Ask the server for it after this. */
+  async begin(arrival: Arrival): Promise<Watched> {
+    const before = await this.#look()
+    for (const other of this.#transfers) {
+      if (!other.isAwaited && other.fileId === arrival.fileId) this.#transfers.delete(other)
+    }
+    const transfer: Transfer = {
+      ...arrival,
+      isAwaited: true,
+      before,
+      name: undefined,
+      grewAt: performance.now(),
+    }
+    this.#transfers.add(transfer)
     if (!this.#isWatching) void this.#watch()
-    return (isThere) => {
-      this.#awaited.delete(awaited)
-      // The server goes on with one that was given up.
-      if (!isThere) for (const other of this.#awaited) other.isSettled = true
+    return {
+      quiet: () => performance.now() - transfer.grewAt,
+      again: async () => {
+        transfer.before = await this.#look()
+        transfer.name = undefined
+      },
+      end: (isThere) => this.#end(transfer, isThere),
     }
   }
 
@@ -65,17 +94,27 @@ export class Arrivals {
     return [...(await this.#look()).values()].reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
+  #end(transfer: Transfer, isThere: boolean): void {
+    transfer.isAwaited = false
+    if (isThere) this.#transfers.delete(transfer)
+    const givenUp = [...this.#transfers].filter(({ isAwaited }) => !isAwaited)
+    for (const oldest of givenUp.slice(0, -maxGivenUp)) this.#transfers.delete(oldest)
+  }
+
   async #watch(): Promise<void> {
     this.#isWatching = true
     this.#last = await this.#look()
-    while (this.#awaited.size > 0) {
+    while ([...this.#transfers].some(({ isAwaited }) => isAwaited)) {
       await delay(watchEvery, undefined, { ref: false })
       const now = await this.#look()
       const grown = [...now].filter(([name, { bytes }]) => bytes > (this.#last.get(name)?.bytes ?? 0))
       this.#last = now
-      this.#assign(now, new Set(grown.map(([name]) => name)))
-      for (const { name, received } of this.#awaited) {
-        if (name !== undefined) received(now.get(name)?.bytes ?? 0)
+      this.#assign(
+        now,
+        grown.map(([name]) => name),
+      )
+      for (const { isAwaited, name, received } of this.#transfers) {
+        if (isAwaited && name !== undefined) received(now.get(name)?.bytes ?? 0)
       }
       for (const [name, { bytes }] of grown) await this.#writeOut(name, bytes)
     }
@@ -83,37 +122,25 @@ export class Arrivals {
     this.#isWatching = false
   }
 
-  #assign(now: Map<string, Partial>, grown: Set<string>): void {
-    const all = [...this.#awaited]
-    for (const one of all) if (one.name !== undefined && !fits(one, one.name, now)) one.name = undefined
-    const owned = new Set(all.map(({ name }) => name))
-    const options = (one: Awaited) =>
-      [...now.keys()].filter((name) => !owned.has(name) && fits(one, name, now))
-    /** Gives each of `some` an entry that can be no other's of them; that may leave one to another. */
-    const give = (some: Awaited[], isWanted: (one: Awaited, name: string) => boolean) => {
-      const open = new Set(some)
-      for (let found = true; found; ) {
-        found = false
-        for (const one of open) {
-          const others = [...open].filter((other) => other !== one).flatMap(options)
-          const mine = options(one).filter((name) => !others.includes(name) && isWanted(one, name))
-          const best = mine.sort((a, b) => rank(one, b, now) - rank(one, a, now))[0]
-          if (best === undefined || one.isSettled) continue
-          one.name = best
-          owned.add(best)
-          open.delete(one)
-          found = true
-        }
-      }
-      return [...open]
+  #assign(now: Map<string, Partial>, grown: string[]): void {
+    for (const transfer of this.#transfers) {
+      if (transfer.name === undefined || now.has(transfer.name)) continue
+      // Finished, and so renamed.
+      if (transfer.isAwaited) transfer.name = undefined
+      else this.#transfers.delete(transfer)
     }
-    const left = give(
-      all.filter(({ name }) => name === undefined),
-      () => true,
-    )
-    // A server that was started anew writes to a new entry and leaves the old one as it is.
-    const stalled = all.filter(({ name }) => name !== undefined && !grown.has(name))
-    if (left.length === 0) give(stalled, (one, name) => grown.has(name) && !one.before.has(name))
+    const owners = new Map([...this.#transfers].map((transfer) => [transfer.name, transfer]))
+    for (const name of grown) {
+      const owner = owners.get(name)
+      const candidates = owner
+        ? [owner]
+        : [...this.#transfers].filter((one) => one.name === undefined && fits(one, name, now))
+      // While nobody can tell, it is most likely that of the newest, which the server serves first.
+      const likely = candidates.findLast(({ isAwaited }) => isAwaited)
+      if (likely) likely.grewAt = performance.now()
+      const [only, ...others] = candidates
+      if (only && others.length === 0) only.name = name
+    }
   }
 
   async #writeOut(name: string, bytes: number): Promise<void> {
@@ -139,14 +166,9 @@ export class Arrivals {
   }
 }
 
-/** Whether an entry can be the file that is awaited. */
-function fits({ before, size }: Awaited, name: string, now: Map<string, Partial>): boolean {
+/** Whether an entry can be the file of a transfer. */
+function fits({ before, size }: Transfer, name: string, now: Map<string, Partial>): boolean {
   const entry = now.get(name)
   if (!entry || (size !== undefined && entry.length > size)) return false
   return entry.bytes > (before.get(name)?.bytes ?? 0)
-}
-
-/** New entries before old ones that grow, and then the largest. */
-function rank({ before }: Awaited, name: string, now: Map<string, Partial>): number {
-  return (before.has(name) ? 0 : Number.MAX_SAFE_INTEGER / 2) + (now.get(name)?.bytes ?? 0)
 }

@@ -4,14 +4,17 @@ import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, StartError } from '../core/errors.ts'
 import type { TelegramApi } from './api.ts'
-import { Arrivals } from './arrivals.ts'
+import { Arrivals, type Watched } from './arrivals.ts'
 import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
 
 /** Where getFile left a file: on this disk, or on the server, to be streamed. */
 export type Fetched = { path: string } | { stream: Readable }
 
-/** getFile of a local server answers when the file is there; 4 GB at 300 kB/s take 4 h. */
-const fetchTimeout = 6 * 3_600_000
+/** getFile of a local server answers when the file is there; 4 GB at 50 kB/s take 23 h. */
+const fetchTimeout = 24 * 3_600_000
+
+/** Milliseconds between two looks at whether a file still grows. */
+const lookEvery = 1000
 
 /** Answers in a row that come at once and do not help: no path, or the connection cut. */
 const maxAsks = 5
@@ -24,7 +27,21 @@ export class ForeignPath extends Error {
   override name = 'ForeignPath'
 }
 
-/** Gets files of Telegram messages; one at a time for each bot, since the server serves the newest call first. */
+/** Nothing of a file has come for a while; the server goes on with it, and can be asked again later. */
+export class Stalled extends Error {
+  override name = 'Stalled'
+}
+
+/** What is asked for. */
+export interface Wanted {
+  fileId: string
+  /** Bytes that Telegram announced, if it did. */
+  size: number | undefined
+  /** Milliseconds without a byte after which it is given up for now. */
+  patience: number
+}
+
+/** Gets files of Telegram messages. The server serves the newest call first, so older ones wait for newer ones. */
 export class TelegramFiles {
   readonly #api: TelegramApi
   readonly #directory: string | undefined
@@ -40,22 +57,37 @@ export class TelegramFiles {
   /**
    * Makes the server fetch a file of the announced size. `received` is told the bytes on the disk as they come, while
    * it can be told which ones belong to this file.
-   * @throws TelegramRefusal, TelegramUnreachable, ForeignPath
+   * @throws TelegramRefusal, TelegramUnreachable, ForeignPath, Stalled
    */
   async fetch(
-    { fileId, size }: { fileId: string; size: number | undefined },
+    { fileId, size, patience }: Wanted,
     received: (bytes: number) => void,
     signal: AbortSignal,
   ): Promise<Fetched> {
-    const end = await this.#arrivals?.begin({ size, received })
+    const watched = await this.#arrivals?.begin({ fileId, size, received })
+    const began = performance.now()
+    const stalled = new AbortController()
+    // Without a folder nothing can be seen to grow: such a server has to answer in time.
+    const quiet = () => watched?.quiet() ?? performance.now() - began
+    const timer = setInterval(
+      () => {
+        if (quiet() > patience) stalled.abort()
+      },
+      Math.min(lookEvery, patience),
+    )
     let isThere = false
     try {
-      const path = await this.#ask(fileId, signal)
+      const path = await this.#ask(fileId, watched, AbortSignal.any([signal, stalled.signal]))
       isThere = true
+      clearInterval(timer)
       if (!isAbsolute(path)) return { stream: await this.#api.download(path, signal) }
       return { path: await this.#ours(path) }
+    } catch (error) {
+      if (isThere || signal.aborted || !stalled.signal.aborted) throw error
+      throw new Stalled(`nothing has come for ${Math.round(quiet() / 1000)} s`)
     } finally {
-      end?.(isThere)
+      clearInterval(timer)
+      watched?.end(isThere)
     }
   }
 
@@ -100,7 +132,7 @@ export class TelegramFiles {
    * The server hangs up at 500 s without an answer, and the transfer goes on: asked again, it joins the one that
    * runs. An ok answer may lack the path; asked again, it has it.
    */
-  async #ask(fileId: string, signal: AbortSignal): Promise<string> {
+  async #ask(fileId: string, watched: Watched | undefined, signal: AbortSignal): Promise<string> {
     const deadline = performance.now() + fetchTimeout
     for (let asks = 1; ; asks++) {
       const began = performance.now()
@@ -109,6 +141,7 @@ export class TelegramFiles {
       if (performance.now() - began > atOnce) asks = 1
       if (asks >= maxAsks || performance.now() > deadline) throw answer
       await delay(200 * asks, undefined, { signal })
+      await watched?.again()
     }
   }
 

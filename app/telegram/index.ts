@@ -16,7 +16,7 @@ export { type Asked, askedOf, placeOf, type Writer, writerOf } from './asked.ts'
 export type { MoveListener } from './chats.ts'
 export type { Delivery } from './courier.ts'
 export { TelegramRefusal, TelegramUnreachable } from './errors.ts'
-export { type Fetched, ForeignPath, type Leftover, type TelegramFiles } from './files.ts'
+export { type Fetched, ForeignPath, type Leftover, Stalled, type TelegramFiles } from './files.ts'
 export type { Button, NewMessage, Place, Revision } from './message-rows.ts'
 export type { Messages } from './messages.ts'
 export { telegramMigrations } from './migrations.ts'
@@ -41,6 +41,8 @@ const putAside =
 
 /** Milliseconds for which updates that were put aside are kept. */
 const asideFor = 30 * 86_400_000
+/** Milliseconds within which Telegram answers a call that costs nothing. */
+const probeTimeout = 15_000
 
 /** A command as Telegram's menu shows it. */
 export interface Command {
@@ -114,6 +116,15 @@ export class TelegramBot implements AsyncDisposable {
     )
     void this.#offer(commands, signal)
     await updates.run(signal)
+  }
+
+  /**
+   * Asks something that Telegram itself answers: the local server answers getMe and getUpdates from its memory, also
+   * while it has no connection.
+   * @throws TelegramRefusal, TelegramUnreachable
+   */
+  async probe(signal: AbortSignal): Promise<void> {
+    await this.#api.call('getMyCommands', {}, { timeout: probeTimeout, signal })
   }
 
   /** Answers the press of a button, after the caller's transaction; Telegram shows `text` for a moment. */

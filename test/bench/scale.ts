@@ -71,7 +71,7 @@ async function openMaker({ databaseFile, storage, uuids }: Filled) {
       payload: { uuid },
     }
     await jobs.create(job)
-    const claimed = await jobs.claim('ingest-known', { worker: 'bench', until: Date.now() + 60_000 })
+    const claimed = await jobs.claim('ingest-known', 1, { worker: 'bench', until: Date.now() + 60_000 })
     if (!claimed || known === undefined || !(await store.share(known, uuid)))
       throw new Error('no known content')
     await database.transaction(async () => {

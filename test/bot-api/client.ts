@@ -237,6 +237,7 @@ export class StandIn implements AsyncDisposable {
       logged_out?: true
       revoke_token?: true
       retry_login?: true
+      flood_wait?: number
     },
   ): Promise<{ settings: Settings; removed_files: number }> {
     const { logged_out, revoke_token, ...others } = changes

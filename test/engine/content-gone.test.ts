@@ -20,20 +20,20 @@ const changes = (bot: App) =>
 test('a move that changes the kind and the promise of a job does both or nothing', async (t) => {
   await using desk = await openDesk()
   const id = await desk.job({ kind: 'known', size: 0 })
-  const job = await desk.jobs.claim('known', aLease('one'))
+  const job = await desk.jobs.claim('known', 1, aLease('one'))
   const move = { uncounted: true, as: { kind: 'fetched', size: 700 } }
   t.false(await desk.jobs.transition(id, 'RUNNING', 'QUEUED', move, 'other'))
   t.is(await desk.jobs.load.promised(), 0)
   t.true(await desk.jobs.transition(id, 'RUNNING', 'QUEUED', move, job?.worker))
   t.is(await desk.jobs.load.promised(), 700)
-  t.is(await desk.jobs.claim('known', aLease()), undefined)
-  t.like(await desk.jobs.claim('fetched', aLease()), { id, kind: 'fetched', attempts: 1 })
+  t.is(await desk.jobs.claim('known', 1, aLease()), undefined)
+  t.like(await desk.jobs.claim('fetched', 1, aLease()), { id, kind: 'fetched', attempts: 1 })
 })
 
 test.serial('known files whose content has gone wait for the one lane that fetches', async (t) => {
   t.timeout(90_000)
   await using api = await startBotApi()
-  await using roles = await startRoles(api)
+  await using roles = await startRoles(api, { SMALL_FILE_SIZE: '0' })
   const { bot, web } = roles
   const file = { seed: 'gone', unique_id: 'gone', size: 200_000 }
   const first = await linkFor(api, await api.sendFile(file))

@@ -1,4 +1,4 @@
-import { type JobKind, Jobs, Queue } from '../../app/jobs/index.ts'
+import { Breaker, type JobKind, Jobs, Queue } from '../../app/jobs/index.ts'
 import { Links } from '../../app/links/index.ts'
 import { openRecords, type Records } from '../helpers/records.ts'
 
@@ -21,6 +21,23 @@ export interface Desk extends Records {
 }
 
 export const aLease = (worker = 'there:1:1') => ({ worker, until: Date.now() + 60_000 })
+
+/** A queue of the bot 1, on a machine that `probe` finds well. */
+export function queueOf(
+  { database, log }: Pick<Records, 'database' | 'log'>,
+  jobs: Jobs,
+  kinds: JobKind[],
+  { delays = [5, 30], botId = 1, probe = async () => {} }: QueueOptions = {},
+): Queue {
+  const machine = new Breaker({ name: 'machine', probe, log })
+  return new Queue({ jobs, kinds, botId, machine, delays, transaction: database.transaction, log })
+}
+
+interface QueueOptions {
+  delays?: number[]
+  botId?: number
+  probe?: () => Promise<void>
+}
 
 export async function openDesk(): Promise<Desk> {
   const records = await openRecords()
@@ -66,13 +83,14 @@ export async function openDesk(): Promise<Desk> {
       const whole: JobKind = {
         name: 'test',
         concurrency: 1,
+        breakers: [],
         ready: () => true,
         run: async ({ id }) => void (await jobs.transition(id, 'RUNNING', 'COMPLETED')),
         judge: (_job, error) => ({ errorType: 'UNKNOWN', message: String(error), passing: false }),
         failed: async () => {},
         ...kind,
       }
-      return new Queue({ jobs, kinds: [whole], delays, transaction: database.transaction, log })
+      return queueOf(records, jobs, [whole], { delays })
     },
   }
 }

@@ -96,27 +96,39 @@ test('a failure that is not the job’s fault does not use up an attempt', async
   t.is((await desk.jobs.find(id))?.attempts, 2)
 })
 
-test('a failure of the word to the user undoes the move, and the job is not left running for ever', async (t) => {
+test('a failure to tell the user undoes the move, and it is made again at once by the same worker', async (t) => {
   await using desk = await openDesk()
   const id = await desk.job()
   let words = 0
-  const kind = {
+  const statuses: unknown[] = []
+  await using queue = desk.queue({
     run: () => Promise.reject(new Error('broken')),
     judge: () => ({ ...passing, passing: false }),
     failed: async () => {
       words++
       if (words === 1) throw new Error('the database cannot be written to')
+      statuses.push(...(await desk.events(id)).filter(({ event_type }) => event_type === 'JOB_FAILED'))
     },
-  }
-  {
-    await using queue = desk.queue(kind)
-    await queue.start()
-    await until('it stumbled', () => desk.lines.some(({ msg }) => msg === 'the queue stumbled'))
-  }
-  t.is(await desk.statusOf(id), 'RUNNING')
-  await desk.database.query('UPDATE jobs SET lease_until = $1', Date.now() - 1)
-  await using queue = desk.queue(kind)
+  })
   await queue.start()
   await until('it has failed', async () => (await desk.statusOf(id)) === 'FAILED')
   t.is(words, 2)
+  t.is(statuses.length, 1)
+  t.true(desk.lines.some(({ msg }) => msg === 'the failure of a job cannot be recorded'))
+})
+
+test('a user who can never be told does not keep a job, or its lane, for ever', async (t) => {
+  await using desk = await openDesk()
+  const [first, second] = [await desk.job({ user: 1 }), await desk.job({ user: 2 })]
+  await using queue = desk.queue({
+    run: async ({ id }) => {
+      if (id === first) throw new Error('broken')
+      await desk.jobs.transition(id, 'RUNNING', 'COMPLETED')
+    },
+    judge: () => ({ ...passing, passing: false }),
+    failed: () => Promise.reject(new Error('nobody listens')),
+  })
+  await queue.start()
+  await until('the next one is done', async () => (await desk.statusOf(second)) === 'COMPLETED')
+  t.is(await desk.statusOf(first), 'FAILED')
 })

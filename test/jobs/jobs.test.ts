@@ -42,7 +42,7 @@ test('the same key makes one job', async (t) => {
 test('a job is claimed with what it was made of, and counted as an attempt', async (t) => {
   await using depot = await openDepot()
   const id = await depot.jobs.create(job('a'))
-  const claimed = await depot.jobs.claim('ingest', aLease())
+  const claimed = await depot.jobs.claim('ingest', 1, aLease())
   t.like(claimed, { id, userId: 7, chatId: 9, attempts: 1, payload: { name: 'Ж' } })
 })
 
@@ -58,14 +58,14 @@ test('bytes are promised until the job has ended', async (t) => {
   t.is(await depot.jobs.load.promised(), 150)
   await put(depot, id, 'COMPLETED')
   t.is(await depot.jobs.load.promised(), 50)
-  t.is(await depot.jobs.load.promisedTo(7), 50)
+  t.deepEqual(await depot.jobs.load.reserved(7), { user: 50, store: 50 })
 })
 
 test('no token gets into the rows of a job', async (t) => {
   await using depot = await openDepot()
   const token = `8418233161:AA${'x'.repeat(33)}`
   const id = (await depot.jobs.create(job('a'))) ?? 0
-  const claimed = await depot.jobs.claim('ingest', aLease())
+  const claimed = await depot.jobs.claim('ingest', 1, aLease())
   const errorMessage = `ENOENT: no such file, stat '/var/lib/bot-api/${token}/documents/file_1'`
   await depot.jobs.transition(id, 'RUNNING', 'FAILED', { errorType: 'UNKNOWN', errorMessage })
   await depot.jobs.events.record(claimed ?? t.fail(), 'JOB_FAILED', { error: errorMessage })

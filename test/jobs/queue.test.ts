@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
-import type { Job } from '../../app/jobs/index.ts'
-import { type JobKind, Queue } from '../../app/jobs/index.ts'
+import type { Job, JobKind, Queue } from '../../app/jobs/index.ts'
+import { queueOf } from '../engine/desk.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 import { until } from '../helpers/until.ts'
 
@@ -15,6 +15,7 @@ function kindOf(depot: Depot, parts: Partial<JobKind>): JobKind {
   return {
     name: 'test',
     concurrency: 1,
+    breakers: [],
     ready: () => true,
     async run(job) {
       await depot.jobs.transition(job.id, 'RUNNING', 'COMPLETED')
@@ -26,9 +27,7 @@ function kindOf(depot: Depot, parts: Partial<JobKind>): JobKind {
 }
 
 async function startQueue(depot: Depot, parts: Partial<JobKind>): Promise<Queue> {
-  const { jobs, log } = depot
-  const { transaction } = depot.database
-  const queue = new Queue({ jobs, kinds: [kindOf(depot, parts)], delays: [60, 60], transaction, log })
+  const queue = queueOf(depot, depot.jobs, [kindOf(depot, parts)], { delays: [60, 60] })
   await queue.start()
   return queue
 }

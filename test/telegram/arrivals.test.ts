@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { TelegramApi } from '../../app/telegram/api.ts'
-import { Arrivals } from '../../app/telegram/arrivals.ts'
+import { Arrivals, type Watched } from '../../app/telegram/arrivals.ts'
 import { TelegramFiles } from '../../app/telegram/files.ts'
 import { callApi, receiveFileId } from '../bot-api/call-api.ts'
 import { startBotApi } from '../bot-api/client.ts'
@@ -15,25 +15,26 @@ const block = 4096
 async function openFolder() {
   const folder = await mkdtemp(join(tmpdir(), 'tgdepot-arrivals-'))
   const arrivals = new Arrivals(folder)
-  const ends: ((isThere: boolean) => void)[] = []
+  const watched: Watched[] = []
   return {
     /** Awaits a file of so many blocks; `figures` are those that it is shown, in blocks. */
-    async begin(size?: number) {
+    async begin(size?: number, fileId = `file ${watched.length}`) {
       const figures: number[] = []
       const received = (bytes: number) => {
         const blocks = bytes / block
         if (figures.at(-1) !== blocks) figures.push(blocks)
       }
-      const end = await arrivals.begin({ size: size === undefined ? undefined : size * block, received })
-      ends.push(end)
-      return { figures, end }
+      const bytes = size === undefined ? undefined : size * block
+      const one = await arrivals.begin({ fileId, size: bytes, received })
+      watched.push(one)
+      return { figures, ...one }
     },
     /** The server writes so many blocks more. */
     grow: (name: string, blocks: number) => appendFile(join(folder, name), Buffer.alloc(blocks * block, 1)),
     /** The server has the whole file, and gives it another name. */
     finish: (name: string) => rm(join(folder, name)),
     async [Symbol.asyncDispose]() {
-      for (const end of ends) end(true)
+      for (const { end } of watched) end(true)
       await rm(folder, { recursive: true })
     },
   }
@@ -112,6 +113,7 @@ test('a transfer that begins anew under another name is followed there', async (
   const file = await folder.begin(20)
   await folder.grow('1', 8)
   await shows(file, 8)
+  await file.again()
   await folder.grow('2', 1)
   await shows(file, 1)
   t.deepEqual(file.figures, [8, 1])
@@ -133,7 +135,11 @@ test('of two files that the server fetches at the same time, each shows its own 
   const signal = new AbortController().signal
   const figures: number[][] = [[], []]
   const fetch = (at: number) =>
-    files.fetch({ fileId: fileIds[at] ?? '', size: sizes[at] }, (bytes) => figures[at]?.push(bytes), signal)
+    files.fetch(
+      { fileId: fileIds[at] ?? '', size: sizes[at], patience: 60_000 },
+      (bytes) => figures[at]?.push(bytes),
+      signal,
+    )
 
   const first = fetch(0)
   await until('the first one comes', () => Number(figures[0]?.at(-1)) > 0)

@@ -88,11 +88,12 @@ function createRoutes(server: ServerParts, bots: Bots): Record<string, Route> {
     }),
     'DELETE /faults': () => faults.clear(),
     'POST /settings': async ({ body }) => {
-      const { gc_now, logged_out, revoke_token, retry_login, ...changes } = (await body()) as Record<
-        string,
-        unknown
-      >
+      const { gc_now, logged_out, revoke_token, retry_login, flood_wait, ...changes } =
+        (await body()) as Record<string, unknown>
       settings.change(changes)
+      // What was written to the bot while it had no connection.
+      if (changes.is_connected) for (const bot of bots.all()) bot.hearNews()
+      if (flood_wait !== undefined) for (const bot of bots.all()) bot.floodWait.begin(Number(flood_wait))
       if (revoke_token) cloud.write({ t: 'revoke', bot_id: users.botId(idIn(revoke_token)) })
       if (revoke_token) await bots.logOut(users.botId(idIn(revoke_token)), 401, 'Unauthorized')
       if (logged_out) await bots.logOut(users.botId(idIn(logged_out)), 400, 'Logged out')

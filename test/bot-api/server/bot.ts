@@ -3,6 +3,7 @@ import { ApiError, restarting, tooManyRequests } from './api-error.ts'
 import { BotFolder } from './bot-folder.ts'
 import { scheduleDeletion } from './delete-old-files.ts'
 import { Downloads } from './downloads.ts'
+import { FloodWait } from './flood-wait.ts'
 import { LongPoll } from './long-poll.ts'
 import type { ServerParts } from './parts.ts'
 import { renderUpdate } from './render.ts'
@@ -28,6 +29,7 @@ export class Bot {
   readonly longPoll: LongPoll
   readonly webhook: WebhookDelivery
   readonly startedAt = Date.now()
+  readonly floodWait = new FloodWait()
   /** Empty = all but the rare ones. */
   allowedUpdates: string[] = []
   #state: State = { name: 'login' }
@@ -79,7 +81,7 @@ export class Bot {
    * the cloud, and the next call of this takes them too.
    */
   hearNews(): void {
-    if (this.#state.name !== 'ready') return
+    if (this.#state.name !== 'ready' || !this.server.settings.now.is_connected) return
     try {
       this.#queueNews()
     } catch (error) {

@@ -67,6 +67,7 @@ export class Downloads {
     const transfer = this.#takeOrStart(file, folder, extension)
     transfer.waiters.push({ resolve, reject })
     this.#queue.unshift(transfer)
+    this.#settings.wake()
     this.#loop ??= this.#run()
     return promise
   }
@@ -112,8 +113,11 @@ export class Downloads {
   async #run(): Promise<void> {
     while (!this.#closed && this.#queue.length > 0) {
       if (!(await this.#mayFetch())) continue
-      const transfer = this.#queue[0]
-      if (!transfer) break
+      const transfer = this.#queue.find((transfer) => !this.#isStalled(transfer))
+      if (!transfer) {
+        await this.#settings.pause(Number.POSITIVE_INFINITY)
+        continue
+      }
       try {
         await this.#fetchPart(transfer)
         if (transfer.received >= transfer.file.size) await this.#complete(transfer)
@@ -125,9 +129,17 @@ export class Downloads {
     this.#loop = undefined
   }
 
+  #isStalled({ file, received }: Transfer): boolean {
+    return received >= (this.#settings.now.stalled_files[file.unique_id] ?? Number.POSITIVE_INFINITY)
+  }
+
   /** False if the caller is to look again: the bandwidth has not let a part through yet. */
   async #mayFetch(): Promise<boolean> {
-    const rate = this.#settings.now.download_bytes_per_second
+    const { download_bytes_per_second: rate, is_connected } = this.#settings.now
+    if (!is_connected) {
+      await this.#settings.pause(Number.POSITIVE_INFINITY)
+      return false
+    }
     if (rate === null) {
       this.#paidUntil = 0
       return true

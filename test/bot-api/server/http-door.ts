@@ -66,14 +66,21 @@ async function answerCall(
   const fault = server.faults.take(method, { chatId })
   if (fault?.delay_ms) await new Promise((resolve) => setTimeout(resolve, fault.delay_ms).unref())
   if (fault && !fault.after && spoil(fault, response)) return
-  const result = await bot.call(() => {
+  const result = await bot.call(async () => {
     const work = findMethod(method)
     if (!work) throw new ApiError(404, 'Not Found: method not found')
+    bot.floodWait.check()
     if (chatId !== undefined && server.settings.now.flood_limits) server.floods.count(bot.id, method, chatId)
-    return work(bot, params)
+    if (!isAnsweredFromMemory(method)) await server.settings.connection()
+    return await work(bot, params)
   })
   if (fault?.after && spoil(fault, response)) return
   sendResult(response, misleading(fault, result))
+}
+
+/** What the real server answers without asking Telegram; getFile only begins, and its transfer waits. */
+function isAnsweredFromMemory(method: string): boolean {
+  return ['getme', 'getupdates', 'getfile', 'getwebhookinfo'].includes(method.toLowerCase())
 }
 
 /** True if the fault has settled the answer, be it that there will be none. */

@@ -11,6 +11,10 @@ export type Settings = {
   login_error: { error_code: number; description: string; retry_after?: number } | null
   /** Whether a bot that says too much is told to wait. */
   flood_limits: boolean
+  /** Whether the server reaches Telegram; while it does not, what its memory cannot answer has no answer. */
+  is_connected: boolean
+  /** Files of which nothing more comes, by their unique id, once so many bytes are there. */
+  stalled_files: Record<string, number>
 }
 
 const DEFAULTS: Settings = {
@@ -19,6 +23,8 @@ const DEFAULTS: Settings = {
   idle_timeout_ms: 500_000,
   login_error: null,
   flood_limits: false,
+  is_connected: true,
+  stalled_files: {},
 }
 
 /** How Telegram and the network behave; kept in the cloud, so it survives a restart of the server. */
@@ -40,6 +46,11 @@ export class LiveSettings {
     if (unknown) throw new Error(`No such setting: ${unknown}`)
     this.#cloud.write({ t: 'settings', settings: changes })
     this.wake()
+  }
+
+  /** Resolves when the server reaches Telegram. */
+  async connection(): Promise<void> {
+    while (!this.now.is_connected) await this.pause(Number.POSITIVE_INFINITY)
   }
 
   /** Ends every `pause` that is under way. */

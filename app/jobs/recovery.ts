@@ -1,0 +1,93 @@
+import type { Log } from '../core/log.ts'
+import { steadyNow } from '../core/steady.ts'
+import type { ClaimedJob, Job } from './job.ts'
+import type { Jobs } from './jobs.ts'
+import { JobCrashes, type JobKind, OtherBot } from './kind.ts'
+import type { Status } from './states.ts'
+import { hasCrashed, isGone } from './worker.ts'
+
+/** A job that was running when its process ended, this often, has ended it: it is not begun again. */
+const maxCrashes = 3
+
+/** Jobs ended in one transaction; others of this process wait meanwhile. */
+const batch = 100
+
+interface Parts {
+  jobs: Jobs
+  kinds: JobKind[]
+  botId: number
+  delays: number[]
+  transaction: <T>(work: () => Promise<T>) => Promise<T>
+  log: Log
+}
+
+/** Finds an end, or a new beginning, for jobs that nobody works on any more. */
+export class Recovery {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Puts jobs back whose worker is gone, and ends those that take it along each time. Returns how many. */
+  async putBack(): Promise<number> {
+    const { jobs } = this.#parts
+    const running = await jobs.running()
+    const gone = running.filter(({ worker, leaseUntil }) => leaseUntil < steadyNow() || isGone(worker))
+    for (const job of gone) await this.#recover(job, hasCrashed(job.worker))
+    return gone.length
+  }
+
+  async #recover(job: ClaimedJob, hasCrashed: boolean): Promise<void> {
+    const { jobs, transaction, delays, kinds } = this.#parts
+    const crashes = job.crashes + Number(hasCrashed)
+    const kind = kinds.find(({ name }) => name === job.kind)
+    if (kind && crashes >= maxCrashes) {
+      const error = new JobCrashes(`the process ended ${crashes} times while it ran`)
+      return await transaction(() => this.#end(kind, job, 'RUNNING', error, { crashed: hasCrashed }))
+    }
+    // The first time all that ran begin again at once; the second time others go first.
+    const wait = crashes < 2 ? 0 : (delays[Math.min(crashes - 2, delays.length - 1)] ?? 0) * 1000
+    await transaction(async () => {
+      // No fault of the job, as far as is known: an attempt that its worker did not survive is not counted.
+      const move = { reason: 'worker gone', uncounted: true, crashed: hasCrashed, dueAt: steadyNow() + wait }
+      if (await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)) {
+        await jobs.events.record(job, 'JOB_RECOVERED_STALE', { ...(hasCrashed && { crashes }) })
+      }
+    })
+  }
+
+  /**
+   * Ends the jobs of a bot that was here before: nothing of them can be fetched with this one's token. Their messages
+   * wait; should that bot come back, its chats are told and can ask again. Returns how many.
+   */
+  async endOthers(): Promise<number> {
+    const { jobs, transaction, botId, kinds, log } = this.#parts
+    const error = new OtherBot('the job belongs to another bot')
+    let count = 0
+    for (;;) {
+      const others = await jobs.ofOthers(botId, batch)
+      if (others.length === 0) break
+      await transaction(async () => {
+        for (const job of others) {
+          const kind = kinds.find(({ name }) => name === job.kind)
+          if (kind) await this.#end(kind, job, job.status, error)
+          else await jobs.transition(job.id, job.status, 'FAILED', { errorType: error.name })
+        }
+      })
+      count += others.length
+    }
+    if (count > 0)
+      log.warn({ jobs: count }, 'the token is that of another bot: the jobs of the one before have ended')
+    return count
+  }
+
+  /** Ends a job that no worker has, or whose worker is gone. Call it inside a transaction. */
+  async #end(kind: JobKind, job: Job, from: Status, error: Error, more: { crashed?: boolean } = {}) {
+    const { jobs } = this.#parts
+    const { errorType, message: errorMessage } = kind.judge(job, error)
+    if (!(await jobs.transition(job.id, from, 'FAILED', { errorType, errorMessage, ...more }))) return
+    await jobs.events.record(job, 'JOB_FAILED', { error_type: errorType, error: errorMessage })
+    await kind.failed(job, error, undefined, false)
+  }
+}

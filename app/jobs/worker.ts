@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+
+/** Which process works on a job: whoever finds the job later can tell what became of that process. */
+export interface Worker {
+  host: string
+  pid: string
+  /** A process id is used again after a while. */
+  started: string
+  /** Tells a process that crashed from one that went with the machine. */
+  boot: string | undefined
+}
+
+/** This process. */
+export const thisWorker = [hostname(), process.pid, Math.round(performance.timeOrigin), bootId()].join(':')
+
+/** Whether a worker of this machine has ended for certain; of another machine only its lease tells. */
+export function isGone(worker: string, self = thisWorker): boolean {
+  const [its, ours] = [parse(worker), parse(self)]
+  if (its.host !== ours.host) return false
+  if (its.boot !== undefined && its.boot !== ours.boot) return true
+  if (its.pid === ours.pid) return its.started !== ours.started
+  try {
+    process.kill(Number(its.pid), 0)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+  }
+}
+
+/**
+ * Whether a worker ended while the machine went on. One that stops as it should hands its jobs back, so who is gone
+ * with a job was ended by it, or by someone else.
+ */
+export function hasCrashed(worker: string, self = thisWorker): boolean {
+  return isGone(worker, self) && parse(worker).boot === parse(self).boot
+}
+
+function parse(worker: string): Worker {
+  const [host = '', pid = '', started = '', boot] = worker.split(':')
+  return { host, pid, started, boot }
+}
+
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+}
