@@ -9,6 +9,9 @@ const pause = 3_600_000
 /** Files remembered; any more of them are tried, in vain, at every run. */
 const most = 10_000
 
+/** Files named in the log: of a disk that takes no writes any more, not each. */
+const mostNamed = 100
+
 /** Files that cannot be removed (`chattr +i`, a bad sector): left out for a while, so that they hold up nothing. */
 export class Stuck {
   readonly #log: Log
@@ -34,8 +37,9 @@ export class Stuck {
       return done
     } catch (error) {
       this.#code = codeOf(error) ?? 'unknown'
-      if (!this.#until.has(file)) this.#log.error({ file, error }, 'a file cannot be removed')
-      if (this.#until.has(file) || this.#until.size < most) this.#until.set(file, steadyNow() + pause)
+      const isNew = !this.#until.has(file)
+      if (isNew && this.#until.size < mostNamed) this.#log.error({ file, error }, 'a file cannot be removed')
+      if (!isNew || this.#until.size < most) this.#until.set(file, steadyNow() + pause)
       return undefined
     }
   }
@@ -47,7 +51,7 @@ export class Stuck {
     await this.#notices.say(
       'stuck',
       `${count === 1 ? 'A file' : `${count} files`} on the server cannot be removed (${this.#code}). Everything else ` +
-        'goes on, and they are tried again every hour; the log names them.',
+        'goes on, and they are tried again every hour; the log names some of them.',
     )
   }
 }

@@ -1,4 +1,5 @@
 import test from 'ava'
+import { Links, linksSettings } from '../../app/links/index.ts'
 import { openDepot } from '../helpers/depot.ts'
 
 const uuid = (n: number) => `a1b2c3d4-0000-4000-8000-${String(n).padStart(12, '0')}`
@@ -62,4 +63,33 @@ test('the decision is one search of an index', async (t) => {
   )
   t.is(plan.length, 1)
   t.regex(plan[0]?.detail ?? '', /^SEARCH links USING INDEX/)
+})
+
+test('thousands of links are marked as missing, and as found, in one transaction', async (t) => {
+  await using depot = await openDepot()
+  const uuids = Array.from({ length: 1200 }, (_, i) => uuid(i))
+  await depot.database.transaction(async () => {
+    for (const id of uuids) {
+      await depot.database.query(
+        `INSERT INTO links (uuid, user_id, name, mime_type, size, file_unique_id, bot_id, file_id, chat_id, message_id,
+           created_at) VALUES ($1, 1, 'x', 'a/b', 1, 'f', 1, 'id', 1, 1, 1)`,
+        id,
+      )
+    }
+  })
+  let transactions = 0
+  const transaction = <T>(work: () => Promise<T>) => {
+    transactions++
+    return depot.database.transaction(work)
+  }
+  const links = new Links(linksSettings.parse({}), { ...depot.database, transaction })
+  const missing = async () =>
+    (await depot.database.query('SELECT 1 FROM links WHERE missing_at IS NOT NULL')).length
+  await links.setMissing(uuids, true)
+  t.is(await missing(), 1200)
+  await links.setMissing(uuids.slice(1), false)
+  t.is(await missing(), 1)
+  t.is(transactions, 2)
+  await links.setMissing([], true)
+  t.is(transactions, 2)
 })

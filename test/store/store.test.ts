@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -180,4 +180,50 @@ test('the probe writes and leaves nothing', async (t) => {
   t.deepEqual(await names(store), [])
   await rm(store.root, { recursive: true })
   await t.throwsAsync(store.probe(), { instanceOf: StoreAbsent })
+})
+
+test('folders on one file system count once, one elsewhere for itself', async (t) => {
+  const { store, dir } = await open(t)
+  const [only, ...none] = await store.rooms()
+  t.is(only?.of, 'the store and the database')
+  t.deepEqual(none, [])
+  await store.open(noLinks, '/dev/shm')
+  const rooms = await store.rooms()
+  t.deepEqual(rooms.map(({ of }) => of).sort(), ['the Bot API server', 'the store and the database'])
+  await rm(join(dir, 'store'), { recursive: true })
+  t.deepEqual((await store.rooms()).length, 2, 'the database’s and the server’s')
+})
+
+test('a store without its marker takes nothing, and takes up its work when it is back', async (t) => {
+  const { store, source, dir, text } = await open(t)
+  await rename(store.root, join(dir, 'away'))
+  await mkdir(join(store.root, 'ab'), { recursive: true })
+  await t.throwsAsync(store.keep(one, source, fits), { instanceOf: StoreAbsent })
+  await t.throwsAsync(store.share(two, one), { instanceOf: StoreAbsent })
+  await t.throwsAsync(store.receive(one, Readable.from([]), fits), { instanceOf: StoreAbsent })
+  t.false(store.isThere)
+  t.deepEqual(await readdir(join(store.root, 'ab')), [])
+  await rm(store.root, { recursive: true })
+  await rename(join(dir, 'away'), store.root)
+  t.true(await store.look())
+  await store.keep(one, source, fits)
+  t.is(await text(one), 'hello')
+})
+
+test('what is set aside twice under one name is there twice, and two names of one inode become one', async (t) => {
+  const { store, source } = await open(t)
+  const { quarantine } = store
+  const place = { shard: 'ab', name: one }
+  const now = Date.now()
+  await store.keep(one, source, fits)
+  t.true(await quarantine.put(place, now))
+  await store.keep(one, source, fits)
+  t.true(await quarantine.put(place, now), 'the same bytes')
+  t.is((await quarantine.list()).length, 1)
+  await writeFile(store.pathOf(one), 'others')
+  t.true(await quarantine.put(place, now))
+  t.is((await quarantine.list()).length, 2)
+  t.false(await quarantine.put(place, now), 'nothing is left')
+  t.true(await quarantine.takeBack(place))
+  t.false(await quarantine.takeBack(place), 'one is in its place')
 })

@@ -1,3 +1,5 @@
+import { mkdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
 import test from 'ava'
 import type { BotHouse } from '../../app/house.ts'
 import { Notices } from '../../app/upkeep/notices.ts'
@@ -79,4 +81,64 @@ test('more links than one batch go in one run', async (t) => {
   })
   await sweep(depot)
   t.deepEqual(await depot.links.expired(10), [])
+})
+
+test('what cannot be removed holds up neither the rest of its batch nor the next ones, and is logged once', async (t) => {
+  await using depot = await openDepot()
+  const { links, store, log, database } = depot
+  for (let i = 0; i < 450; i++) {
+    await links.create({
+      uuid: uuid(i),
+      userId: 1,
+      name: 'x',
+      mimeType: 'a/b',
+      size: 1,
+      fileUniqueId: 'f',
+      source: { botId: 1, fileId: 'id', chatId: 1, messageId: 1 },
+      expiresAt: 1 + i,
+    })
+    // More than a batch, all of them first in line: folders, which are not removed as files.
+    if (i < 250) await mkdir(store.pathOf(uuid(i)))
+  }
+  const told: string[] = []
+  const telegram = { messages: { post: async ({ text }: { text: string }) => void told.push(text) } }
+  const users = { administrators: [1] }
+  const house = { links, store, log, database, users, telegram, clock: { isTrusted: true } }
+  const stuck = new Stuck(log, new Notices(house as unknown as BotHouse))
+  const sweepAll = async () => {
+    const signal = new AbortController().signal
+    const removed = await removeExpired(house as unknown as BotHouse, { stuck, grace: 0 }, signal)
+    await stuck.report()
+    return removed.count
+  }
+  t.is(await sweepAll(), 200)
+  t.is((await links.expired(1000)).length, 250)
+  const lines = () => depot.lines.filter(({ msg }) => msg === 'a file cannot be removed').length
+  t.is(lines(), 100)
+  t.is(await sweepAll(), 0)
+  t.is(lines(), 100, 'not again each minute')
+  t.is(told.length, 1)
+  t.regex(told[0] ?? '', /^250 files on the server cannot be removed/)
+})
+
+test('by a clock that is not trusted, and in a store that is not there, nothing expires', async (t) => {
+  await using depot = await openDepot()
+  await depot.share({ uuid: uuid(1), bytes: 'x', expiresAt: 1 })
+  await sweep(depot, { clock: { isTrusted: false } })
+  t.truthy(await depot.store.stat(uuid(1)))
+  await rename(depot.store.root, join(depot.dir, 'away'))
+  await sweep(depot)
+  await rename(join(depot.dir, 'away'), depot.store.root)
+  t.truthy(await depot.store.stat(uuid(1)))
+  t.deepEqual(await depot.links.expired(10), [uuid(1)])
+})
+
+test('a low disk leaves no grace', async (t) => {
+  await using depot = await openDepot()
+  await depot.share({ uuid: uuid(1), bytes: 'x', expiresAt: Date.now() - 1000 })
+  await sweep(depot)
+  t.truthy(await depot.store.stat(uuid(1)))
+  depot.store.isLow = async () => true
+  await sweep(depot)
+  t.is(await depot.store.stat(uuid(1)), undefined)
 })
