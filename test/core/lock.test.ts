@@ -8,7 +8,7 @@ import test, { type ExecutionContext } from 'ava'
 const source = join(import.meta.dirname, '../../app/core/lock.ts')
 const program = `
   const { holdLock } = await import(${JSON.stringify(source)})
-  try { holdLock(process.argv[1]); console.log('held'); setInterval(() => {}, 1000) }
+  try { globalThis.lock = holdLock(process.argv[1]); console.log('held'); setInterval(() => {}, 1000) }
   catch (error) { console.log(error.message); process.exit(1) }`
 
 async function place(t: ExecutionContext): Promise<string> {
