@@ -6,7 +6,8 @@ RELEASE_PARTS=(app deploy nginx scripts systemd install.sh package.json package-
 # Files of the machine that belong to a release and go back with it.
 MANAGED=("$UNITS"/tgdepot.target "$UNITS"/tgdepot-{bot-api,bot,web,firewall}.service
   "$UNITS"/tgdepot-.service.d/{10-sandbox,20-backoff}.conf "$UNITS"/tgdepot-firewall.service.d/10-sandbox.conf
-  "$ETC/answers" "$ETC/tgdepot.env" "$ETC/bot-api.env" "$ETC/firewall.nft" "$SITE" "$SNIPPETS")
+  "$ETC/answers" "$ETC/tgdepot.env" "$ETC/bot-api.env" "$ETC/firewall.nft" "$SITE" "$SNIPPETS"
+  "$COMMAND")
 
 list_parts() {
   local part

@@ -16,6 +16,7 @@ main() {
   ((EUID == 0)) || die 'must be run as root'
   remove_units
   remove_nginx_site
+  rm -f "$COMMAND"
   rm -rf "$OPT" /run/tgdepot /var/lib/tgdepot-acme /var/cache/tgdepot-build
   if ((purge)); then remove_data; else keep_data; fi
   remove_users

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-step_title='systemd units'
+step_title='systemd units and the command tgdepot'
 
 step_units() {
   local unit
@@ -10,6 +10,7 @@ step_units() {
     [[ $unit != */20-backoff.conf || $(systemd_version) -ge 254 ]] || continue
     install_file "$unit" "$UNITS/${unit#"$SOURCE/systemd/"}" 0644
   done
+  install_file "$SOURCE/deploy/tgdepot" "$COMMAND" 0755
   run systemctl daemon-reload
   for unit in tgdepot.target tgdepot-firewall.service "${SERVICES[@]/%/.service}"; do
     systemctl is-enabled --quiet "$unit" || run systemctl enable "$unit"

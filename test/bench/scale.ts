@@ -97,7 +97,7 @@ async function prepare(folder: string, api: StandIn, count: number): Promise<Dep
   const bot = await createApp({
     api,
     roles: ['bot'],
-    env: { ...wide, ...watching(folder, 'scale-bot') },
+    env: { ...wide, EXPIRED_GRACE_MINUTES: '0', ...watching(folder, 'scale-bot') },
     dir,
   })
   const web = await createApp({ roles: ['web'], env: { ...wide, X_ACCEL_PREFIX: '/_files/' }, dir })
