@@ -41,8 +41,9 @@ export function handlers(house: BotHouse, settings: IngestSettings, intake: Inta
   async function hearPrivate({ message, me }: Heard): Promise<boolean> {
     const { command, isForAnother } = askedOf(message, me)
     const [userId, place, file] = [message.from?.id, placeOf(message), attachmentOf(message)]
-    if (userId === undefined || writerOf(message) !== 'person' || isForAnother) return false
+    if (userId === undefined || writerOf(message) !== 'person') return false
     if (file) await take(message, message, userId)
+    else if (isForAnother) return false
     else if (command === 'start' || command === 'help') {
       await reply(house, userId, { ...place, text: users.mayUse(userId) ? help(terms) : notAllowed(userId) })
     } else if (speaks(message)) {

@@ -16,7 +16,8 @@ export const ingest: Feature<typeof ingestSettings> = {
     const { Waiting } = await import('./waiting.ts')
     const waiting = new Waiting(house, settings)
     const status = new Status(house, waiting)
-    const intake = new Intake({ house, settings, waiting, refusals: new Refusals(house), status })
+    const refusals = new Refusals(house)
+    const intake = new Intake({ house, settings, waiting, refusals, status })
     return {
       handlers: handlers(house, settings, intake),
       commands: [
@@ -25,7 +26,10 @@ export const ingest: Feature<typeof ingestSettings> = {
         { command: 'link', description: 'In a group, as an answer to a file: makes its link' },
       ],
       jobKinds: transfers(house, settings, status),
-      cron: [{ name: 'waiting files', schedule: '20 * * * * *', run: () => waiting.refresh() }],
+      cron: [
+        { name: 'waiting files', schedule: '20 * * * * *', run: () => waiting.refresh() },
+        { name: 'refused files', schedule: '25 * * * * *', run: () => refusals.forget() },
+      ],
     }
   },
 }

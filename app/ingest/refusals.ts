@@ -43,9 +43,11 @@ export class Refusals {
     const now = steadyNow()
     const of = [telegram.id, place.chatId, userId]
     const [last] = await database.query<Notice>(
-      `SELECT id, files FROM refusal_notices WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 AND last_at > $4`,
+      `SELECT id, files FROM refusal_notices WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3
+         AND last_at BETWEEN $4 AND $5`,
       ...of,
       now - burst,
+      now,
     )
     const files: NotTaken[] = [...(last ? JSON.parse(last.files) : []), file]
     const text = severalNotTaken(files)
@@ -62,6 +64,13 @@ export class Refusals {
       VALUES ($1, $2, $3, $4, $5, $6)`
     await database.query(sql, ...of, id, JSON.stringify([file]), now)
     await this.#post(id, place, notTaken(file))
+  }
+
+  /** Forgets what a next refusal will not be added to. */
+  async forget(): Promise<void> {
+    const { database, telegram } = this.#house
+    const sql = 'DELETE FROM refusal_notices WHERE bot_id = $1 AND last_at < $2'
+    await database.query(sql, telegram.id, steadyNow() - burst)
   }
 
   async #post(id: string, place: Place, text: string): Promise<void> {

@@ -103,7 +103,7 @@ export function noRoom(file: Named, free: number): NotTaken {
   const [size, left] = apart(file.size ?? 0, free)
   return {
     file: title(file, size),
-    because: `the server has room for ${left} more`,
+    because: free > 0 ? `the server has room for ${left} more` : 'the server has no room left for it',
     advice: 'Send a smaller file, or try again later, when older files have gone.',
   }
 }
@@ -112,7 +112,7 @@ export function overQuota(file: Named, limit: 'user' | 'store', left: number): N
   const [size, rest] = apart(file.size ?? 0, Math.max(0, left))
   return {
     file: title(file, size),
-    because: `of what ${limit === 'user' ? 'you' : 'this bot'} may keep, ${rest} is left`,
+    because: `of what ${limit === 'user' ? 'you' : 'this bot'} may keep, ${left > 0 ? rest : 'nothing'} is left`,
     advice: 'Send a smaller file, or try again when older links have ended.',
   }
 }

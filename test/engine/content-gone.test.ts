@@ -88,5 +88,5 @@ test.serial('a known file whose content has gone waits for room like any other',
   ])
   t.is((await api.calls('getFile')).length, 1, `only the first, not ${sent.message_id}`)
   await api.sendFile({ from: { id: 3 }, seed: 'small' })
-  await api.waitForMessage(3, ({ text }) => /does not fit/.test(text ?? ''))
+  await api.waitForMessage(3, ({ text }) => /was not taken: /.test(text ?? ''))
 })

@@ -41,7 +41,10 @@ test('in maintenance mode nothing new is taken', async (t) => {
 test.serial('each limit has its own sentence, and what is refused is not taken', async (t) => {
   t.timeout(90_000)
   const cases = [
-    { env: { MAX_QUEUE_LENGTH: '1' }, says: /too much to do just now.*try again in a few minutes/i },
+    {
+      env: { MAX_QUEUE_LENGTH: '1' },
+      says: /was not taken: there is too much to do just now\. Please send it again in a few minutes/,
+    },
     { env: { MAX_ACTIVE_JOBS_PER_USER: '1' }, says: /was not taken: 1 file of yours waits already\./ },
   ]
   for (const { env, says } of cases) {

@@ -110,12 +110,13 @@ test.serial('looking for a message that may have been sent changes no other one'
   await using api = await startBotApi()
   await using roles = await startRoles(api)
   const group = { id: -100_500, type: 'supergroup' as const, title: 'Group' }
-  const first = await api.sendFile({ chat: group, seed: 1 })
-  const later = [2, 3].map((seed) => api.sendFile({ chat: group, seed }))
+  const asked = { chat: group, caption: api.mention }
+  const first = await api.sendFile({ ...asked, seed: 1 })
+  const later = [2, 3].map((seed) => api.sendFile({ ...asked, seed }))
   await linkFor(api, first, 60_000)
   for (const sent of await Promise.all(later)) await linkFor(api, sent, 60_000)
   await api.fault({ method: 'sendMessage', cut: true })
-  const last = await api.sendFile({ chat: group, seed: 4 })
+  const last = await api.sendFile({ ...asked, seed: 4 })
   await linkFor(api, last, 60_000)
   await allSent(roles)
   const { messages } = await api.chat(group.id)

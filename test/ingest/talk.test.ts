@@ -126,3 +126,32 @@ test('a press of a button that the bot does not know is answered', async (t) => 
   })
   t.is(answer?.text, 'This button has no use any more.')
 })
+
+test('a press whose time is over does no harm', async (t) => {
+  const from = { id: 6070 }
+  const { message_id } = (await linkFor(api, await api.sendFile({ from, seed: 'late press' }))).message
+  await callApi(api, 'editMessageReplyMarkup', {
+    chat_id: from.id,
+    message_id,
+    reply_markup: { inline_keyboard: [[{ text: 'Retry', callback_data: 'retry:999999999' }]] },
+  })
+  const description = 'Bad Request: query is too old and response timeout expired or query ID is invalid'
+  await api.fault({ method: 'answerCallbackQuery', error: { error_code: 400, description } })
+  const press = () => api.press({ from, chat_id: from.id, message_id, data: 'retry:999999999' })
+  await press()
+  await press()
+  const [answer] = await until('the second answer', async () => {
+    const { answers } = await api.chat(from.id)
+    return answers.length > 0 && answers
+  })
+  t.is(answer?.text, 'That was too long ago. Send the file again.')
+  t.deepEqual(
+    app.lines.filter(({ level }) => ['warn', 'error', 'fatal'].includes(level)),
+    [],
+  )
+})
+
+test('a file is taken whatever its caption says', async (t) => {
+  await linkFor(api, await api.sendFile({ from: { id: 6080 }, caption: '/help@someone_elses_bot', size: 10 }))
+  t.pass()
+})

@@ -27,6 +27,7 @@ test('of 50 files at once each gets its link, and one message counts those that 
   t.timeout(240_000)
   await using api = await startBotApi()
   await using app = await startApp({ api })
+  await api.settings({ flood_limits: true })
   const sent = await burst(api, app, 50)
   const { message_id } = await notice(
     api,
@@ -48,6 +49,8 @@ test('of 50 files at once each gets its link, and one message counts those that 
   for (const message of said.filter(({ message_id: id }) => id !== message_id)) {
     t.truthy(message.reply_to_message_id)
   }
+  const refused = (await api.calls()).filter(({ status }) => status === 429)
+  t.deepEqual(refused, [], 'all of it within what Telegram lets a bot say')
   t.deepEqual(app.sql('SELECT * FROM waiting_files'), [])
   t.deepEqual(app.sql('SELECT * FROM waiting_notices'), [])
 })

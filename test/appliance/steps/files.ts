@@ -124,7 +124,7 @@ export const files: Step[] = [
       const chat = () =>
         depot.control<{ messages: { text?: string; from: { is_bot: boolean } }[] }>('GET', '/chats/1006')
       const texts = await waitForTexts(chat)
-      t.regex(texts[0] ?? '', /too large.*2 GB/s)
+      t.regex(texts[0] ?? '', /was not taken: the limit is 2 147 483 648 bytes/)
       t.regex(texts[1] ?? '', /file/i)
       t.is(await leftovers(depot), '')
     },
