@@ -127,7 +127,7 @@ async function transfer(
       total_seconds: Number(((Date.now() - job.createdAt) / 1000).toFixed(3)),
     })
     await telegram.messages.revise(payload.statusMessage, {
-      text: done({ name, size }, links.urlOf(uuid), expiresAt),
+      text: done({ name, size }, links.urlOf(uuid, name), expiresAt),
       topic: `job:${job.id}`,
     })
   })
