@@ -32,11 +32,30 @@ load_firewall() {
   printf '%s\n' "$rules" >"$STATE/firewall-rules"
 }
 
+# The web role's socket stays open while the role restarts; it is made anew only when its own unit has changed.
+load_socket() {
+  local unit=$UNITS/tgdepot-web.socket now
+  now=$(digest_of "$unit")
+  if [[ ! -e $unit ]]; then
+    # A release from before it came back by a rollback, and opens the socket by itself.
+    systemctl stop tgdepot-web.socket 2>/dev/null || true
+    rm -f "$UNITS/tgdepot.target.wants/tgdepot-web.socket"
+  elif [[ $(cat "$STATE/web-socket" 2>/dev/null) != "$now" ]] || ! systemctl is-active --quiet tgdepot-web.socket; then
+    # systemd opens none for a service that runs, which may be one that opened its own.
+    systemctl stop tgdepot-web.service 2>/dev/null || true
+    systemctl reset-failed tgdepot-web.socket tgdepot-web.service 2>/dev/null || true
+    run systemctl restart tgdepot-web.socket
+    mark_changed
+  fi
+  printf '%s\n' "$now" >"$STATE/web-socket"
+}
+
 # Restarts the services whose files changed since they were last started by us, and starts those that are down.
 start_services() {
   local service now restarted=()
   run systemctl daemon-reload
   load_firewall
+  load_socket
   for service in "${SERVICES[@]}"; do
     now=$(service_digest "$service")
     if [[ $(cat "$STATE/$service" 2>/dev/null) == "$now" ]] && systemctl is-active --quiet "$service"; then continue; fi
@@ -72,7 +91,8 @@ ask_socket() { curl --silent --show-error --max-time 5 --unix-socket /run/tgdepo
 # Says what does not work, one line each; nothing when all of it does.
 find_troubles() {
   local service status
-  for service in tgdepot-firewall "${SERVICES[@]}" nginx; do
+  for service in tgdepot-firewall tgdepot-web.socket "${SERVICES[@]}" nginx; do
+    [[ $service != *.socket || -e $UNITS/$service ]] || continue
     systemctl is-active --quiet "$service" || printf '%s is %s\n' "$service" "$(systemctl is-active "$service" || true)"
   done
   # 000 is curl's word for no answer at all.

@@ -24,11 +24,11 @@ main() {
 
 remove_units() {
   local unit
-  for unit in tgdepot.target "${SERVICES[@]/%/.service}" tgdepot-firewall.service; do
+  for unit in "${UNIT_NAMES[@]}"; do
     [[ ! -e $UNITS/$unit ]] || systemctl disable --quiet --now "$unit"
     rm -f "$UNITS/$unit"
   done
-  rm -rf "$UNITS"/tgdepot-.service.d "$UNITS"/tgdepot-firewall.service.d
+  rm -rf "$UNITS"/tgdepot-.service.d "$UNITS"/tgdepot-{web,firewall}.service.d
   nft delete table inet tgdepot 2>/dev/null || true
   systemctl daemon-reload
   systemctl reset-failed 'tgdepot*' 2>/dev/null || true

@@ -176,7 +176,7 @@ async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Pro
       total_seconds: Number(((Date.now() - job.createdAt) / 1000).toFixed(3)),
     })
     await status.tell(job, {
-      text: done({ name, size }, links.urlOf(uuid), expiresAt),
+      text: done({ name, size }, links.urlOf(uuid, name), expiresAt),
       topic: `job:${job.id}`,
     })
   }

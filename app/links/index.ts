@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Database } from '../core/database.ts'
 import { httpAddress, wholeNumber } from '../core/settings.ts'
 import { LinkLookup } from './lookup.ts'
+import { nameInUrl } from './url-name.ts'
 import { Usage } from './usage.ts'
 
 export { LinkLookup, type Sendable } from './lookup.ts'
@@ -41,9 +42,9 @@ export class Links extends LinkLookup {
     this.usage = new Usage(database)
   }
 
-  /** The address that the owner of a link is given. */
-  urlOf(uuid: string): string {
-    return `${this.#settings.DOWNLOAD_URL_BASE}/download/${uuid}`
+  /** The address that the owner of a link is given. The UUID alone is the link; its name is for whoever saves it. */
+  urlOf(uuid: string, name: string): string {
+    return `${this.#settings.DOWNLOAD_URL_BASE}/download/${uuid}${nameInUrl(name)}`
   }
 
   /** Days for which a link is kept; 0 without end. */

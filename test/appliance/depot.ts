@@ -20,7 +20,7 @@ export const standIn = '/root/telegram-bot-api'
 const root = resolve(import.meta.dirname, '../..')
 /** The machine is a neighbour: no proxy of the host leads to it. */
 const direct = { ...hostEnvironment, no_proxy: '*', NO_PROXY: '*' }
-const storedPath = new RegExp(`https://${domain}/download/([0-9a-f-]{36})`)
+const storedPath = new RegExp(`https://${domain}/download/([0-9a-f-]{36})(?:/[A-Za-z0-9._%-]+)?`)
 
 /** A link that a chat showed, and what the sender knows of its file. */
 export type SentFile = {

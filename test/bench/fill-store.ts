@@ -85,7 +85,7 @@ function fillTables(file: string, uuids: string[]): void {
       user,
       at,
       at + 1,
-      `<b>file ${at}.bin</b>\nhttps://files.example.org/download/${uuid}`,
+      `<b>file ${at}.bin</b>\nhttps://files.example.org/download/${uuid}/file%20${at}.bin`,
       created,
       created,
     )

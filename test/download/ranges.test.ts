@@ -133,6 +133,10 @@ const conditions: [title: string, headers: () => Record<string, string>, status:
   ['If-Modified-Since with the date', () => ({ 'If-Modified-Since': modified }), 304],
   ['If-Match with another tag', () => ({ 'If-Match': '"x"' }), 412],
   ['If-Match with the tag', () => ({ 'If-Match': etag }), 206],
+  ['If-Match with the tag among others', () => ({ 'If-Match': `W/"x", ${etag}` }), 206],
+  ['If-Match: *', () => ({ 'If-Match': '*' }), 206],
+  ['If-Match with the tag made weak', () => ({ 'If-Match': `W/${etag}` }), 412],
+  ['If-Match with nothing but weak tags', () => ({ 'If-Match': `W/${etag}, W/"x"` }), 412],
   [
     'If-Unmodified-Since with an older date',
     () => ({ 'If-Unmodified-Since': 'Tue, 01 Jan 2019 00:00:00 GMT' }),

@@ -67,7 +67,9 @@ fullDisk(
     const elsewhere = await mkdtemp(join(tmpdir(), 'tgdepot-cloud-'))
     t.teardown(() => rm(elsewhere, { recursive: true, force: true }))
     await using api = await startBotApi({ dir: join(disk.folder, 'bot-api'), cloudDir: elsewhere })
-    const env = { MIN_FREE_DISK: String(8 * megabyte), ADMIN_USERS: String(owner), ALLOWED_USERS: '1,2,3' }
+    const users = { ADMIN_USERS: String(owner), ALLOWED_USERS: '1,2,3' }
+    // One at a time, in their order.
+    const env = { ...users, MIN_FREE_DISK: String(8 * megabyte), SMALL_FILE_SIZE: '0' }
     await using roles = await startRoles(api, env, join(disk.folder, 'depot'))
     const { bot, web } = roles
     const reserve = async () => (await stat(`${bot.databaseFile}.reserve`).catch(() => undefined))?.size

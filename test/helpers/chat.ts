@@ -1,7 +1,7 @@
 import type { ShownMessage, StandIn } from '../bot-api/client.ts'
 import { linkBase } from './start-app.ts'
 
-const pattern = new RegExp(`${linkBase}(/download/([0-9a-f-]{36}))`)
+const pattern = new RegExp(`${linkBase}(/download/([0-9a-f-]{36})(?:/[A-Za-z0-9._%-]+)?)`)
 
 export interface SharedLink {
   /** On the server. */
