@@ -1,5 +1,5 @@
 import type { Message, MessageEntity } from 'telegraf/types'
-import type { Place } from './message-rows.ts'
+import type { Place } from './message.ts'
 
 /** Who has written a message. */
 export type Writer =

@@ -4,8 +4,10 @@ import type { Log } from '../core/log.ts'
 import type { TelegramRefusal } from './errors.ts'
 import type { MessageRows } from './message-rows.ts'
 
-/** Milliseconds for which a chat that has refused the bot can still be told what it missed. */
-const remembered = 30 * 86_400_000
+const day = 86_400_000
+
+/** Days for which a chat that has refused the bot can still be told of its files. */
+const remembered = 30
 
 /** Refusals with 400 that are about the chat, not about the message; 403 always is. */
 const closed =
@@ -118,7 +120,7 @@ export class Chats {
     )
     if (known.length === 0) return
     log.info({ chat_id: chatId }, 'a chat takes messages again')
-    await rows.revive(chatId, Date.now() - remembered)
+    await rows.revive(chatId, { files: Date.now() - remembered * day, words: Date.now() - day })
     database.afterCommit(wake)
   }
 }

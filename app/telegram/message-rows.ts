@@ -1,47 +1,6 @@
 import type { Database } from '../core/database.ts'
 import { steadyNow } from '../core/steady.ts'
-import type { Outgoing } from './outgoing.ts'
-
-export interface Button {
-  text: string
-  callback_data: string
-}
-
-/** A text that a chat must show from now on. */
-export interface Revision {
-  /** Telegram's HTML; see `escapeHtml`. */
-  text: string
-  keyboard?: Button[][] | undefined
-  /** Names what this text is about; whoever listens by `whenSent` is told how its delivery goes. */
-  topic?: string | undefined
-}
-
-/** Where a message stands. */
-export interface Place {
-  chatId: number
-  /** The topic of a group. */
-  threadId?: number | undefined
-  /** The message it answers; it is sent as well when that one is gone. */
-  replyTo?: number | undefined
-}
-
-export interface NewMessage extends Place, Revision {
-  /** Names the message: written again, it shows the new text instead of being sent twice. */
-  key?: string | undefined
-  /** Milliseconds between two of its edits, when its texts only count something. */
-  every?: number | undefined
-}
-
-export interface MessageRow extends Record<string, unknown>, Outgoing {
-  id: number
-  /** The last id in use when a sending began whose end is not recorded; 0 when none was known. */
-  sending_after: number | null
-  revision: number
-  sent_revision: number
-  failure: string | null
-  topic: string | null
-  attempts: number
-}
+import type { MessageRow, NewMessage, Revision } from './message.ts'
 
 /**
  * One bot's messages: each row holds the text that the chat must show, its revision, and the revision that Telegram
@@ -211,15 +170,17 @@ export class MessageRows {
     )
   }
 
-  /** Tries again what a chat has refused and nobody has read since, unless it was written before `since`. */
-  async revive(chatId: number, since: number): Promise<void> {
+  /** Tries again what a chat has refused: what is about a file for long, a mere answer or notice for a day. */
+  async revive(chatId: number, since: { files: number; words: number }): Promise<void> {
     await this.#database.query(
       `UPDATE messages SET failure = NULL, attempts = 0, due_at = $3
-       WHERE bot_id = $1 AND chat_id = $2 AND failure IS NOT NULL AND sent_revision < revision AND created_at > $4`,
+       WHERE bot_id = $1 AND chat_id = $2 AND failure IS NOT NULL AND sent_revision < revision
+         AND created_at > CASE WHEN message_key IS NULL THEN $4 ELSE $5 END`,
       this.#botId,
       chatId,
       steadyNow(),
-      since,
+      since.words,
+      since.files,
     )
   }
 

@@ -68,6 +68,27 @@ test('nothing is fetched for a group that takes no message, and Retry makes up f
   await linkFor(api, sent)
 })
 
+test('old words that a chat has refused stay unsaid when it opens; its links do not', async (t) => {
+  await using api = await startBotApi()
+  await using app = await startApp({ api })
+  const sent = await heldFile(api)
+  await api.sendText('hello')
+  const error = { error_code: 403, description: 'Forbidden: bot was blocked by the user' }
+  await api.fault({ method: '*', chat_id: sent.chat_id, count: -1, error })
+  await go(api)
+  await api.sendText('hello again')
+  await until('both are refused', () => {
+    return app.sql('SELECT id FROM messages WHERE failure IS NOT NULL').length >= 2
+  })
+  app.sql('UPDATE messages SET created_at = created_at - 2 * 86400000')
+  await api.clearFaults()
+  const before = (await saidIn(api, sent.chat_id)).length
+  await api.sendText('/help')
+  await linkFor(api, sent)
+  await api.waitForMessage(sent.chat_id, ({ text }) => /^Send me a file/.test(text ?? ''))
+  t.is((await saidIn(api, sent.chat_id)).length, before + 1)
+})
+
 test('a chat that is closed again and again makes no loop', async (t) => {
   await using api = await startBotApi()
   await using app = await startApp({ api })
