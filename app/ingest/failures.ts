@@ -186,6 +186,9 @@ export function classify(error: unknown): Failure {
   return rules.find((rule) => rule.matches(error)) ?? unknown
 }
 
+/** When Telegram gave others their files all the while. */
+export const stalledForGood = `Telegram has sent nothing of this file for hours. ${tryLater}`
+
 /** While the machine is at fault for all, and nobody has to do anything. */
 export const machineProblem =
   'The server has a problem with its disk or database. Your file goes on by itself when it is over.'

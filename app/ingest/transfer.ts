@@ -4,7 +4,7 @@ import type { ClaimedJob, Job, JobKind } from '../jobs/index.ts'
 import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { TelegramRefusal } from '../telegram/index.ts'
-import { classify, machineProblem, OverQuota } from './failures.ts'
+import { classify, machineProblem, OverQuota, stalledForGood } from './failures.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { IngestSettings } from './settings.ts'
 import { Speed } from './speed.ts'
@@ -133,7 +133,8 @@ function failureText(
   }
   const keyboard = [[{ text: 'Retry', callback_data: `retry:${job.id}` }]]
   if (retryIn !== undefined) return { text: retrying(file, reason, retryIn / 1000), keyboard }
-  return { text: failed(file, reason), topic: `job:${job.id}`, ...(!final && { keyboard }) }
+  const sentence = fault === 'stall' ? stalledForGood : reason
+  return { text: failed(file, sentence), topic: `job:${job.id}`, ...(!final && { keyboard }) }
 }
 
 async function transfer(
