@@ -215,6 +215,9 @@ export function classify(error: unknown): Failure {
   return rules.find((rule) => rule.matches(error)) ?? unknown
 }
 
+/** When Telegram gave others their files all the while. */
+export const stalledForGood = 'Telegram has sent nothing of this file for hours.'
+
 /** While the machine is at fault for all, and nobody has to do anything. */
 export const machineProblem = {
   reason: 'The server has a problem with its disk or database.',

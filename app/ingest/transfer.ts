@@ -4,7 +4,7 @@ import type { ClaimedJob, Job, JobKind } from '../jobs/index.ts'
 import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { type Place, TelegramRefusal } from '../telegram/index.ts'
-import { classify, machineProblem, OverQuota } from './failures.ts'
+import { classify, machineProblem, OverQuota, stalledForGood } from './failures.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { IngestSettings } from './settings.ts'
 import { Speed } from './speed.ts'
@@ -134,7 +134,8 @@ function failureText(job: Job, error: unknown, retryIn: number | undefined, isOu
   }
   const keyboard = [[{ text: 'Retry', callback_data: `retry:${job.id}` }]]
   if (retryIn !== undefined) return { text: retrying(file, reason, retryIn / 1000), keyboard }
-  return { text: failed(file, reason, advice), topic: `job:${job.id}`, ...(!final && { keyboard }) }
+  const sentence = fault === 'stall' ? stalledForGood : reason
+  return { text: failed(file, sentence, advice), topic: `job:${job.id}`, ...(!final && { keyboard }) }
 }
 
 interface Parts {

@@ -4,7 +4,7 @@ import type { Log } from '../core/log.ts'
 import { steadyNow } from '../core/steady.ts'
 
 /** Milliseconds between two probes of something that does not work; the last one is kept. */
-const probeDelays = [1000, 2000, 4000, 8000, 15_000, 30_000]
+const probeDelays = [1000, 2000, 4000, 8000, 15_000]
 
 /** Milliseconds for a probe: a disk that hangs does not work either. */
 const patience = 20_000

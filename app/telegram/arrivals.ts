@@ -22,7 +22,10 @@ export interface Arrival {
 
 /** A transfer that is watched. */
 export interface Watched {
-  /** Milliseconds since anything grew that may be of this file. */
+  /**
+   * Milliseconds without growth while it was the newest that the server was asked for: an older one that stands still
+   * only waits for newer ones.
+   */
   quiet(): number
   /** The server is asked anew, and may begin anew. */
   again(): Promise<void>
@@ -42,7 +45,7 @@ interface Transfer extends Arrival {
   before: Map<string, Partial>
   /** Its partial file, once that is known. */
   name: string | undefined
-  grewAt: number
+  quiet: number
 }
 
 /**
@@ -75,15 +78,18 @@ export class Arrivals {
       isAwaited: true,
       before,
       name: undefined,
-      grewAt: performance.now(),
+      quiet: 0,
     }
     this.#transfers.add(transfer)
     if (!this.#isWatching) void this.#watch()
     return {
-      quiet: () => performance.now() - transfer.grewAt,
+      quiet: () => transfer.quiet,
       again: async () => {
         transfer.before = await this.#look()
         transfer.name = undefined
+        // Asked for again, it is the newest.
+        this.#transfers.delete(transfer)
+        this.#transfers.add(transfer)
       },
       end: (isThere) => this.#end(transfer, isThere),
     }
@@ -104,9 +110,13 @@ export class Arrivals {
   async #watch(): Promise<void> {
     this.#isWatching = true
     this.#last = await this.#look()
+    let looked = performance.now()
     while ([...this.#transfers].some(({ isAwaited }) => isAwaited)) {
       await delay(watchEvery, undefined, { ref: false })
       const now = await this.#look()
+      const newest = [...this.#transfers].findLast(({ isAwaited }) => isAwaited)
+      if (newest) newest.quiet += performance.now() - looked
+      looked = performance.now()
       const grown = [...now].filter(([name, { bytes }]) => bytes > (this.#last.get(name)?.bytes ?? 0))
       this.#last = now
       this.#assign(
@@ -137,7 +147,7 @@ export class Arrivals {
         : [...this.#transfers].filter((one) => one.name === undefined && fits(one, name, now))
       // While nobody can tell, it is most likely that of the newest, which the server serves first.
       const likely = candidates.findLast(({ isAwaited }) => isAwaited)
-      if (likely) likely.grewAt = performance.now()
+      if (likely) likely.quiet = 0
       const [only, ...others] = candidates
       if (only && others.length === 0) only.name = name
     }

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, open, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { until } from '../helpers/until.ts'
 
 const run = promisify(execFile)
 
@@ -40,6 +41,17 @@ export class SmallDisk implements AsyncDisposable {
 
   async empty(): Promise<void> {
     await rm(join(this.folder, 'filler'), { force: true })
+  }
+
+  /** Makes it read-only, as a kernel does that met an error on it, or takes that back. */
+  async allowWriting(isAllowed: boolean): Promise<void> {
+    const isDone = () =>
+      run('mount', ['-o', `remount,${isAllowed ? 'rw' : 'ro'}`, this.folder]).then(
+        () => true,
+        () => false,
+      )
+    // Not while a file is open for writing.
+    await until('it is mounted anew', isDone)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -55,3 +55,37 @@ test('a job that waits for its next try holds back nobody, and keeps its turn', 
   await desk.jobs.hurry(first, { unless: 'RATE_LIMIT' })
   t.deepEqual(await serve(desk, 2), [1, 2])
 })
+
+test('while an old job waits for its retry, the files of a newcomer do not precede an earlier user’s next one', async (t) => {
+  await using desk = await openDesk()
+  // Served long ago, and put off since.
+  const old = await desk.job({ user: 1 })
+  await desk.jobs.claim('test', 1, aLease())
+  await desk.jobs.transition(old, 'RUNNING', 'QUEUED', { dueAt: Date.now() + 600_000 })
+  for (let job = 0; job < 30; job++) await desk.job({ user: 2 })
+  t.deepEqual(await serve(desk, 10), Array(10).fill(2))
+  for (let job = 0; job < 20; job++) await desk.job({ user: 3 })
+  t.deepEqual(await serve(desk, 6), [2, 3, 2, 3, 2, 3])
+  // When its time has come, it is served next, and drags nobody back.
+  await desk.jobs.hurry(old, { unless: 'RATE_LIMIT' })
+  for (let job = 0; job < 20; job++) await desk.job({ user: 4 })
+  t.deepEqual(await serve(desk, 7), [1, 2, 3, 4, 2, 3, 4])
+})
+
+test('a user whose files wait for their rate neither holds back others nor overtakes them when the time comes', async (t) => {
+  await using desk = await openDesk()
+  const soon = Date.now() + 600_000
+  for (let job = 0; job < 5; job++) await desk.job({ user: 1, dueAt: soon })
+  for (let job = 0; job < 5; job++) await desk.job({ user: 2 })
+  t.deepEqual(await serve(desk, 2), [2, 2])
+  await desk.database.query(`UPDATE jobs SET due_at = $1, slot_at = $1 WHERE user_id = 1`, Date.now())
+  for (let job = 0; job < 3; job++) await desk.job({ user: 3 })
+  t.deepEqual(await serve(desk, 6), [2, 1, 3, 2, 1, 3])
+})
+
+test('large files of one user do not delay the turn of others among the small ones', async (t) => {
+  await using desk = await openDesk()
+  for (let job = 0; job < 10; job++) await desk.job({ user: 1, kind: 'large' })
+  for (const user of [1, 2]) for (let job = 0; job < 2; job++) await desk.job({ user })
+  t.deepEqual(await serve(desk, 4), [1, 2, 1, 2])
+})

@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import test from 'ava'
+import { type StandIn, startBotApi } from '../bot-api/client.ts'
+import { linkFor, saidIn } from '../helpers/chat.ts'
+import { startApp } from '../helpers/start-app.ts'
+import { until } from '../helpers/until.ts'
+import { wide } from './roles.ts'
+import { mountSmallDisk } from './small-disk.ts'
+
+const owner = 9001
+
+const env = { ...wide, ADMIN_USERS: String(owner) }
+
+/** Another program that has the write lock of a database for a while. */
+async function lock(databaseFile: string, seconds: number): Promise<Promise<unknown>> {
+  const program = `
+    const { DatabaseSync } = require('node:sqlite')
+    const database = new DatabaseSync(process.argv[1], { timeout: 5000 })
+    database.exec('BEGIN IMMEDIATE')
+    process.stdout.write('locked')
+    setTimeout(() => database.exec('COMMIT'), ${seconds * 1000})`
+  const child = spawn(process.execPath, ['-e', program, databaseFile], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'data')
+  return once(child, 'exit')
+}
+
+const troubles = async (api: StandIn) => {
+  const said = await saidIn(api, owner)
+  return {
+    begun: said.filter((text) => /has a problem with its disk or database/.test(text)),
+    over: said.filter((text) => /problem \(\w+\) is over/.test(text)),
+  }
+}
+
+for (const seconds of process.env.KILL_TEST === 'long' ? [7, 70] : [7, 25]) {
+  test.serial(`a write lock that another program holds for ${seconds} s fails no file`, async (t) => {
+    t.timeout(seconds * 1000 + 90_000)
+    await using api = await startBotApi()
+    await using app = await startApp({ api, roles: ['bot'], env })
+    await api.sendText('/start', { from: { id: owner } })
+    await api.settings({ download_bytes_per_second: 200_000 })
+    const sent = await Promise.all(
+      [1, 2, 3].map((id) => api.sendFile({ from: { id }, size: 300_000, seed: id })),
+    )
+    await until('they run', () => app.sql(`SELECT 1 FROM jobs WHERE status = 'RUNNING'`).length === 3)
+    await await lock(app.databaseFile, seconds)
+    await Promise.all(sent.map((message) => linkFor(api, message, 60_000)))
+    t.deepEqual(app.sql('SELECT status, attempts, crashes FROM jobs'), [
+      ...Array.from({ length: 3 }, () => ({ status: 'COMPLETED', attempts: 1, crashes: 0 })),
+    ])
+    t.is(app.sql(`SELECT 1 FROM job_events WHERE event_type = 'JOB_RECOVERED_STALE'`).length, 0)
+    t.true((await troubles(api)).begun.length <= 1)
+    t.is(await app.kill('SIGTERM'), 0)
+  })
+}
+
+const asRoot = process.getuid?.() === 0 ? test.serial : test.skip
+
+asRoot('a store that is read-only for a moment while 40 files arrive has 40 links afterwards', async (t) => {
+  t.timeout(180_000)
+  await using api = await startBotApi()
+  await using disk = await mountSmallDisk(256)
+  const STORAGE_PATH = join(disk.folder, 'store')
+  await using app = await startApp({ api, env: { ...env, STORAGE_PATH } })
+  const links = () => app.sql('SELECT 1 FROM links').length
+  await api.sendText('/start', { from: { id: owner } })
+  await api.settings({ download_bytes_per_second: 1_000_000 })
+  const people = Array.from({ length: 40 }, (_, user) => 100 + user)
+  const sent = await Promise.all(
+    people.map((id) => api.sendFile({ from: { id }, size: 100_000 + id, seed: id, name: `${id}.bin` })),
+  )
+  await until('some are linked', () => links() >= 3)
+  await disk.allowWriting(false)
+  await app.log(({ message, what }) => message === 'it does not work: jobs wait' && what === 'machine')
+  const told = await api.waitForMessage(owner, ({ text }) => /has a problem/.test(text ?? ''))
+  t.regex(told.text ?? '', /\(E\w+\)/)
+  t.notRegex(told.text ?? '', /\//)
+  const waiting = app.sql<{ user_id: number }>(`SELECT user_id FROM jobs WHERE error_type = 'UNKNOWN'`)
+  t.true(waiting.length > 0)
+  for (const { user_id } of waiting) {
+    await api.waitForMessage(user_id, ({ text }) => /goes on by itself when it is over/.test(text ?? ''))
+  }
+  const asked = (await api.calls('getFile')).length
+  const before = links()
+  const moment = performance.now()
+  await until('it has lasted for a while', () => performance.now() - moment > 5000)
+  t.deepEqual(app.sql(`SELECT 1 FROM jobs WHERE status = 'FAILED'`), [])
+  t.is((await api.calls('getFile')).length, asked, 'nothing is begun while the disk takes nothing')
+
+  await disk.allowWriting(true)
+  await Promise.all(sent.map((message) => linkFor(api, message, 60_000)))
+  t.is(links(), 40)
+  t.true(before < 40)
+  t.deepEqual(app.sql('SELECT DISTINCT status, attempts FROM jobs'), [{ status: 'COMPLETED', attempts: 1 }])
+  await api.waitForMessage(owner, ({ text }) => /is over; it lasted/.test(text ?? ''), 30_000)
+  const { begun, over } = await troubles(api)
+  t.is(begun.length, 1)
+  t.is(over.length, 1)
+})

@@ -1,0 +1,46 @@
+import test from 'ava'
+import { startBotApi } from '../bot-api/client.ts'
+import { linkFor } from '../helpers/chat.ts'
+import { createApp } from '../helpers/start-app.ts'
+import { until } from '../helpers/until.ts'
+import { wide } from './roles.ts'
+
+const owner = 9002
+
+test('with the token of another bot the jobs of the one before end, and hold nothing up; its chats hear of it should it come back', async (t) => {
+  t.timeout(90_000)
+  await using old = await startBotApi()
+  await using young = await startBotApi()
+  const env = { ...wide, ADMIN_USERS: String(owner) }
+  await using app = await createApp({ api: old, roles: ['bot'], env })
+  await app.start()
+  await old.settings({ download_bytes_per_second: 1000 })
+  const sent = await Promise.all(
+    [1, 2, 3].map((id) => old.sendFile({ from: { id }, size: 1_000_000, seed: id })),
+  )
+  await until('all have come', () => app.sql('SELECT 1 FROM jobs').length === 3)
+  await until('one runs', () => app.sql(`SELECT 1 FROM jobs WHERE status = 'RUNNING'`).length > 0)
+  await app.kill('SIGKILL')
+
+  const another = { TELEGRAM_BOT_TOKEN: young.token, TELEGRAM_API_URL: young.url, BOT_API_DIR: young.dir }
+  await young.sendText('/start', { from: { id: owner } })
+  await app.start(another)
+  t.deepEqual(app.sql('SELECT DISTINCT status, error_type FROM jobs'), [
+    { status: 'FAILED', error_type: 'OTHER_BOT' },
+  ])
+  await app.log(({ message, jobs }) => /the token is that of another bot/.test(message) && jobs === 3)
+  await young.waitForMessage(owner, ({ text }) => /another bot than before\. 3 files/.test(text ?? ''))
+  await linkFor(young, await young.sendFile({ from: { id: 1 }, seed: 'new' }))
+  t.deepEqual(await young.calls('getFile').then((calls) => calls.length), 1)
+  await app.kill('SIGTERM')
+
+  await old.settings({ download_bytes_per_second: null })
+  await app.start()
+  const { inline_keyboard, message_id } = await old.waitForMessage(1, ({ text }) =>
+    /went on with another bot/.test(text ?? ''),
+  )
+  const data = String(inline_keyboard?.[0]?.[0]?.callback_data)
+  await old.press({ from: { id: 1 }, chat_id: 1, message_id, data })
+  await linkFor(old, sent[0] ?? t.fail())
+  t.pass()
+})
