@@ -187,10 +187,12 @@ export class App implements AsyncDisposable {
     }
   }
 
-  /** The names in the store, without the folders. */
+  /** The names in the store, without the folders and its marker. */
   async stored(): Promise<string[]> {
     const entries = await readdir(this.storage, { recursive: true, withFileTypes: true })
-    return entries.filter((entry) => entry.isFile()).map((entry) => entry.name)
+    return entries
+      .filter((entry) => entry.isFile() && entry.name !== '.tgdepot-store')
+      .map(({ name }) => name)
   }
 
   /** The files of its folder in which `text` stands. */
