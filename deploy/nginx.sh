@@ -5,6 +5,12 @@ ACME_ROOT=/var/lib/tgdepot-acme
 # Sorts after the site, whose log format it uses.
 CHALLENGE_SITE=${SITE%.conf}_challenge.conf
 
+# One nginx has so many connections for all its visitors: Debian's 768 are used up by 16 addresses that read slowly.
+WORKER_CONNECTIONS=16384
+NGINX_CONF=/etc/nginx/nginx.conf
+# Read in nginx's outermost block, after the modules.
+NGINX_LIMITS=/etc/nginx/modules-enabled/90-tgdepot.conf
+
 # Where the certificate lies for a kind of TLS.
 choose_certificate() {
   local folder=$ETC/tls
@@ -70,11 +76,50 @@ install_site() {
   ((changed == 0)) || mark_changed
 }
 
+# Prints the value of a directive that stands in nginx.conf itself.
+nginx_conf_value() { sed -nE "s/^[^#]*\\b$1[[:space:]]+([0-9]+)[[:space:]]*;.*/\1/p" "$NGINX_CONF" | head -n 1; }
+
+# Changes one number of nginx.conf, for which there is no other place, and notes the old one at the end of the line. A higher one
+# stays. Whatever nginx refuses is taken back, and the site goes on with what there is.
+raise_limits() {
+  local source=$1 now kept changed=$CHANGED
+  now=$(nginx_conf_value worker_connections)
+  kept=$(mktemp -d)
+  cp -p "$NGINX_CONF" "$kept/nginx.conf"
+  CHANGED=0
+  if [[ -z $now ]]; then
+    warn "$NGINX_CONF has no worker_connections: write 'worker_connections $WORKER_CONNECTIONS;' into its events block"
+  elif ((now < WORKER_CONNECTIONS)); then
+    sed -i --follow-symlinks -E \
+      "s/^([^#]*\\bworker_connections[[:space:]]+)$now([[:space:]]*;.*)$/\1$WORKER_CONNECTIONS\2 # tgdepot: was $now/" "$NGINX_CONF"
+    mark_changed
+  fi
+  # Twice is an error: the owner's own value counts.
+  if [[ -z $(nginx_conf_value worker_rlimit_nofile) ]]; then install_file "$source/nginx/limits.conf" "$NGINX_LIMITS" 0644
+  elif [[ -e $NGINX_LIMITS ]]; then rm -f "$NGINX_LIMITS" && mark_changed
+  fi
+  if ((CHANGED)) && ! nginx -t >>"$LOG" 2>&1; then
+    cat "$kept/nginx.conf" >"$NGINX_CONF"
+    rm -f "$NGINX_LIMITS"
+    CHANGED=0
+    warn "nginx refuses $WORKER_CONNECTIONS worker_connections ($LOG): it goes on with $now"
+  fi
+  rm -rf "$kept"
+  ((changed == 0)) || mark_changed
+}
+
+# Puts back what raise_limits noted, if nobody has changed it since.
+restore_limits() {
+  rm -f "$NGINX_LIMITS"
+  [[ ! -e $NGINX_CONF ]] || sed -i --follow-symlinks -E \
+    "s/^([^#]*\\bworker_connections[[:space:]]+)$WORKER_CONNECTIONS([[:space:]]*;.*) # tgdepot: was ([0-9]+)$/\1\3\2/" "$NGINX_CONF"
+}
+
 # What nginx must be told about when it changes. A renewal by certbot tells nginx by itself.
 nginx_digest() {
   local files=("$SITE" "$SNIPPETS"/*.conf)
   [[ ${ANSWERS[TGDEPOT_TLS]} == acme ]] || files+=("$CERTIFICATE" "$CERTIFICATE_KEY")
-  digest_of "${files[@]}"
+  printf '%s %s\n' "$(nginx_conf_value worker_connections)" "$(digest_of "${files[@]}" "$NGINX_LIMITS")"
 }
 
 # Starts nginx, or has it read its files again if ours changed since it last did.

@@ -7,6 +7,8 @@ main() {
   local purge=0
   # shellcheck source=/dev/null
   source "$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/lib.sh"
+  # shellcheck source=/dev/null
+  source "$(dirname -- "${BASH_SOURCE[0]}")/nginx.sh"
   case ${1-} in
     '') ;;
     --purge) purge=1 ;;
@@ -36,6 +38,7 @@ remove_units() {
 }
 
 remove_nginx_site() {
+  restore_limits
   rm -rf "$SNIPPETS" "$CERTBOT_HOOK"
   if [[ -e $SITE ]]; then
     rm -f "$SITE" "${SITE%.conf}_challenge.conf"

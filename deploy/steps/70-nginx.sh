@@ -2,6 +2,7 @@
 step_title='nginx'
 
 step_nginx() {
+  raise_limits "$SOURCE"
   if [[ ${ANSWERS[TGDEPOT_TLS]} == none ]]; then
     fill_site "$SOURCE" http plain | install_site "$SOURCE"
   else

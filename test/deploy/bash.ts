@@ -35,7 +35,7 @@ export class Bench {
       for file in lib options bot-api release nginx services; do source "$SOURCE/deploy/$file.sh"; done
       source "$SOURCE/deploy/versions.env"
       cd ${this.dir}; OPT=$PWD/opt ETC=$PWD/etc SECRETS=$PWD/etc/secrets DATA=$PWD/data STATE=$PWD/state LOG=$PWD/log
-      BUILD=$PWD/build; mkdir -p "$OPT/releases" "$SECRETS" "$STATE"; touch "$LOG"\n`
+      BUILD=$PWD/build NGINX_CONF=$PWD/nginx.conf NGINX_LIMITS=$PWD/modules-enabled/90-tgdepot.conf; mkdir -p "$OPT/releases" "$SECRETS" "$STATE"; touch "$LOG"\n`
     const path = `${this.dir}/bin:${process.env.PATH}`
     return new Promise((resolve) => {
       const options = { env: { PATH: path, HOME: this.dir, LANG: 'C.UTF-8', ...env } }

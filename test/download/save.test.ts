@@ -67,11 +67,11 @@ for (const [at, name] of names.entries()) {
   const isLong = Buffer.byteLength(name) > 240
 
   if (!isLong) {
-    withPrograms(`wget saves ${shown} under its name, by the address alone and by the answer`, async (t) => {
+    // wget decodes twice what looks encoded in a name.
+    const forWget = name.includes('%41') ? test.skip : withPrograms
+    forWget(`wget saves ${shown} under its name, by the address alone and by the answer`, async (t) => {
       const plain = ['--no-proxy', '--quiet', '--restrict-file-names=nocontrol']
-      // wget decodes what looks encoded in the plain form of the answer, and knows no other.
-      const byAnswer = name.includes('%41') ? [] : [[...plain, '--content-disposition']]
-      for (const options of [plain, ...byAnswer]) {
+      for (const options of [plain, [...plain, '--content-disposition']]) {
         t.deepEqual(await savedBy('wget', [...options, linkOf(at)]), { name, text: `bytes ${at}` })
       }
     })

@@ -22,6 +22,8 @@ export interface NginxOptions {
   tls?: boolean
   /** Further lines for the http block. */
   extra?: string
+  /** worker_connections; by default as many as the installer provides for. */
+  connections?: number
 }
 
 /** Debian keeps it where a user's PATH may not look. */
@@ -56,7 +58,13 @@ export async function writeNginxFiles(options: NginxOptions): Promise<string> {
   )
   if (tls) makeCertificate(folder)
   const main = join(folder, 'nginx.conf')
-  await writeFile(main, `${head(folder)}http {\n${temporary(folder)}${fill(parts.join('\n'))}\n${extra}\n}\n`)
+  const connections = options.connections ?? (await installedConnections())
+  const limits = await readFile(join(source, 'limits.conf'), 'utf8')
+  const events = `${limits}events { worker_connections ${connections}; }\n`
+  await writeFile(
+    main,
+    `${head(folder)}${events}http {\n${temporary(folder)}${fill(parts.join('\n'))}\n${extra}\n}\n`,
+  )
   return main
 }
 
@@ -76,9 +84,14 @@ export async function startNginx(options: NginxOptions): Promise<AsyncDisposable
   }
 }
 
+async function installedConnections(): Promise<number> {
+  const installer = await readFile(join(source, '../deploy/nginx.sh'), 'utf8')
+  return Number(/^WORKER_CONNECTIONS=(\d+)$/m.exec(installer)?.[1])
+}
+
 function head(folder: string): string {
   const user = process.getuid?.() === 0 ? 'user root;\n' : ''
-  return `${user}worker_processes auto;\npid ${folder}/nginx.pid;\nevents { worker_connections 2048; }\n`
+  return `${user}worker_processes auto;\npid ${folder}/nginx.pid;\n`
 }
 
 function temporary(folder: string): string {

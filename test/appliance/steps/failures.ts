@@ -33,12 +33,12 @@ export const failures: Step[] = [
   {
     title: 'without the web role a file gets its link, and visitors a polite 503',
     async run(t, depot) {
-      await depot.machine.sh('systemctl stop tgdepot-web.service')
+      await depot.machine.sh('systemctl stop tgdepot-web.socket tgdepot-web.service')
       const file = await depot.send(1021, { kind: 'document', name: 'unseen.bin' })
       const { status, headers } = await depot.get(file.url)
       t.is(status, 503)
       t.truthy(headers.get('retry-after'))
-      await depot.machine.sh('systemctl start tgdepot-web.service')
+      await depot.machine.sh('systemctl start tgdepot-web.socket tgdepot-web.service')
       await depot.waitForHealth(200)
       t.is(await depot.download(file.url), file.sha256)
     },
@@ -77,6 +77,45 @@ export const failures: Step[] = [
         if (name !== '2 GB') t.true(await stillDownloads(depot, name), name)
       const file = await depot.send(1022, { kind: 'document', name: 'after the restart.bin' })
       t.is(await depot.download(file.url), file.sha256)
+    },
+  },
+  {
+    title: 'the web role restarted and killed under load loses no request',
+    async run(t, depot) {
+      const { url } = depot.file('ranges')
+      const ask = `$CURL --output /dev/null --write-out '%{http_code} ' --range 0-99 '${url}'`
+      const client = `(while ((SECONDS < 20)); do ${ask} || echo "$?"; done) &`
+      const asking = depot.visit(`${client.repeat(6)} wait`)
+      const web = 'tgdepot-web.service'
+      const pid = () => depot.property(web, 'MainPID')
+      const commands = [
+        `systemctl restart ${web}`,
+        `systemctl kill --kill-whom=main --signal=KILL ${web}`,
+        'systemctl restart tgdepot.target',
+        `systemctl kill --kill-whom=main --signal=KILL ${web}`,
+      ]
+      for (const command of commands) {
+        const before = await pid()
+        await depot.machine.sh(command, { timeout: 60_000 })
+        await waitFor('another web role', 20_000, async () => !['0', before].includes(await pid()))
+      }
+      const answers = (await asking).split(' ').filter(Boolean)
+      t.true(answers.length > 50, `${answers.length} answers`)
+      t.deepEqual(
+        answers.filter((answer) => answer !== '206'),
+        [],
+      )
+      await depot.waitForHealth(200, 90_000)
+    },
+  },
+  {
+    title: 'stopped with the target, the web role is not started by a visitor',
+    async run(t, depot) {
+      await depot.machine.sh('systemctl stop tgdepot.target', { timeout: 90_000 })
+      t.is((await depot.get('/')).status, 503)
+      t.is(await depot.property('tgdepot-web.service', 'ActiveState'), 'inactive')
+      await depot.machine.sh('systemctl start tgdepot.target')
+      await depot.waitForHealth(200, 90_000)
     },
   },
   {

@@ -46,6 +46,17 @@ export const installation: Step[] = [
     },
   },
   {
+    title: 'nginx has connections for thousands of visitors, and files for all of them',
+    async run(t, depot) {
+      const workers = await depot.machine.sh('pgrep --parent $(cat /run/nginx.pid)')
+      for (const pid of workers.split('\n')) {
+        t.regex(await depot.machine.sh(`grep '^Max open files' /proc/${pid}/limits`), /\b65536\b/)
+      }
+      t.regex(await depot.machine.sh('nginx -T 2>/dev/null'), /^\s*worker_connections 16384;/m)
+      t.is(await depot.machine.sh('nginx -t -q 2>&1'), '')
+    },
+  },
+  {
     title: 'the same command again says so and restarts nothing',
     limit: 420,
     async run(t, depot) {

@@ -50,7 +50,9 @@ export const removal: Step[] = [
       t.not((await depot.machine.run('getent passwd | grep tgdepot')).code, 0)
       t.not((await depot.machine.run('getent group | grep tgdepot')).code, 0)
       t.not((await depot.machine.run('nft list ruleset | grep tgdepot')).code, 0)
-      for (const unit of units) t.is(await depot.property(unit, 'LoadState'), 'not-found')
+      for (const unit of [...units, 'tgdepot-web.socket'])
+        t.is(await depot.property(unit, 'LoadState'), 'not-found')
+      t.is(await depot.machine.sh('dpkg --verify nginx-common || true'), '', 'nginx.conf is as it was')
       t.deepEqual(await depot.failedUnits(), [])
       t.is((await depot.machine.run('nginx -t')).code, 0)
     },

@@ -1,0 +1,91 @@
+import { readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import { Bench } from './bash.ts'
+
+/** As Debian and Ubuntu ship it, shortened. */
+const debian = `user www-data;
+worker_processes auto;
+include /etc/nginx/modules-enabled/*.conf;
+
+events {
+\tworker_connections 768;
+\t# multi_accept on;
+}
+
+http {\t
+\t# worker_connections 1;
+}`
+
+async function openWith(conf: string): Promise<Bench & { conf(): Promise<string> }> {
+  const bench = await Bench.open()
+  await bench.fake('nginx', 'exit 0')
+  await writeFile(join(bench.dir, 'nginx.conf'), conf)
+  return Object.assign(bench, { conf: () => readFile(join(bench.dir, 'nginx.conf'), 'utf8') })
+}
+
+const raise = 'raise_limits "$SOURCE"; echo "$CHANGED"'
+
+test('one number of nginx.conf is raised, once, and put back to the byte', async (t) => {
+  await using bench = await openWith(debian)
+  t.like(await bench.run(raise), { status: 0, stdout: '1\n' })
+  const raised = await bench.conf()
+  t.is(raised, debian.replace('768;', '16384; # tgdepot: was 768'))
+  t.regex(
+    await readFile(join(bench.dir, 'modules-enabled/90-tgdepot.conf'), 'utf8'),
+    /^worker_rlimit_nofile 65536;$/m,
+  )
+  t.is((await bench.run(raise)).stdout, '0\n')
+  t.is(await bench.conf(), raised)
+  await bench.run('restore_limits')
+  t.is(await bench.conf(), debian)
+  await t.throwsAsync(stat(join(bench.dir, 'modules-enabled/90-tgdepot.conf')))
+  await bench.run('restore_limits')
+  t.is(await bench.conf(), debian)
+})
+
+test('a number that is high enough, or that the owner has changed since, stays', async (t) => {
+  const own = debian.replace('768;', '20000; # mine')
+  await using bench = await openWith(own)
+  t.is((await bench.run(raise)).stdout, '1\n', 'the limit of files is new')
+  t.is(await bench.conf(), own)
+  const changed = debian.replace('768;', '30000; # tgdepot: was 768')
+  await writeFile(join(bench.dir, 'nginx.conf'), changed)
+  await bench.run('restore_limits')
+  t.is(await bench.conf(), changed)
+})
+
+test('an owner’s limit of files is not set twice', async (t) => {
+  await using bench = await openWith(`worker_rlimit_nofile 100000;\n${debian}`)
+  t.is((await bench.run(raise)).stdout, '1\n')
+  await t.throwsAsync(stat(join(bench.dir, 'modules-enabled/90-tgdepot.conf')))
+})
+
+test('an nginx.conf that is a link stays one, and one in a single line is understood', async (t) => {
+  await using bench = await openWith('')
+  await writeFile(join(bench.dir, 'real.conf'), 'events { worker_connections 512; multi_accept on; }\n')
+  await bench.run('rm nginx.conf')
+  await symlink('real.conf', join(bench.dir, 'nginx.conf'))
+  await bench.run(raise)
+  const real = await readFile(join(bench.dir, 'real.conf'), 'utf8')
+  t.is(real, 'events { worker_connections 16384; multi_accept on; } # tgdepot: was 512\n')
+})
+
+test('what nginx refuses is taken back, and said', async (t) => {
+  await using bench = await openWith(debian)
+  await bench.fake('nginx', 'exit 1')
+  const { status, stdout, stderr } = await bench.run(raise)
+  t.is(status, 0)
+  t.is(stdout, '0\n')
+  t.regex(stderr, /goes on with 768/)
+  t.is(await bench.conf(), debian)
+})
+
+test('nginx is told of a number that changed', async (t) => {
+  await using bench = await openWith(debian)
+  const { stdout } = await bench.run(`
+    ANSWERS=([TGDEPOT_TLS]=acme); SITE=site SNIPPETS=snippets CERTIFICATE=c CERTIFICATE_KEY=k
+    nginx_digest; raise_limits "$SOURCE"; nginx_digest`)
+  const [before, after] = stdout.trim().split('\n')
+  t.not(before, after)
+})
