@@ -7,7 +7,7 @@ import { StartError } from './core/errors.ts'
 import { Health, healthMigrations } from './core/health.ts'
 import { httpSettings } from './core/http-settings.ts'
 import { inheritedSocket } from './core/inherited-socket.ts'
-import { createLog, type Log, logLevels, takeOverConsole } from './core/log.ts'
+import { createLog, type Log, logLevels, scrub, takeOverConsole } from './core/log.ts'
 import { readSettings } from './core/settings.ts'
 import { clockMigrations } from './core/wall-clock.ts'
 import { WebDatabase } from './core/web-database.ts'
@@ -132,9 +132,16 @@ async function runCommand(command: OwnerCommand, stop: AbortSignal): Promise<voi
   const read = settingsFor([], process.env)
   log = createLog('error', { journal })
   const { runForOwner } = await import('./owner.ts')
-  await using database = await openWhenFree(read, log, stop)
-  const said = await runForOwner(recordsOf(read, database, log), command)
-  process.stdout.write(`${said}\n`)
+  try {
+    await using database = await openWhenFree(read, log, stop)
+    const said = await runForOwner(recordsOf(read, database, log), command)
+    process.stdout.write(`${said}\n`)
+  } catch (error) {
+    // For a person, who asked for it.
+    if (!(error instanceof StartError)) throw error
+    process.stderr.write(`${scrub(error.message)}\n`)
+    process.exitCode = 1
+  }
 }
 
 /** Aborted by the signal that asks to stop; from then on the process has {@link lastResort} to end by itself. */

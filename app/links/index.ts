@@ -157,11 +157,14 @@ export class Links extends LinkLookup {
     return (await this.#database.query('SELECT 1 FROM links LIMIT 1')).length > 0
   }
 
-  /** UUIDs of up to `limit` links in force whose bytes should be there. UUIDs are random, and so are the first ones. */
+  /**
+   * UUIDs of up to `limit` links in force whose bytes should be there: of any age, since Telegram's ids of contents are
+   * random. In the order of an index that holds none of the removed links, however many these are.
+   */
   async sample(limit: number): Promise<string[]> {
     const rows = await this.#database.query<{ uuid: string }>(
       `SELECT uuid FROM links WHERE removed_at IS NULL AND missing_at IS NULL
-         AND (expires_at IS NULL OR expires_at > $1) ORDER BY uuid LIMIT $2`,
+         AND (expires_at IS NULL OR expires_at > $1) ORDER BY file_unique_id, size, created_at LIMIT $2`,
       Date.now(),
       limit,
     )

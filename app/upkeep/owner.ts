@@ -1,3 +1,4 @@
+import { StartError } from '../core/errors.ts'
 import type { OwnerHouse } from '../house.ts'
 import { Reconciliation } from './reconciliation.ts'
 
@@ -45,5 +46,6 @@ export async function setAside(house: OwnerHouse): Promise<string> {
 }
 
 async function requireStore(store: OwnerHouse['store']): Promise<void> {
-  if (!(await store.look())) throw new Error(`${store.root} is not the store of this database.`)
+  if (!(await store.look()))
+    throw new StartError(`${store.root} is not there, or not the store of this database.`)
 }

@@ -15,7 +15,7 @@ const exists = (path: string) =>
   )
 
 test.serial(
-  'a file in the store without a link is removed, one with a job at work is left alone',
+  'a file in the store without a link is set aside, one with a job at work is left alone',
   async (t) => {
     await using api = await startBotApi()
     await using roles = await startRoles(api)

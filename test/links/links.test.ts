@@ -65,6 +65,22 @@ test('the decision is one search of an index', async (t) => {
   t.regex(plan[0]?.detail ?? '', /^SEARCH links USING INDEX/)
 })
 
+test('a sample has links in force alone, and is read past the removed ones', async (t) => {
+  await using depot = await openDepot()
+  await depot.share({ uuid: uuid(1), bytes: 'x', expiresAt: 1 })
+  await depot.share({ uuid: uuid(2), bytes: 'x' })
+  await depot.share({ uuid: uuid(3), bytes: 'x', expiresAt: 1 })
+  await depot.links.removed([uuid(3)])
+  await depot.share({ uuid: uuid(4), bytes: 'x' })
+  await depot.links.setMissing([uuid(4)], true)
+  t.deepEqual(await depot.links.sample(10), [uuid(2)])
+  const plan = await depot.database.query<{ detail: string }>(
+    `EXPLAIN QUERY PLAN SELECT uuid FROM links WHERE removed_at IS NULL AND missing_at IS NULL
+       AND (expires_at IS NULL OR expires_at > 1) ORDER BY file_unique_id, size, created_at LIMIT 10`,
+  )
+  t.regex(plan.map(({ detail }) => detail).join(), /USING INDEX links_content$/)
+})
+
 test('thousands of links are marked as missing, and as found, in one transaction', async (t) => {
   await using depot = await openDepot()
   const uuids = Array.from({ length: 1200 }, (_, i) => uuid(i))
