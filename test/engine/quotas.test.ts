@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import test from 'ava'
 import { storeSettings } from '../../app/store/index.ts'
 import { startBotApi } from '../bot-api/client.ts'
-import { linkFor } from '../helpers/chat.ts'
+import { linkFor, saidIn } from '../helpers/chat.ts'
+import { until } from '../helpers/until.ts'
 import { disagreements } from './books.ts'
 import { type Desk, openDesk } from './desk.ts'
 import { betweenSweeps, cleanUp, startRoles } from './roles.ts'
@@ -135,4 +136,70 @@ asRoot('promises survive a restart: what was accepted is not given away twice', 
   const { chat_id } = await api.sendFile({ from: { id: 2 }, size: 45_000_000, seed: 'too much' })
   await api.waitForMessage(chat_id, ({ text }) => /was not taken: the server has room for/.test(text ?? ''))
   t.is(roles.bot.sql('SELECT id FROM jobs').length, 1)
+})
+
+test.serial('USER_QUOTA holds for known content too, however much of it is asked for at once', async (t) => {
+  t.timeout(60_000)
+  await using api = await startBotApi()
+  await using roles = await startRoles(api, { USER_QUOTA: '1000000' })
+  const { bot } = roles
+  const file = { size: 400_000, seed: 'shared', unique_id: 'shared' }
+  await linkFor(api, await api.sendFile({ from: { id: 1 }, ...file }))
+  await bot.kill('SIGTERM')
+  // All of them are taken in one go.
+  for (let copy = 0; copy < 6; copy++) await api.sendFile({ from: { id: 2 }, ...file, name: `copy ${copy}` })
+  await bot.start()
+  await until('all are answered', async () => (await saidIn(api, 2)).length === 6)
+  await until(
+    'all have ended',
+    () => bot.sql(`SELECT 1 FROM jobs WHERE status NOT IN ('COMPLETED', 'FAILED')`).length === 0,
+  )
+  t.deepEqual(bot.sql('SELECT COUNT(*) AS links, SUM(size) AS bytes FROM links WHERE user_id = 2'), [
+    { links: 2, bytes: 800_000 },
+  ])
+  t.is((await saidIn(api, 2)).filter((text) => /does not fit/.test(text)).length, 4)
+})
+
+test.serial(
+  'a quota that was lowered while a file was on its way holds where the link is made',
+  async (t) => {
+    t.timeout(60_000)
+    await using api = await startBotApi()
+    await using roles = await startRoles(api)
+    const { bot } = roles
+    const known = { size: 300_000, seed: 'known', unique_id: 'known' }
+    await linkFor(api, await api.sendFile({ from: { id: 1 }, ...known }))
+    await api.settings({ download_bytes_per_second: 1000 })
+    await api.sendFile({ from: { id: 2 }, size: 300_000, seed: 'new' })
+    await until('it runs', () => bot.sql(`SELECT 1 FROM jobs WHERE status = 'RUNNING'`).length === 1)
+    await bot.kill('SIGTERM')
+    await api.sendFile({ from: { id: 3 }, ...known })
+    await bot.start({ USER_QUOTA: '250000' })
+    await api.settings({ download_bytes_per_second: null })
+    await api.waitForMessage(2, ({ text }) => /does not fit into what may still be kept/.test(text ?? ''))
+    await api.waitForMessage(3, ({ text }) => /does not fit/.test(text ?? ''))
+    t.like(bot.sql(`SELECT status, error_type FROM jobs WHERE user_id = 2`)[0], {
+      status: 'FAILED',
+      error_type: 'QUOTA',
+    })
+    t.is((await bot.stored()).length, 1)
+    t.deepEqual(await disagreements(bot), [])
+  },
+)
+
+test.serial('STORAGE_QUOTA counts what runs in full, also the part of it that has come', async (t) => {
+  t.timeout(60_000)
+  await using api = await startBotApi()
+  await using roles = await startRoles(api, { STORAGE_QUOTA: '1000000' })
+  const { bot } = roles
+  await api.settings({ download_bytes_per_second: 300_000 })
+  const first = await api.sendFile({ from: { id: 1 }, size: 900_000, seed: 'first' })
+  await until(
+    'most of it has come',
+    async () => Number((await api.state()).bots[0]?.downloads[0]?.received) > 300_000,
+  )
+  await api.sendFile({ from: { id: 2 }, size: 200_000, seed: 'second' })
+  await api.waitForMessage(2, ({ text }) => /does not fit/.test(text ?? ''))
+  await linkFor(api, first)
+  t.deepEqual(bot.sql('SELECT bytes FROM link_usage WHERE owner = 0'), [{ bytes: 900_000 }])
 })
