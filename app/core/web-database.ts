@@ -13,6 +13,8 @@ const patience = 3000
 const pause = 50
 /** Milliseconds after which it is asked again whether the open file is still the one under its name. */
 const lookAgain = 1000
+/** Milliseconds after which the log is told again of a statement that fails. */
+const complainAgain = 60_000
 
 /** The database cannot be read: until when requests wait for it, and the search for its end. */
 interface Outage {
@@ -33,8 +35,8 @@ export class WebDatabase implements Queries, Disposable {
   #lookedAt = 0
   #outage: Outage | undefined
   #isClosed = false
-  /** Statements that failed by themselves, so that each is logged once. */
-  readonly #complained = new Set<string>()
+  /** When statements that failed by themselves were last logged. */
+  readonly #complained = new Map<string, number>()
 
   constructor(file: string, log: Log) {
     this.#file = file
@@ -114,9 +116,12 @@ export class WebDatabase implements Queries, Disposable {
 
   /** What only this statement meets: no table yet, or a page that is damaged. The others go on. */
   #refuse(sql: string, error: SqliteError): Unavailable {
-    if (!this.#complained.has(sql))
+    this.#close()
+    const now = performance.now()
+    if (now - (this.#complained.get(sql) ?? -complainAgain) >= complainAgain) {
       this.#log.error({ error }, 'a statement fails: visitors are asked to come again')
-    this.#complained.add(sql)
+      this.#complained.set(sql, now)
+    }
     return new Unavailable('the database cannot answer this')
   }
 
@@ -214,5 +219,5 @@ const isSqlite = (error: unknown): error is SqliteError =>
 
 const primaryCode = ({ errcode }: SqliteError) => errcode & 0xff
 
-/** BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN, PROTOCOL, NOTADB: the same for every statement. */
-const isOutage = (error: SqliteError) => [5, 6, 7, 8, 10, 13, 14, 15, 26].includes(primaryCode(error))
+/** BUSY, LOCKED, READONLY, CANTOPEN, PROTOCOL, NOTADB: the same for every statement. An IOERR may be one bad page. */
+const isOutage = (error: SqliteError) => [5, 6, 8, 14, 15, 26].includes(primaryCode(error))
