@@ -1,9 +1,10 @@
 import { Composer, type Context } from 'telegraf'
 import type { z } from 'zod'
 import { Cron } from './core/cron.ts'
+import { counted, duration } from './core/format.ts'
 import { WallClock } from './core/wall-clock.ts'
 import { features } from './features.ts'
-import type { BotHouse, Records, SettingsOf } from './house.ts'
+import type { BotHouse, BotParts, Records, SettingsOf } from './house.ts'
 import { Breaker, Jobs, type JobsSettings, Queue, rateLimits, refusalOf, type Trouble } from './jobs/index.ts'
 import { type Delivery, TelegramBot, type telegramSettings } from './telegram/index.ts'
 import { Users, type usersSettings } from './users/index.ts'
@@ -33,7 +34,7 @@ export async function startBot(
   started.use(telegram)
 
   const jobs = new Jobs(database, log)
-  const clock = started.use(await openClock(house, jobs, telegram))
+  const clock = started.use(new WallClock(database, log))
   telegram.messages.chats.whenMoved(async (from, to) => {
     await jobs.moveChat(telegram.id, from, to)
     await house.links.moveChat(telegram.id, from, to)
@@ -69,6 +70,7 @@ export async function startBot(
   }
   const offered = await Promise.all(features.map((feature) => feature.bot?.(bot, settingsOf(feature))))
   const parts = offered.filter((part) => part !== undefined)
+  await openClock(bot, parts)
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const delays = settings.jobs.RETRY_DELAYS
   const { transaction } = database
@@ -99,32 +101,32 @@ export async function startBot(
 }
 
 /** What waits is due when it was to be, although the clock was set back since: moved once, with the clock's record. */
-async function openClock({ database, log }: Records, jobs: Jobs, telegram: TelegramBot): Promise<WallClock> {
-  const clock = new WallClock(database, log)
+async function openClock(
+  { database, clock, jobs, telegram, log }: BotHouse,
+  parts: BotParts[],
+): Promise<void> {
   const moved = await database.transaction(async () => {
     const by = await clock.open()
     if (by < 0) {
       await jobs.shiftTimes(by)
       await telegram.messages.shiftTimes(by)
+      for (const part of parts) await part.shiftTimes?.(by)
     }
     return by
   })
   if (moved < 0) log.warn({ milliseconds: moved }, 'the clock was set back: what waits is moved with it')
-  return clock
 }
 
 /** For the owner. */
 function describe({ isOver, reason, seconds }: Trouble): string {
-  const lasted = seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`
   return isOver
-    ? `The server's problem (${reason}) is over; it lasted ${lasted}. Files go on.`
+    ? `The server's problem (${reason}) is over; it lasted ${duration(seconds)}. Files go on.`
     : `The server has a problem with its disk or database (${reason}). Files wait and go on by themselves when it is over. The log has more.`
 }
 
 function describeOthers(count: number): string {
-  const files = count === 1 ? 'One file' : `${count} files`
   return (
-    `This is another bot than before. ${files} sent to the one before had not become links, and can only be fetched ` +
+    `This is another bot than before. ${counted(count, 'file')} sent to the one before had not become links, and can only be fetched ` +
     'with its token: they were given up. Should that bot come back, their senders are told and can press Retry.'
   )
 }

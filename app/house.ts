@@ -66,6 +66,8 @@ export interface BotParts {
   commands?: Command[]
   jobKinds?: JobKind[]
   cron?: CronEntry[]
+  /** Moves what its tables keep in steady time by so many milliseconds: the clock was set back between two runs. */
+  shiftTimes?(by: number): Promise<void>
 }
 
 /** What a feature adds to the web role. */

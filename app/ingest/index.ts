@@ -25,6 +25,7 @@ export const ingest: Feature<typeof ingestSettings> = {
         { command: 'help', description: 'What this bot does' },
         { command: 'link', description: 'In a group, as an answer to a file: makes its link' },
       ],
+      shiftTimes: (by) => waiting.shiftTimes(by),
       jobKinds: transfers(house, settings, status),
       cron: [
         { name: 'waiting files', schedule: '20 * * * * *', run: () => waiting.refresh() },

@@ -21,8 +21,8 @@ export async function roomRefusal(
   if (size > all) return overQuota(file, 'store', all)
   const promised = await jobs.load.promised()
   const { free, total, spare } = await store.room()
-  // Filled by another program: the file waits for room, if there can ever be enough.
-  if (spare <= 0) return size > total - (free - spare) ? noRoom(file, 0) : undefined
+  // Promises were made when they fitted: another program has taken that room, and the file waits like those before it.
+  if (spare <= 0 || spare < promised) return size > total - (free - spare) ? noRoom(file, 0) : undefined
   return size > spare - promised ? noRoom(file, Math.max(0, spare - promised)) : undefined
 }
 

@@ -80,6 +80,11 @@ export class Waiting {
     }
   }
 
+  /** Moves the times at which files have their turn by so many milliseconds. */
+  async shiftTimes(by: number): Promise<void> {
+    await this.#house.database.query('UPDATE waiting_files SET slot_at = slot_at + $1', by)
+  }
+
   async #say(notice: Notice): Promise<void> {
     const { database, telegram } = this.#house
     const { id, user_id: userId, chat_id: chatId, thread_id: threadId } = notice

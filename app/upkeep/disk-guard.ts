@@ -1,3 +1,4 @@
+import { bytes } from '../core/format.ts'
 import { reserveSize } from '../core/reserve.ts'
 import type { BotHouse } from '../house.ts'
 import type { Room } from '../store/index.ts'
@@ -57,6 +58,6 @@ export class DiskGuard {
 }
 
 function describe({ of, free, total }: Room, all: Room[]): string {
-  const text = `${(free / 2 ** 30).toFixed(1)} GiB free (${Math.round((free / total) * 100)} %)`
+  const text = `${bytes(free)} free (${Math.round((free / total) * 100)} %)`
   return all.length > 1 ? `${of}: ${text}` : text
 }
