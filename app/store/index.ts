@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs'
-import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Database } from '../core/database.ts'
@@ -207,7 +207,10 @@ export class Store {
 
   /** Removes one name; without complaint when there is none, so {@link look} first. */
   async remove(uuid: string): Promise<void> {
-    await rm(this.pathOf(uuid), { force: true })
+    // Not rm(), which takes a file that may not be removed for a folder, and says ENOTDIR.
+    await unlink(this.pathOf(uuid)).catch((error) => {
+      if (codeOf(error) !== 'ENOENT') throw error
+    })
   }
 
   /** Room of each file system that holds a part of the house. */

@@ -1,0 +1,42 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import base from 'ava'
+import { startBotApi } from '../bot-api/client.ts'
+import { fill } from '../helpers/shelf.ts'
+import { betweenSweeps, cleanUp, startRoles } from './roles.ts'
+import { mountSmallDisk } from './small-disk.ts'
+
+const run = promisify(execFile)
+const test = process.getuid?.() === 0 ? base.serial : base.serial.skip
+const owner = 9000
+
+test('of ten ended links one cannot be removed: nine go, the owner hears of it once, and it goes later', async (t) => {
+  t.timeout(120_000)
+  await using disk = await mountSmallDisk(100)
+  await using api = await startBotApi()
+  await using roles = await startRoles(api, { ADMIN_USERS: String(owner) }, join(disk.folder, 'depot'))
+  const { bot, web } = roles
+  await api.sendText('/start', { from: { id: owner } })
+  await betweenSweeps()
+  const [stuck = ''] = await fill(bot, 10, 1)
+  const file = join(bot.storage, stuck.slice(0, 2), stuck)
+  await run('chattr', ['+i', file])
+  t.teardown(() => run('chattr', ['-i', file]).catch(() => {}))
+  t.is((await cleanUp(web)).expired.links, 9)
+  t.is((await cleanUp(web)).expired.links, 0)
+  t.deepEqual(await bot.stored(), [stuck])
+  t.is(bot.lines.filter(({ message }) => message === 'a file cannot be removed').length, 1)
+  const isAbout = ({ text }: { text?: string }) =>
+    /A file on the server cannot be removed \(EPERM\)/.test(text ?? '')
+  await api.waitForMessage(owner, isAbout, 70_000)
+  await bot.restart()
+  await betweenSweeps()
+  t.is((await cleanUp(web)).expired.links, 0)
+  t.is((await api.chat(owner)).messages.filter(isAbout).length, 1)
+  await run('chattr', ['-i', file])
+  await bot.restart()
+  await betweenSweeps()
+  await cleanUp(web)
+  t.deepEqual(await bot.stored(), [])
+})
