@@ -152,9 +152,9 @@ test.serial('a store that goes away while it runs loses no link and takes no fil
   await using roles = await startRoles(api, { ADMIN_TOKEN: adminToken })
   const { bot, web } = roles
   const { path } = await linkFor(api, await api.sendFile())
+  await betweenSweeps()
   const old = await fill(bot, 2, 1)
   const away = join(roles.dir, 'away')
-  await betweenSweeps()
   await rename(bot.storage, away)
   // As another disk in its place: with folders, and without the marker.
   for (const shard of ['00', 'ab', 'ff']) await mkdir(join(bot.storage, shard), { recursive: true })
