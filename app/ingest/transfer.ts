@@ -43,10 +43,10 @@ const stallDelays = [60, 120, 300, 900, 1800, 3600, 3600, 3600, 3600, 3600]
 const fetchedContent = 'ingest'
 
 /**
- * Small ones of them: they never wait behind a large one, since the server serves the newest call first. A few at a
- * time, since each is over before newer ones could hold it up for long.
+ * Small ones of them: they never wait behind a large one, since the server serves the newest call first. One at a
+ * time: of several, the one that was asked for first would end last, or never while new ones come.
  */
-const smallContent = { name: 'ingest-small', concurrency: 3 }
+const smallContent = { name: 'ingest-small', concurrency: 1 }
 
 /** Contents that are stored already: many at a time, and past those that wait for a transfer. */
 const knownContent = { name: 'ingest-known', concurrency: 4 }

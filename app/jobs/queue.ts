@@ -1,29 +1,19 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { isDatabaseDown } from '../core/database-errors.ts'
 import type { PartHealth } from '../core/health.ts'
 import type { Log } from '../core/log.ts'
 import { steadyNow } from '../core/steady.ts'
-import type { Blame, Breaker } from './breaker.ts'
-import type { ClaimedJob, Job, Lease } from './job.ts'
+import type { Breaker } from './breaker.ts'
+import { FailureHandler } from './failure-handler.ts'
+import type { ClaimedJob, Lease } from './job.ts'
 import type { Jobs } from './jobs.ts'
-import type { JobKind, Verdict } from './kind.ts'
+import type { JobKind } from './kind.ts'
 import { Recovery } from './recovery.ts'
 import { thisWorker } from './worker.ts'
 
 /** Milliseconds a worker may be silent before its jobs go to another one. */
 const leaseTime = 60_000
 
-/** Seconds between two attempts of a job that others' failures speak for, once its delays are used up. */
-const patientDelay = 3600
-
-/** Attempts that even such a job has; so many hours are days. */
-const maxTries = 100
-
 /** Milliseconds for which nothing of a kind may move, while jobs wait, before /health says so. */
 const stuckAfter = 5 * 60_000
-
-/** Tries to record a failure with the word to the user; without, when a fault of the program is in the way. */
-const maxWords = 3
 
 interface Parts {
   jobs: Jobs
@@ -43,8 +33,9 @@ interface Parts {
 /** Takes jobs from the table and does them, as many at a time as their kind allows. */
 export class Queue implements AsyncDisposable {
   readonly #parts: Parts
-  readonly #recovery: Recovery
   readonly #stop = new AbortController()
+  readonly #recovery: Recovery
+  readonly #failures: FailureHandler
   readonly #lanes: Promise<void>[] = []
   readonly #sleepers = new Set<() => void>()
   readonly #running = new Map<number, { kind: string; lost: AbortController }>()
@@ -56,6 +47,7 @@ export class Queue implements AsyncDisposable {
   constructor(parts: Parts) {
     this.#parts = parts
     this.#recovery = new Recovery(parts)
+    this.#failures = new FailureHandler({ ...parts, signal: this.#stop.signal })
   }
 
   async start(): Promise<void> {
@@ -159,7 +151,7 @@ export class Queue implements AsyncDisposable {
         const move = { reason: 'stopping', uncounted: true }
         await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
       } else {
-        await this.#failed(kind, job, error)
+        await this.#failures.handle(kind, job, error)
       }
     } finally {
       this.#running.delete(job.id)
@@ -167,71 +159,6 @@ export class Queue implements AsyncDisposable {
       // One that was lost has not been moved by us.
       jobs.load.stopped(job.id)
     }
-  }
-
-  async #failed(kind: JobKind, job: ClaimedJob, error: unknown): Promise<void> {
-    const { jobs, transaction, log } = this.#parts
-    const verdict = kind.judge(job, error)
-    const { suspect, passing, errorType, message: errorMessage } = verdict
-    const { uncounted = false, isDeferral = false } = verdict
-    if (uncounted && verdict.retryAfter !== undefined) suspect?.hold(verdict.retryAfter)
-    const blame = uncounted ? undefined : await suspect?.blame(job.id, error)
-    const retryIn = this.#retryIn(verdict, job, blame)
-    const isOutage = blame === 'outage'
-    const facts = {
-      error_type: errorType,
-      error: errorMessage,
-      attempts: job.attempts,
-      ...(blame && { blame }),
-    }
-    const move = {
-      errorType,
-      errorMessage,
-      uncounted: uncounted || isOutage || isDeferral,
-      deferred: isDeferral && !isOutage,
-      ...(retryIn !== undefined && { dueAt: steadyNow() + retryIn }),
-    }
-    const record = async (hasWord: boolean) => {
-      const to = retryIn === undefined ? 'FAILED' : 'QUEUED'
-      if (!(await jobs.transition(job.id, 'RUNNING', to, move, job.worker))) return
-      await jobs.events.record(job, 'DOWNLOAD_FAILED', facts)
-      if (retryIn !== undefined) {
-        await jobs.events.record(job, 'RETRY_SCHEDULED', { ...facts, retry_in_ms: retryIn })
-      } else {
-        await jobs.events.record(job, passing ? 'MAX_RETRIES_REACHED' : 'RETRY_SKIPPED', facts)
-        await jobs.events.record(job, 'JOB_FAILED', facts)
-      }
-      if (hasWord) await kind.failed(job, error, retryIn, isOutage)
-    }
-    let faults = 0
-    for (let tries = 0; !this.#stop.signal.aborted; tries++) {
-      try {
-        await transaction(() => record(faults < maxWords))
-        break
-      } catch (error) {
-        // Until it is written, the job is this worker's: no other can have it, and its lane begins nothing else.
-        log.error({ job_id: job.id, error }, 'the failure of a job cannot be recorded')
-        if (isDatabaseDown(error)) this.#parts.machine.open(error)
-        else faults++
-        const pause = Math.min(100 * 2 ** tries, 10_000)
-        await delay(pause, undefined, { signal: this.#stop.signal }).catch(() => {})
-      }
-    }
-    if (retryIn === undefined) suspect?.forget(job.id)
-  }
-
-  /** Milliseconds until the next attempt, or undefined when the job has failed. */
-  #retryIn(verdict: Verdict, job: Job, blame: Blame | undefined): number | undefined {
-    const { passing, retryAfter, uncounted, isDeferral, delays = this.#parts.delays } = verdict
-    if (blame === 'outage') return 0
-    if (!passing) return undefined
-    const tries = isDeferral ? job.deferrals + 1 : job.attempts
-    const wait = delays[tries - 1]
-    if (uncounted) return retryAfter ?? jittered((delays[Math.min(tries, delays.length) - 1] ?? 0) * 1000)
-    // Alone, a file that Telegram does not give is to blame; a fault that nobody knows may still be the machine's.
-    const isGuilty = blame === undefined || blame === 'job' || (blame === 'alone' && !isDeferral)
-    if (wait === undefined && (isGuilty || tries >= maxTries)) return undefined
-    return retryAfter ?? jittered((wait ?? patientDelay) * 1000)
   }
 
   #wake(): void {
@@ -250,9 +177,4 @@ export class Queue implements AsyncDisposable {
       this.#sleepers.add(awake)
     })
   }
-}
-
-/** Up to a fifth more or less, so that what failed together does not come back together. */
-function jittered(milliseconds: number): number {
-  return Math.round(milliseconds * (0.8 + Math.random() * 0.4))
 }

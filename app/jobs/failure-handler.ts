@@ -1,0 +1,107 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { isDatabaseDown } from '../core/database-errors.ts'
+import type { Log } from '../core/log.ts'
+import { steadyNow } from '../core/steady.ts'
+import type { Blame, Breaker } from './breaker.ts'
+import type { ClaimedJob, Job } from './job.ts'
+import type { Jobs } from './jobs.ts'
+import type { JobKind, Verdict } from './kind.ts'
+
+/** Seconds between two attempts of a job that others' failures speak for, once its delays are used up. */
+const patientDelay = 3600
+
+/** Attempts that even such a job has; so many hours are days. */
+const maxTries = 100
+
+/** Tries to record a failure with the word to the user; without, when a fault of the program is in the way. */
+const maxWords = 3
+
+interface Parts {
+  jobs: Jobs
+  machine: Breaker
+  delays: number[]
+  transaction: <T>(work: () => Promise<T>) => Promise<T>
+  log: Log
+  /** Aborted when the queue stops. */
+  signal: AbortSignal
+}
+
+/** Decides what becomes of a job that threw: whose fault it was, and whether and when it is tried again. */
+export class FailureHandler {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Returns when what is to become of the job is recorded, or the stop makes an end of it. */
+  async handle(kind: JobKind, job: ClaimedJob, error: unknown): Promise<void> {
+    const { jobs, transaction, machine, log, signal } = this.#parts
+    const verdict = kind.judge(job, error)
+    const { suspect, passing, errorType, message: errorMessage } = verdict
+    const { uncounted = false, isDeferral = false } = verdict
+    if (uncounted && verdict.retryAfter !== undefined) suspect?.hold(verdict.retryAfter)
+    const blame = uncounted ? undefined : await suspect?.blame(job.id, error)
+    const retryIn = this.#retryIn(verdict, job, blame)
+    const isOutage = blame === 'outage'
+    const facts = {
+      error_type: errorType,
+      error: errorMessage,
+      attempts: job.attempts,
+      ...(blame && { blame }),
+    }
+    const move = {
+      errorType,
+      errorMessage,
+      uncounted: uncounted || isOutage || isDeferral,
+      deferred: isDeferral && !isOutage,
+      ...(retryIn !== undefined && { dueAt: steadyNow() + retryIn }),
+    }
+    const record = async (hasWord: boolean) => {
+      const to = retryIn === undefined ? 'FAILED' : 'QUEUED'
+      if (!(await jobs.transition(job.id, 'RUNNING', to, move, job.worker))) return
+      await jobs.events.record(job, 'DOWNLOAD_FAILED', facts)
+      if (retryIn !== undefined) {
+        await jobs.events.record(job, 'RETRY_SCHEDULED', { ...facts, retry_in_ms: retryIn })
+      } else {
+        await jobs.events.record(job, passing ? 'MAX_RETRIES_REACHED' : 'RETRY_SKIPPED', facts)
+        await jobs.events.record(job, 'JOB_FAILED', facts)
+      }
+      if (hasWord) await kind.failed(job, error, retryIn, isOutage)
+    }
+    let faults = 0
+    for (let tries = 0; !signal.aborted; tries++) {
+      try {
+        await transaction(() => record(faults < maxWords))
+        break
+      } catch (error) {
+        // Until it is written, the job is this worker's: no other can have it, and its lane begins nothing else.
+        log.error({ job_id: job.id, error }, 'the failure of a job cannot be recorded')
+        if (isDatabaseDown(error)) machine.open(error)
+        else faults++
+        const pause = Math.min(100 * 2 ** tries, 10_000)
+        await delay(pause, undefined, { signal }).catch(() => {})
+      }
+    }
+    if (retryIn === undefined) suspect?.forget(job.id)
+  }
+
+  /** Milliseconds until the next attempt, or undefined when the job has failed. */
+  #retryIn(verdict: Verdict, job: Job, blame: Blame | undefined): number | undefined {
+    const { passing, retryAfter, uncounted, isDeferral, delays = this.#parts.delays } = verdict
+    if (blame === 'outage') return 0
+    if (!passing) return undefined
+    const tries = isDeferral ? job.deferrals + 1 : job.attempts
+    const wait = delays[tries - 1]
+    if (uncounted) return retryAfter ?? jittered((delays[Math.min(tries, delays.length) - 1] ?? 0) * 1000)
+    // Alone, a file that Telegram does not give is to blame; a fault that nobody knows may still be the machine's.
+    const isGuilty = blame === undefined || blame === 'job' || (blame === 'alone' && !isDeferral)
+    if (wait === undefined && (isGuilty || tries >= maxTries)) return undefined
+    return retryAfter ?? jittered((wait ?? patientDelay) * 1000)
+  }
+}
+
+/** Up to a fifth more or less, so that what failed together does not come back together. */
+function jittered(milliseconds: number): number {
+  return Math.round(milliseconds * (0.8 + Math.random() * 0.4))
+}
