@@ -79,8 +79,13 @@ install_site() {
 # Prints the value of a directive that stands in nginx.conf itself.
 nginx_conf_value() { sed -nE "s/^[^#]*\\b$1[[:space:]]+([0-9]+)[[:space:]]*;.*/\1/p" "$NGINX_CONF" | head -n 1; }
 
-# Changes one number of nginx.conf, for which there is no other place, and notes the old one at the end of the line. A higher one
-# stays. Whatever nginx refuses is taken back, and the site goes on with what there is.
+# What a worker wants, or as much as there is: in some containers even root cannot raise the limit.
+choose_files() {
+  if (ulimit -Hn 65536) 2>/dev/null; then printf '65536\n'; else ulimit -Hn; fi
+}
+
+# Changes one number of nginx.conf, for which there is no other place, and notes the old one at the end of the line. A
+# higher one stays. Whatever nginx refuses is taken back, and the site goes on with what there is.
 raise_limits() {
   local source=$1 now kept changed=$CHANGED
   now=$(nginx_conf_value worker_connections)
@@ -95,7 +100,8 @@ raise_limits() {
     mark_changed
   fi
   # Twice is an error: the owner's own value counts.
-  if [[ -z $(nginx_conf_value worker_rlimit_nofile) ]]; then install_file "$source/nginx/limits.conf" "$NGINX_LIMITS" 0644
+  if [[ -z $(nginx_conf_value worker_rlimit_nofile) ]]; then
+    sed "s/@FILES@/$(choose_files)/" "$source/nginx/limits.conf" | write_file "$NGINX_LIMITS" 0644
   elif [[ -e $NGINX_LIMITS ]]; then rm -f "$NGINX_LIMITS" && mark_changed
   fi
   if ((CHANGED)) && ! nginx -t >>"$LOG" 2>&1; then

@@ -33,7 +33,7 @@ test('one number of nginx.conf is raised, once, and put back to the byte', async
   t.is(raised, debian.replace('768;', '16384; # tgdepot: was 768'))
   t.regex(
     await readFile(join(bench.dir, 'modules-enabled/90-tgdepot.conf'), 'utf8'),
-    /^worker_rlimit_nofile 65536;$/m,
+    /^worker_rlimit_nofile \d{5};$/m,
   )
   t.is((await bench.run(raise)).stdout, '0\n')
   t.is(await bench.conf(), raised)
@@ -53,6 +53,16 @@ test('a number that is high enough, or that the owner has changed since, stays',
   await writeFile(join(bench.dir, 'nginx.conf'), changed)
   await bench.run('restore_limits')
   t.is(await bench.conf(), changed)
+})
+
+test('a worker gets as many files as root may give it here', async (t) => {
+  await using bench = await openWith(debian)
+  const { stdout } = await bench.run(
+    '(ulimit() { [[ $# == 1 ]] && echo 20000; }; choose_files); choose_files',
+  )
+  const [bounded, here] = stdout.trim().split('\n').map(Number)
+  t.is(bounded, 20_000)
+  t.true((here ?? 0) > 1024 && (here ?? 0) <= 65_536)
 })
 
 test('an owner’s limit of files is not set twice', async (t) => {

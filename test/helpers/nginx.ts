@@ -59,7 +59,7 @@ export async function writeNginxFiles(options: NginxOptions): Promise<string> {
   if (tls) makeCertificate(folder)
   const main = join(folder, 'nginx.conf')
   const connections = options.connections ?? (await installedConnections())
-  const limits = await readFile(join(source, 'limits.conf'), 'utf8')
+  const limits = (await readFile(join(source, 'limits.conf'), 'utf8')).replace('@FILES@', await files())
   const events = `${limits}events { worker_connections ${connections}; }\n`
   await writeFile(
     main,
@@ -82,6 +82,12 @@ export async function startNginx(options: NginxOptions): Promise<AsyncDisposable
       await ended
     },
   }
+}
+
+/** As the installer chooses. */
+async function files(): Promise<string> {
+  const limits = await readFile('/proc/self/limits', 'utf8')
+  return String(Math.min(65_536, Number(/^Max open files +\d+ +(\d+)/m.exec(limits)?.[1] ?? 65_536)))
 }
 
 async function installedConnections(): Promise<number> {
