@@ -121,17 +121,17 @@ export class Breaker implements Disposable {
     if (this.#isDown) return false
     const fault = await this.#probe()
     if (fault === undefined) return true
-    this.open(error)
+    this.open(error, fault)
     return false
   }
 
-  /** Opens until the probe succeeds. */
-  open(error: unknown): void {
+  /** Opens until the probe succeeds; `fault` is what it said last. */
+  open(error: unknown, fault: unknown = error): void {
     this.#begin(error)
     if (this.#isDown) return
     this.#isDown = true
     this.#parts.log.warn({ what: this.#parts.name, error }, 'it does not work: jobs wait')
-    void this.#recover()
+    void this.#recover(fault)
   }
 
   [Symbol.dispose](): void {
@@ -139,13 +139,14 @@ export class Breaker implements Disposable {
     clearTimeout(this.#calming)
   }
 
-  async #recover(): Promise<void> {
+  async #recover(before: unknown): Promise<void> {
     const { signal } = this.#stop
+    let fault = before
     for (let tries = 0; !signal.aborted; tries++) {
-      const pause = probeDelays[Math.min(tries, probeDelays.length - 1)]
-      await delay(pause, undefined, { signal }).catch(() => {})
+      const pause = Number(probeDelays[Math.min(tries, probeDelays.length - 1)])
+      await delay(Math.max(pause, askedWait(fault)), undefined, { signal }).catch(() => {})
       if (signal.aborted) return
-      const fault = await this.#probe()
+      fault = await this.#probe()
       if (fault === undefined) break
       this.#parts.log.debug({ what: this.#parts.name, error: fault }, 'it does not work yet')
     }
@@ -194,6 +195,12 @@ export class Breaker implements Disposable {
       this.#parts.log.warn({ what: this.#parts.name, error }, 'the owner cannot be told')
     })
   }
+}
+
+/** Milliseconds for which a probe must not be made again, if it was told so. */
+function askedWait(fault: unknown): number {
+  const seconds = fault instanceof Error && 'retryAfter' in fault ? fault.retryAfter : undefined
+  return typeof seconds === 'number' ? seconds * 1000 : 0
 }
 
 function reasonOf(error: unknown): string {

@@ -57,8 +57,6 @@ export class Queue implements AsyncDisposable {
       breaker.whenClosed(() => this.#wake())
     }
     await this.recover()
-    const ended = await this.#recovery.endOthers()
-    if (ended > 0) await this.#parts.endedOthers?.(ended)
     this.#renewing = setInterval(() => {
       this.#renew()
         .then(() => this.recover())
@@ -69,9 +67,12 @@ export class Queue implements AsyncDisposable {
     }
   }
 
-  /** Finds the jobs whose worker is gone. Returns how many. */
+  /** Takes care of the jobs whose worker is gone, or whose bot. Returns how many had lost their worker. */
   async recover(): Promise<number> {
-    return await this.#recovery.putBack()
+    const count = await this.#recovery.putBack()
+    const ended = await this.#recovery.endOthers()
+    if (ended > 0) await this.#parts.endedOthers?.(ended)
+    return count
   }
 
   /** What /health says of the queue: whether jobs that might run do. */

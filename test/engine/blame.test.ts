@@ -243,3 +243,22 @@ test('a failure that cannot be recorded while the database is locked is recorded
   await until('it has failed', async () => (await desk.statusOf(id)) === 'FAILED')
   t.true(locked <= 0)
 })
+
+test('a probe that is told to wait is not made again before its time', async (t) => {
+  t.timeout(30_000)
+  await using desk = await openDesk()
+  const at: number[] = []
+  using breaker = new Breaker({
+    name: 'test',
+    log: desk.log,
+    probe: async () => {
+      at.push(performance.now())
+      if (at.length === 1) throw Object.assign(new Error('429'), { retryAfter: 3 })
+    },
+  })
+  t.is(await breaker.blame(1, new Error('it failed')), 'outage')
+  t.false(breaker.isClosed)
+  await until('it is closed again', () => breaker.isClosed)
+  const [first = 0, second = 0] = at
+  t.true(second - first >= 3000, `${second - first} ms`)
+})
