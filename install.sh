@@ -101,7 +101,7 @@ show_next_steps() {
 
 tgdepot works. Open your bot in Telegram and send it a file: the answer is a link to https://${ANSWERS[TGDEPOT_DOMAIN],,}/.
   journalctl -f -u 'tgdepot-*'      what it does
-  systemctl restart tgdepot.target  start all of it again
+  systemctl restart 'tgdepot-*.service'   start all of it again
   tgdepot --help                    what to do when it stops and asks
   $ETC/tgdepot.env          settings: add your own lines, then run install.sh again
   $DATA                  all data

@@ -91,7 +91,7 @@ export const failures: Step[] = [
       const commands = [
         `systemctl restart ${web}`,
         `systemctl kill --kill-whom=main --signal=KILL ${web}`,
-        'systemctl restart tgdepot.target',
+        "systemctl restart 'tgdepot-*.service'",
         `systemctl kill --kill-whom=main --signal=KILL ${web}`,
       ]
       for (const command of commands) {
