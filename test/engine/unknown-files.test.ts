@@ -168,3 +168,26 @@ test.serial(
     t.deepEqual((await bot.setAside()).sort(), young.sort())
   },
 )
+
+test.serial('a file of the quarantine whose link is there again outlives its day of removal', async (t) => {
+  t.timeout(150_000)
+  await using api = await startBotApi()
+  await using roles = await startRoles(api)
+  const { bot, web } = roles
+  // Back in use after a week and more, at a moment when the quarantine is looked through before the store is.
+  await until('it is shortly before that', () => new Date().getSeconds() === 34, 61_000)
+  const uuids: string[] = []
+  for (const isKnown of [true, false]) {
+    const uuid = await putFile(bot)
+    const day9 = new Date(Date.now() - 9 * day).toISOString().slice(0, 10)
+    const folder = join(bot.storage, 'quarantine', day9, uuid.slice(0, 2))
+    await mkdir(folder, { recursive: true })
+    await rename(join(bot.storage, uuid.slice(0, 2), uuid), join(folder, uuid))
+    if (isKnown) putLink(bot, uuid)
+    uuids.push(uuid)
+  }
+  const [known = ''] = uuids
+  await until('the unknown one is gone', async () => !(await bot.setAside()).includes(uuids[1] ?? ''), 30_000)
+  await until('the other one is back', async () => (await bot.stored()).includes(known), 60_000)
+  t.is((await web.get(`/download/${known}`)).status, 200)
+})
