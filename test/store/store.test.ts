@@ -9,7 +9,7 @@ import { openRecords } from '../helpers/records.ts'
 
 const [one, two] = ['ab000000-0000-4000-8000-000000000001', 'cd000000-0000-4000-8000-000000000002'] as const
 const at = (root: string) => ({ STORAGE_PATH: root, MIN_FREE_DISK: () => 0 })
-const noLinks = async () => ({ any: false, sample: [] })
+const noLinks = async () => ({ any: false, sample: [], knowAny: async () => false })
 const fits = { size: 5, limit: 100, received: () => {} }
 
 async function open(t: ExecutionContext, parent = tmpdir()) {
@@ -234,7 +234,7 @@ test('several who look at the same moment at a store that was not introduced yet
   const store = new Store(at(join(dir, 'store')), log)
   store.attach(database)
   await mkdir(store.root)
-  await store.open(async () => ({ any: true, sample: [one] }))
+  await store.open(async () => ({ any: true, sample: [one], knowAny: async () => false }))
   t.false(store.isThere)
   await mkdir(join(store.root, 'ab'))
   await writeFile(store.pathOf(one), 'hello')
