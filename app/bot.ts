@@ -26,14 +26,16 @@ export async function startBot(
 ): Promise<AsyncDisposable> {
   const { database, health, log, store, links } = house
   const telegram = new TelegramBot({ settings: settings.telegram, database, health, log })
-  const claims = async () => ({ any: await links.any(), sample: await links.sample(50) })
+  const jobs = new Jobs(database, log)
+  const knowAny = async (names: string[]) =>
+    (await jobs.making(names)).size + (await links.known(names)).size > 0
+  const claims = async () => ({ any: await links.any(), sample: await links.sample(50), knowAny })
   store.attach(database)
   await telegram.check()
   await store.open(claims, settings.telegram.BOT_API_DIR)
   await using started = new AsyncDisposableStack()
   started.use(telegram)
 
-  const jobs = new Jobs(database, log)
   const clock = started.use(new WallClock(database, log))
   telegram.messages.chats.whenMoved(async (from, to) => {
     await jobs.moveChat(telegram.id, from, to)

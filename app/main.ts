@@ -137,10 +137,11 @@ async function runCommand(command: OwnerCommand, stop: AbortSignal): Promise<voi
     const said = await runForOwner(recordsOf(read, database, log), command)
     process.stdout.write(`${said}\n`)
   } catch (error) {
-    // For a person, who asked for it.
-    if (!(error instanceof StartError)) throw error
-    process.stderr.write(`${scrub(error.message)}\n`)
     process.exitCode = 1
+    if (stop.aborted && error instanceof Error && error.name === 'AbortError') return
+    // For a person, who asked for it: what is set up wrong, or what the file system says.
+    if (!(error instanceof StartError) && !(error instanceof Error && 'syscall' in error)) throw error
+    process.stderr.write(`${scrub(error.message)}\n`)
   }
 }
 

@@ -151,6 +151,8 @@ function refusal(file: string, error: Error): StartError {
         `DATABASE_URL: ${file} is damaged, or no database (${code}); put back a backup, or move it away together ` +
           'with its -wal and -shm files',
       )
+    case 'SQLITE_FULL':
+      return new StartError(`DATABASE_URL: the disk of ${file} is full`)
     case 'SQLITE_READONLY':
       return new StartError(`DATABASE_URL: ${file} cannot be written to (${code})`)
     default:

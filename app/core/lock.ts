@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync, readSync, realpathSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { StartError } from './errors.ts'
 
@@ -8,13 +8,14 @@ const pidOffset = 60
 /**
  * Held by one process for as long as it lives: the kernel takes it back at any death. Node has no lock of its own, so
  * it is SQLite's on a small file beside `file`. Never open that file a second time in the process that holds the
- * lock: closing any descriptor of it gives the lock up (fcntl(2)).
+ * lock: closing any descriptor of it gives the lock up (fcntl(2)). Whatever name `file` is given by, it is one lock.
  * @throws StartError when another process holds it
  */
 export function holdLock(file: string): Disposable {
-  const path = `${file}.lock`
+  let path = `${file}.lock`
   let database: DatabaseSync | undefined
   try {
+    path = `${realpathSync(file)}.lock`
     database = new DatabaseSync(path, { timeout: 0 })
     // The lock outlives its transaction, so that the process id can be read from outside.
     database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')

@@ -202,9 +202,12 @@ const codes: Record<number, string> = {
   26: 'SQLITE_NOTADB',
 }
 
+/** SQLITE_IOERR_SHMSIZE: no room for the -shm file, which the first connection makes. */
+const noRoomToOpen = 4874
+
 function withSqliteCode(error: Error): Error {
   if (!('errcode' in error) || typeof error.errcode !== 'number') return error
-  const code = codes[error.errcode & 0xff] ?? 'SQLITE_ERROR'
+  const code = codes[error.errcode === noRoomToOpen ? 13 : error.errcode & 0xff] ?? 'SQLITE_ERROR'
   return Object.assign(error, { code, message: `${code}: ${error.message}` })
 }
 

@@ -17,6 +17,14 @@ export const clockMigrations: Migration[] = [
       )`,
     ],
   },
+  {
+    name: 'clock-2',
+    // The release before recorded no time but that of its last report on its health.
+    statements: [
+      `INSERT INTO clock (id, trusted_at, steady_at) SELECT 1, MAX(checked_at), MAX(checked_at) FROM health
+         WHERE NOT EXISTS (SELECT 1 FROM clock) HAVING MAX(checked_at) IS NOT NULL`,
+    ],
+  },
 ]
 
 interface Row extends Record<string, unknown> {

@@ -24,7 +24,12 @@ export interface Claims {
   any: boolean
   /** Some of the links in force. */
   sample: string[]
+  /** Whether a link, or a job that has not recorded its link yet, knows one of these names. */
+  knowAny(names: string[]): Promise<boolean>
 }
+
+/** Names of the store of which one must be known. */
+const maxAsked = 200
 
 /**
  * Whether the folder is the store that the database describes: both hold the same id. A folder without its marker is an
@@ -57,9 +62,11 @@ export class Identity {
         throw this.#stranger('is the store of another database')
       return
     }
-    if (!(await this.#holdsAny(claims.sample))) {
+    const names = await this.#names()
+    const isOurs = (await this.#holdsAny(claims.sample)) || (await claims.knowAny(names))
+    if (!isOurs) {
       const isUpgrade = claims.any && claims.sample.length === 0 && marked === undefined
-      if (!isUpgrade && (await this.#hasFiles())) {
+      if (!isUpgrade && names.length > 0) {
         throw this.#stranger(
           claims.any
             ? 'holds files, but not one of those that this database has links to'
@@ -141,12 +148,14 @@ export class Identity {
     return false
   }
 
-  async #hasFiles(): Promise<boolean> {
+  /** Some of the names that it holds. */
+  async #names(): Promise<string[]> {
+    const found: string[] = []
     for (const folder of [...shards, quarantine]) {
-      const names = await readdir(join(this.#root, folder)).catch(() => [])
-      if (names.length > 0) return true
+      found.push(...(await readdir(join(this.#root, folder)).catch(() => [])))
+      if (found.length >= maxAsked) break
     }
-    return false
+    return found.slice(0, maxAsked)
   }
 
   #stranger(what: string): StartError {

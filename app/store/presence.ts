@@ -21,6 +21,7 @@ export class Presence {
   /** Why it is not to be touched, by the last look; undefined when it is there. */
   #absence: string | undefined = 'nobody has looked yet'
   #wasAway = false
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -38,7 +39,14 @@ export class Presence {
     await this.look()
   }
 
+  /** One look after the other: two that introduce store and database at the same moment would each make an id. */
   async look(): Promise<boolean> {
+    const next = this.#last.then(() => this.#look())
+    this.#last = next.catch(() => {})
+    return await next
+  }
+
+  async #look(): Promise<boolean> {
     const { log } = this.#parts
     const before = this.#absence
     const absence = await this.#find()

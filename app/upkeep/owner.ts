@@ -13,15 +13,25 @@ export async function confirmClock({ clock }: OwnerHouse): Promise<string> {
 }
 
 /** Repeatable: what is in its place already stays there. */
-export async function takeBack({ store, links }: OwnerHouse): Promise<string> {
+export async function takeBack({ store, links, log }: OwnerHouse): Promise<string> {
   await requireStore(store)
   const places = await store.quarantine.list()
   const back: string[] = []
-  for (const place of places) if (await store.quarantine.takeBack(place)) back.push(place.name)
+  let failed = 0
+  for (const place of places) {
+    // One that cannot be moved (`chattr +i`) keeps none of the others there.
+    const isBack = await store.quarantine.takeBack(place).catch((error) => {
+      failed++
+      log.error({ file: place.name, error }, 'a file cannot be moved')
+      return false
+    })
+    if (isBack) back.push(place.name)
+  }
   const known = await links.known(back)
-  const left = places.length - back.length
+  const left = places.length - back.length - failed
   return [
     `${back.length} files are back in the store.`,
+    failed > 0 && `${failed} cannot be moved; the lines above say why.`,
     left > 0 && `${left} stay in the quarantine: files of their names are in the store already.`,
     known.size < back.length &&
       `${back.length - known.size} of them belong to no link of this database and will be set aside again.`,

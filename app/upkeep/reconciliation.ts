@@ -3,6 +3,7 @@ import { codeOf } from '../core/errors.ts'
 import type { BotHouse } from '../house.ts'
 import type { Place } from '../store/index.ts'
 import type { Stuck } from './stuck.ts'
+import { unknownOf } from './unknown.ts'
 
 /** Milliseconds that one run may take; the next one goes on where it stopped. */
 const budget = 2000
@@ -13,7 +14,7 @@ const wholeStore = 10 * 60_000
 /** Of more unknown files than this, and than this share of the links in force, nobody can be sure. */
 const surelyUnknown = { files: 20, share: 0.01 }
 
-/** Unknown files remembered in a round, and files asked for in one statement. */
+/** Unknown files remembered in a round, and moved between two looks at the store. */
 const [maxUnknown, chunk] = [100_000, 200]
 
 /** Lines of the log about single files in one run. */
@@ -119,25 +120,11 @@ export class Reconciliation {
     findings.found += found.length
     findings.missing += missing.length
     this.#round.inForce += known.length
-    const unknown = await this.#unknown([...names])
+    const unknown = await unknownOf(this.#house, [...names])
     this.#round.count += unknown.length
     const places = unknown.map((name) => ({ shard, name }))
     this.#round.unknown.push(...places.slice(0, maxUnknown - this.#round.unknown.length))
     return true
-  }
-
-  /** A name without a link is a job's that has not recorded it yet, an expired link's, or nobody's. */
-  async #unknown(names: string[]): Promise<string[]> {
-    const { jobs, links } = this.#house
-    const unknown: string[] = []
-    for (let at = 0; at < names.length; at += chunk) {
-      const some = names.slice(at, at + chunk)
-      // Jobs before links: one that ends in between has its link by then.
-      const making = await jobs.making(some)
-      const linked = await links.known(some)
-      unknown.push(...some.filter((name) => !making.has(name) && !linked.has(name)))
-    }
-    return unknown
   }
 
   async #endRound(findings: Findings, agreed: boolean, signal: AbortSignal): Promise<void> {
@@ -149,7 +136,12 @@ export class Reconciliation {
     for (let at = 0; at < unknown.length && !signal.aborted; at += chunk) {
       const some = unknown.slice(at, at + chunk)
       // The round took its time: a link or a job may have come since, as by a press of Retry.
-      const names = new Set(await this.#unknown(some.map(({ name }) => name)))
+      const names = new Set(
+        await unknownOf(
+          this.#house,
+          some.map(({ name }) => name),
+        ),
+      )
       if (!(await this.#house.store.look())) return
       findings.orphans += await this.#setAside(some.filter(({ name }) => names.has(name)))
     }
@@ -166,7 +158,7 @@ export class Reconciliation {
     const names = moved.map(({ name }) => name)
     this.#tell(names, 'a file that nobody knows is set aside', 'warn')
     // Someone may have come to know it at this very moment.
-    const still = new Set(await this.#unknown(names))
+    const still = new Set(await unknownOf(this.#house, names))
     for (const { name } of moved) if (!still.has(name)) await this.#takeBack(name)
     return moved.length
   }

@@ -1,5 +1,7 @@
+import { basename } from 'node:path'
 import type { BotHouse } from '../house.ts'
 import type { Stuck } from './stuck.ts'
+import { unknownOf } from './unknown.ts'
 
 /** Links that one run may remove, so that it ends; what is left waits for the next minute. */
 const maxExpired = 250_000
@@ -85,17 +87,25 @@ export async function removeLeftovers(
   return removed
 }
 
-/** Removes for good what has been in the quarantine for days. */
-export async function purgeQuarantine(
-  { store, clock, log }: BotHouse,
-  stuck: Stuck,
-  signal: AbortSignal,
-): Promise<void> {
+/**
+ * Removes for good what has been in the quarantine for days. Not what somebody has come to know and has no other file
+ * of, as when the right database is back: reconciliation takes it back, and may not have come that far since.
+ */
+export async function purgeQuarantine(house: BotHouse, stuck: Stuck, signal: AbortSignal): Promise<void> {
+  const { store, clock, log } = house
   if (!clock.isTrusted || !(await store.look())) return
+  const paths = await store.quarantine.outdated(Date.now())
+  const unknown = new Set(
+    await unknownOf(
+      house,
+      paths.map((path) => basename(path)),
+    ),
+  )
   let removed = 0
-  for (const path of await store.quarantine.outdated(Date.now())) {
+  for (const path of paths) {
     if (signal.aborted || !clock.isTrusted) break
     if (stuck.holds(path)) continue
+    if (!unknown.has(basename(path)) && !(await store.stat(basename(path)))) continue
     if (await stuck.attempt(path, () => store.quarantine.remove(path).then(() => true))) removed++
   }
   if (removed > 0) log.info({ files: removed }, 'files that nobody knew removed for good')

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -14,7 +14,9 @@ const program = `
 async function place(t: ExecutionContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'tgdepot-lock-'))
   t.teardown(() => rm(dir, { recursive: true, force: true }))
-  return join(dir, 'x.db')
+  const file = join(dir, 'x.db')
+  await writeFile(file, '')
+  return file
 }
 
 /** A process that tries to hold the lock, and what it said first. */
@@ -37,6 +39,13 @@ test('one process holds it; a second one is told which', async (t) => {
     second.said,
     new RegExp(`^DATABASE_URL: another bot, process ${child.pid}, works with this database`),
   )
+})
+
+test('a database by another name, a symbolic link, has the same lock', async (t) => {
+  const file = await place(t)
+  t.is((await holder(t, file)).said, 'held')
+  await symlink(file, `${file}-2`)
+  t.regex((await holder(t, `${file}-2`)).said, /^DATABASE_URL: another bot/)
 })
 
 test('a kill gives it back at once, whatever it left on the disk', async (t) => {

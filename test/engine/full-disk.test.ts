@@ -112,3 +112,21 @@ fullDisk(
     t.deepEqual(await disagreements(bot), [])
   },
 )
+
+fullDisk('a start on a disk without a byte of room gets by on the reserve', async (t) => {
+  t.timeout(60_000)
+  await using disk = await mountSmallDisk(64)
+  await using api = await startBotApi()
+  const env = { MIN_FREE_DISK: String(megabyte) }
+  await using roles = await startRoles(api, env, join(disk.folder, 'depot'))
+  const { bot, web } = roles
+  const { path } = await linkFor(api, await api.sendFile())
+  const reserve = async () => (await stat(`${bot.databaseFile}.reserve`).catch(() => undefined))?.size
+  await until('the reserve is held', async () => (await reserve()) === 16 * 2 ** 20)
+  // As for a boot: the last to close the database takes its -wal and -shm files away.
+  await Promise.all([bot.kill('SIGTERM'), web.kill('SIGTERM')])
+  await disk.fill()
+  await bot.start()
+  await web.start()
+  t.is((await web.get(path)).status, 200)
+})

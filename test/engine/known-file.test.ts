@@ -115,7 +115,7 @@ test('more links than an inode can have names: a copy is made and takes the next
   const settings = storeSettings.parse({ STORAGE_PATH: join(desk.dir, 'store') })
   const store = new Store(settings, desk.log)
   store.attach(desk.database)
-  await store.open(async () => ({ any: false, sample: [] }))
+  await store.open(async () => ({ any: false, sample: [], knowAny: async () => false }))
   const first = randomUUID()
   await writeFile(store.pathOf(first), 'the bytes')
   const names = join(desk.dir, 'names')

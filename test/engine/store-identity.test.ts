@@ -93,6 +93,39 @@ test.serial('a store of the version before is taken over when the links are real
   t.is((await app.stored()).length, 5)
 })
 
+test.serial(
+  'a store of the version before with one file, of a job that had no time to record it, is taken over',
+  async (t) => {
+    await using api = await startBotApi()
+    await using app = await startApp({ api, roles: ['bot'] })
+    await api.settings({ download_bytes_per_second: 0 })
+    await api.sendFile()
+    const [job] = await until('the job is there', () => {
+      const jobs = app.sql<{ subject: string }>('SELECT subject FROM jobs')
+      return jobs.length === 1 && jobs
+    })
+    await app.kill('SIGKILL')
+    await forgetIds(app)
+    app.sql('UPDATE jobs SET subject = NULL')
+    await putFile(app, String(job?.subject))
+    await app.start()
+    t.is(app.sql('SELECT id FROM store').length, 1)
+  },
+)
+
+test.serial(
+  'a crash between the two steps of an upgrade is got over when all links have ended',
+  async (t) => {
+    await using api = await startBotApi()
+    await using app = await startApp({ api, roles: ['bot'] })
+    await fill(app, 2, Date.now() - 60_000)
+    await app.kill('SIGTERM')
+    app.sql('DELETE FROM store')
+    await app.start()
+    t.is(app.sql('SELECT id FROM store').length, 1)
+  },
+)
+
 test.serial('files of others beside the links of this database are a stranger’s store', async (t) => {
   await using api = await startBotApi()
   await using app = await startApp({ api, roles: ['bot'] })

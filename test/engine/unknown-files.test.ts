@@ -1,15 +1,19 @@
+import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdir, rename, rm, utimes } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import test from 'ava'
 import { startBotApi } from '../bot-api/client.ts'
 import { linkFor } from '../helpers/chat.ts'
 import { fill, putFile, putLink } from '../helpers/shelf.ts'
-import type { App } from '../helpers/start-app.ts'
+import { type App, createApp } from '../helpers/start-app.ts'
 import { until } from '../helpers/until.ts'
 import { betweenSweeps, cleanUp, startRoles } from './roles.ts'
+import { mountSmallDisk } from './small-disk.ts'
 
 const owner = 9000
+const execFileAsync = promisify(execFile)
 const day = 86_400_000
 
 const putFiles = async (app: App, count: number) => {
@@ -34,6 +38,34 @@ test.serial('a few files that nobody knows are set aside, and one command takes 
   t.deepEqual((await bot.stored()).sort(), strange)
   t.deepEqual(await bot.setAside(), [])
   t.is(await bot.command('take-back'), '0 files are back in the store.\n')
+})
+
+test.serial('a file that cannot be moved keeps no other in the quarantine', async (t) => {
+  if (process.getuid?.() !== 0) return t.pass('only root can make a file that nobody can move')
+  await using api = await startBotApi()
+  await using disk = await mountSmallDisk(64)
+  await using roles = await startRoles(api, {}, disk.folder)
+  const { bot, web } = roles
+  await betweenSweeps()
+  const strange = await putFiles(bot, 5)
+  t.is((await cleanUp(web)).orphans, 5)
+  const [day = ''] = await readdir(join(bot.storage, 'quarantine'))
+  const [first = ''] = strange
+  const path = join(bot.storage, 'quarantine', day, first.slice(0, 2), first)
+  await execFileAsync('chattr', ['+i', path])
+  try {
+    t.regex(await bot.command('take-back'), /4 files are back.*\n1 cannot be moved/)
+    t.deepEqual(await bot.setAside(), [first])
+  } finally {
+    await execFileAsync('chattr', ['-i', path])
+  }
+})
+
+test.serial('a command that the file system refuses says so in a sentence', async (t) => {
+  await using api = await startBotApi()
+  await using app = await createApp({ api, roles: ['bot'] })
+  const error = await t.throwsAsync(app.command('accept-store', { STORAGE_PATH: '/dev/null/store' }))
+  t.like(error, { stdout: '', stderr: "ENOTDIR: not a directory, mkdir '/dev/null/store'\n" })
 })
 
 test.serial('of many unknown files none moves: the owner is told once, and decides', async (t) => {
@@ -168,3 +200,26 @@ test.serial(
     t.deepEqual((await bot.setAside()).sort(), young.sort())
   },
 )
+
+test.serial('a file of the quarantine whose link is there again outlives its day of removal', async (t) => {
+  t.timeout(150_000)
+  await using api = await startBotApi()
+  await using roles = await startRoles(api)
+  const { bot, web } = roles
+  // Back in use after a week and more, at a moment when the quarantine is looked through before the store is.
+  await until('it is shortly before that', () => new Date().getSeconds() === 34, 61_000)
+  const uuids: string[] = []
+  for (const isKnown of [true, false]) {
+    const uuid = await putFile(bot)
+    const day9 = new Date(Date.now() - 9 * day).toISOString().slice(0, 10)
+    const folder = join(bot.storage, 'quarantine', day9, uuid.slice(0, 2))
+    await mkdir(folder, { recursive: true })
+    await rename(join(bot.storage, uuid.slice(0, 2), uuid), join(folder, uuid))
+    if (isKnown) putLink(bot, uuid)
+    uuids.push(uuid)
+  }
+  const [known = ''] = uuids
+  await until('the unknown one is gone', async () => !(await bot.setAside()).includes(uuids[1] ?? ''), 30_000)
+  await until('the other one is back', async () => (await bot.stored()).includes(known), 60_000)
+  t.is((await web.get(`/download/${known}`)).status, 200)
+})

@@ -79,6 +79,23 @@ test('started 31 days ahead, nothing is removed until the owner confirms the clo
   await until('and so is what was set aside', async () => (await app.setAside()).length === 0, 75_000)
 })
 
+test('a clock that is wrong at the upgrade from a release that recorded no time removes nothing', async (t) => {
+  t.timeout(150_000)
+  await using api = await startBotApi()
+  const { app, clock } = await openApp(api)
+  await using _ = app
+  await furnish(app)
+  await until('its health was reported', () => app.sql('SELECT 1 FROM health').length > 0)
+  await app.kill('SIGTERM')
+  app.sql('DROP TABLE clock')
+  app.sql(`DELETE FROM migrations WHERE name LIKE 'clock-%'`)
+  await clock.set(31 * day)
+  await start(app, clock)
+  await jumped(app)
+  await afterSweeps(app)
+  t.is((await app.stored()).length, 3)
+})
+
 test('a clock that comes back removes nothing and is trusted again', async (t) => {
   t.timeout(120_000)
   await using api = await startBotApi()

@@ -31,7 +31,7 @@ export async function openDepot(): Promise<Depot> {
   const { dir, database, log } = records
   const store = new Store({ STORAGE_PATH: join(dir, 'store'), MIN_FREE_DISK: () => 0 }, log)
   store.attach(database)
-  await store.open(async () => ({ any: false, sample: [] }))
+  await store.open(async () => ({ any: false, sample: [], knowAny: async () => false }))
   const quotas = { STORAGE_QUOTA: 0, USER_QUOTA: 0 }
   const links = new Links(
     { DOWNLOAD_URL_BASE: 'https://files.example.org', FILE_RETENTION_DAYS: 30, ...quotas },

@@ -9,7 +9,7 @@ import { openRecords } from '../helpers/records.ts'
 
 const [one, two] = ['ab000000-0000-4000-8000-000000000001', 'cd000000-0000-4000-8000-000000000002'] as const
 const at = (root: string) => ({ STORAGE_PATH: root, MIN_FREE_DISK: () => 0 })
-const noLinks = async () => ({ any: false, sample: [] })
+const noLinks = async () => ({ any: false, sample: [], knowAny: async () => false })
 const fits = { size: 5, limit: 100, received: () => {} }
 
 async function open(t: ExecutionContext, parent = tmpdir()) {
@@ -226,4 +226,25 @@ test('what is set aside twice under one name is there twice, and two names of on
   t.false(await quarantine.put(place, now), 'nothing is left')
   t.true(await quarantine.takeBack(place))
   t.false(await quarantine.takeBack(place), 'one is in its place')
+})
+
+test('several who look at the same moment at a store that was not introduced yet give it one id', async (t) => {
+  await using records = await openRecords()
+  const { dir, database, log } = records
+  const store = new Store(at(join(dir, 'store')), log)
+  store.attach(database)
+  await mkdir(store.root)
+  await store.open(async () => ({ any: true, sample: [one], knowAny: async () => false }))
+  t.false(store.isThere)
+  await mkdir(join(store.root, 'ab'))
+  await writeFile(store.pathOf(one), 'hello')
+  const path = join(store.root, '.tgdepot-store')
+  // By chance the steps of several may fall well once.
+  for (let round = 0; round < 20; round++) {
+    await database.query('DELETE FROM store')
+    await rm(path, { force: true })
+    await Promise.all([store.look(), store.look(), store.look()])
+    const marker = await readFile(path, 'utf8')
+    t.deepEqual(await database.query('SELECT id FROM store'), [{ id: marker.trim() }])
+  }
 })
