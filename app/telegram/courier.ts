@@ -27,6 +27,9 @@ interface Parts {
 /** Milliseconds before the n-th new attempt, when the server does not say. */
 const backoff = [1000, 5000, 15_000, 60_000, 300_000]
 
+/** Refusals of an edit whose message is not there any more; the last one is of Telegram's own servers. */
+const goneMessage = /message to edit not found|message can't be edited|MESSAGE_ID_INVALID/
+
 /**
  * Makes one attempt to have a chat show what its row says, and records in the row what became of it. Who calls has
  * counted its first call; what it makes besides, it counts by itself.
@@ -122,7 +125,7 @@ export class Courier {
     const { database, rows, chats, log } = this.#parts
     const { id, chat_id } = row
     const { description, migrateTo } = error
-    if (refused(error, /message to edit not found|message can't be edited/)) return await rows.gone(id)
+    if (row.message_id !== null && refused(error, goneMessage)) return await rows.gone(id)
     if (migrateTo !== undefined && migrateTo !== chat_id) return await chats.move(chat_id, migrateTo)
     if (row.thread_id !== null && refused(error, /message thread not found|TOPIC_(CLOSED|DELETED)/)) {
       return await rows.leaveTopic(id)

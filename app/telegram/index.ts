@@ -184,7 +184,7 @@ export class TelegramBot implements AsyncDisposable {
     if ('callback_query' in update) this.answerPress(update.callback_query.id, putAside)
     if (!('message' in update)) return
     const { message } = update
-    const isHeard = message.chat.type === 'private' || askedOf(message, me.username).isNamed
+    const isHeard = message.chat.type === 'private' || askedOf(message, me.username).isForUs
     if (isHeard && writerOf(message) === 'person') {
       await this.messages.post({ ...placeOf(message), text: putAside })
     }

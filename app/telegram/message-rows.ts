@@ -165,7 +165,7 @@ export class MessageRows {
   /** Its topic has refused it: it is sent to the group, where everyone can read it as well. */
   async leaveTopic(id: number): Promise<void> {
     await this.#database.query(
-      'UPDATE messages SET thread_id = NULL, reply_to = NULL, sending_after = NULL WHERE id = $1',
+      'UPDATE messages SET thread_id = NULL, reply_to = NULL, message_id = NULL, sending_after = NULL WHERE id = $1',
       id,
     )
   }
