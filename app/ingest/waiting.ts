@@ -43,7 +43,12 @@ export class Waiting {
   }
 
   /** Counts a file that waits until `slotAt`. Call it in the transaction that makes its job. */
-  async add(jobId: number, userId: number, { chatId, threadId }: Place, slotAt: number): Promise<void> {
+  async add(
+    jobId: number,
+    userId: number,
+    { chatId, threadId, replyTo }: Place,
+    slotAt: number,
+  ): Promise<void> {
     const { database, telegram } = this.#house
     const of = [telegram.id, chatId, userId]
     const counted = `UPDATE waiting_notices SET files = files + 1
@@ -55,7 +60,7 @@ export class Waiting {
     if (!notice) return
     const sql = 'INSERT INTO waiting_files (job_id, notice_id, slot_at) VALUES ($1, $2, $3)'
     await database.query(sql, jobId, notice.id, slotAt)
-    await this.#say(notice)
+    await this.#say(notice, replyTo)
   }
 
   /** A file waits no more. Call it in the transaction in which it begins or ends; without effect when it has not waited. */
@@ -85,7 +90,8 @@ export class Waiting {
     await this.#house.database.query('UPDATE waiting_files SET slot_at = slot_at + $1', by)
   }
 
-  async #say(notice: Notice): Promise<void> {
+  /** @param replyTo the message that a new one answers: in a group it shows who is meant */
+  async #say(notice: Notice, replyTo?: number): Promise<void> {
     const { database, telegram } = this.#house
     const { id, user_id: userId, chat_id: chatId, thread_id: threadId } = notice
     const [row] = await database.query<{ count: number; last: number | null }>(
@@ -93,7 +99,7 @@ export class Waiting {
       id,
     )
     const count = Number(row?.count ?? 0)
-    const message = { key: `waiting:${id}`, chatId, threadId: threadId ?? undefined, every }
+    const message = { key: `waiting:${id}`, chatId, threadId: threadId ?? undefined, replyTo, every }
     if (count === 0) {
       const ended = await database.query('DELETE FROM waiting_notices WHERE id = $1 RETURNING id', id)
       if (ended.length > 0) await telegram.messages.post({ ...message, text: noneWaits(notice.files) })

@@ -7,6 +7,7 @@ import type { MessageRow } from './message.ts'
 import type { MessageRows } from './message-rows.ts'
 import { adopt, edit, refused, send } from './outgoing.ts'
 import type { Pace } from './pace.ts'
+import { SeenIds } from './seen-ids.ts'
 
 /** How the delivery of a text with a topic goes: begun, taken by Telegram, or impossible. */
 export type Delivery = 'started' | 'finished' | 'failed'
@@ -36,7 +37,7 @@ const goneMessage = /message to edit not found|message can't be edited|MESSAGE_I
  */
 export class Courier {
   readonly #parts: Parts
-  #lastPrivate = 0
+  readonly #ids = new SeenIds()
   /** Told of deliveries; of an end within the transaction that records it. */
   listener: DeliveryListener = async () => {}
 
@@ -44,10 +45,9 @@ export class Courier {
     this.#parts = parts
   }
 
-  /** Notes an id in use: all private chats of a bot share one sequence of ids. */
-  seen(chatId: number, messageId: number): number {
-    if (chatId > 0) this.#lastPrivate = Math.max(this.#lastPrivate, messageId)
-    return messageId
+  /** Notes the id of a message that someone else has written. */
+  heard(chatId: number, messageId: number): void {
+    this.#ids.heard(chatId, messageId)
   }
 
   /**
@@ -85,15 +85,18 @@ export class Courier {
     }
     // After an id that nobody knew, every old message of the bot could be taken for this one.
     if (after) {
-      const found = await adopt(api, row, after, await rows.idsAfter(row), turn)
-      if (found !== undefined) return this.seen(chat_id, found)
+      const known = (await rows.idsAfter(row)).union(new Set(this.#ids.heardIn(chat_id)))
+      const found = await adopt(api, row, after, known, turn)
+      if (found !== undefined) return found
     }
     await turn()
     await database.transaction(async () => {
-      await rows.sending(id, Math.max(reply_to ?? 0, chat_id > 0 ? this.#lastPrivate : 0))
+      await rows.sending(id, Math.max(reply_to ?? 0, this.#ids.last(chat_id)))
       if (row.topic !== null && row.attempts === 0) await this.listener(row.topic, 'started')
     })
-    return this.seen(chat_id, await send(api, row))
+    const sent = await send(api, row)
+    this.#ids.seen(chat_id, sent)
+    return sent
   }
 
   /** The start of an edit is told with its end: a transaction of its own would wait for the disk. */
