@@ -22,7 +22,7 @@ interface Notice extends Record<string, unknown> {
 
 /**
  * Files that begin later than they came, because of the limits. They have no message of their own until they begin or
- * end; one message for each user in a chat tells how many wait and how long, is kept up to date, and says at last
+ * end; one message for each user in a chat, or in each topic of it, tells how many wait and how long, is kept up to date, and says at last
  * that none waits any more.
  */
 export class Waiting {
@@ -50,13 +50,13 @@ export class Waiting {
     slotAt: number,
   ): Promise<void> {
     const { database, telegram } = this.#house
-    const of = [telegram.id, chatId, userId]
+    const of = [telegram.id, chatId, userId, threadId]
     const counted = `UPDATE waiting_notices SET files = files + 1
-      WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 RETURNING *`
+      WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 AND thread_id IS $4 RETURNING *`
     const begun = `INSERT INTO waiting_notices (bot_id, chat_id, user_id, thread_id, id, files)
       VALUES ($1, $2, $3, $4, $5, 1) RETURNING *`
     const [known] = await database.query<Notice>(counted, ...of)
-    const [notice] = known ? [known] : await database.query<Notice>(begun, ...of, threadId, randomUUID())
+    const [notice] = known ? [known] : await database.query<Notice>(begun, ...of, randomUUID())
     if (!notice) return
     const sql = 'INSERT INTO waiting_files (job_id, notice_id, slot_at) VALUES ($1, $2, $3)'
     await database.query(sql, jobId, notice.id, slotAt)
