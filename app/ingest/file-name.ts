@@ -1,3 +1,5 @@
+import { cut } from '../core/cut-name.ts'
+
 /** Bytes that the usual file systems allow for a name. */
 const maxBytes = 255
 
@@ -17,16 +19,4 @@ export function safeName(name: string): string {
   if (Buffer.byteLength(clean) <= maxBytes) return clean
   const extension = /(?:\.[A-Za-z0-9]{1,8})?\.[A-Za-z0-9]{1,16}$/.exec(clean)?.[0] ?? ''
   return cut(clean.slice(0, clean.length - extension.length), maxBytes - extension.length) + extension
-}
-
-/** The longest start of `text` that fits into `bytes` and splits no visible character. */
-function cut(text: string, bytes: number): string {
-  let kept = ''
-  let left = bytes
-  for (const { segment } of new Intl.Segmenter().segment(text)) {
-    left -= Buffer.byteLength(segment)
-    if (left < 0) break
-    kept += segment
-  }
-  return kept.trimEnd()
 }

@@ -42,7 +42,9 @@ export function handlers(house: BotHouse, settings: IngestSettings, intake: Inta
     const { command, isForAnother } = askedOf(message, me)
     const [userId, place, file] = [message.from?.id, placeOf(message), attachmentOf(message)]
     if (userId === undefined || writerOf(message) !== 'person') return false
+    const asked = command === 'link' && !isForAnother ? answeredFile(message) : undefined
     if (file) await take(message, message, userId)
+    else if (asked) await take(message, asked, userId)
     else if (isForAnother) return false
     else if (command === 'start' || command === 'help') {
       await reply(house, userId, { ...place, text: users.mayUse(userId) ? help(terms) : notAllowed(userId) })
@@ -55,17 +57,14 @@ export function handlers(house: BotHouse, settings: IngestSettings, intake: Inta
   }
 
   async function hearGroup({ message, me }: Heard): Promise<boolean> {
-    const { command, isNamed, isForAnother } = askedOf(message, me)
-    const isAsked = isNamed || (command === 'link' && !isForAnother)
+    const { command, isForUs } = askedOf(message, me)
     const writer = writerOf(message)
-    if (!isAsked || !message.from || writer === 'machine') return false
+    if (!isForUs || !message.from || writer === 'machine') return false
     const [userId, place] = [message.from.id, placeOf(message)]
     // Limits, quotas and the list of who may use the bot go by persons.
     if (writer === 'anonymous') await reply(house, place.chatId, { ...place, text: anonymous })
     else {
-      const source = [message, 'reply_to_message' in message ? message.reply_to_message : undefined].find(
-        (one) => one && attachmentOf(one),
-      )
+      const source = attachmentOf(message) ? message : answeredFile(message)
       if (source) await take(message, source, userId)
       else await reply(house, userId, { ...place, text: answerInGroup(command, me) })
     }
@@ -85,9 +84,17 @@ export function handlers(house: BotHouse, settings: IngestSettings, intake: Inta
   }
 }
 
+/** The message with a file that this one answers. */
+function answeredFile(message: Message): Message | undefined {
+  const answered = 'reply_to_message' in message ? message.reply_to_message : undefined
+  return answered && attachmentOf(answered) ? answered : undefined
+}
+
+const words = 'text sticker location contact poll dice story game paid_media checklist'.split(' ')
+
 /** What is neither text nor file, such as a pinned message, needs no answer. */
 function speaks(message: Message): boolean {
-  return ['text', 'sticker', 'location', 'contact', 'poll'].some((kind) => kind in message)
+  return words.some((kind) => kind in message)
 }
 
 /** Answers a minute that someone gets to mere words: one who floods the bot must not use up what it may send. */

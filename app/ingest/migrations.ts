@@ -33,4 +33,8 @@ export const ingestMigrations: Migration[] = [
       'CREATE INDEX refusal_notices_of ON refusal_notices (bot_id, chat_id, user_id)',
     ],
   },
+  {
+    name: 'ingest-2',
+    statements: ['ALTER TABLE refusal_notices ADD COLUMN thread_id BIGINT'],
+  },
 ]

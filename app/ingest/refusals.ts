@@ -19,7 +19,7 @@ interface Notice extends Record<string, unknown> {
 }
 
 /**
- * Tells of every file that is not taken. Several of a user in a chat, one after another, share a message that is kept
+ * Tells of every file that is not taken. Several of a user in a chat or topic, one after another, share a message that is kept
  * up to date: none is passed over in silence, and who sends a hundred of them gets no hundred answers.
  */
 export class Refusals {
@@ -29,7 +29,7 @@ export class Refusals {
     this.#house = house
     house.telegram.messages.chats.whenMoved(async (from, to) => {
       await house.database.query(
-        'UPDATE refusal_notices SET chat_id = $3 WHERE bot_id = $1 AND chat_id = $2',
+        'UPDATE refusal_notices SET chat_id = $3, thread_id = NULL WHERE bot_id = $1 AND chat_id = $2',
         house.telegram.id,
         from,
         to,
@@ -41,10 +41,10 @@ export class Refusals {
   async add(userId: number, place: Place, file: NotTaken): Promise<void> {
     const { database, telegram } = this.#house
     const now = steadyNow()
-    const of = [telegram.id, place.chatId, userId]
+    const of = [telegram.id, place.chatId, userId, place.threadId]
     const [last] = await database.query<Notice>(
       `SELECT id, files FROM refusal_notices WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3
-         AND last_at BETWEEN $4 AND $5`,
+         AND thread_id IS $4 AND last_at BETWEEN $5 AND $6`,
       ...of,
       now - burst,
       now,
@@ -57,11 +57,12 @@ export class Refusals {
       return await this.#post(last.id, place, text)
     }
     // The one before is over, or full.
-    const ended = 'DELETE FROM refusal_notices WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3'
+    const ended = `DELETE FROM refusal_notices
+      WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 AND thread_id IS $4`
     await database.query(ended, ...of)
     const id = randomUUID()
-    const sql = `INSERT INTO refusal_notices (bot_id, chat_id, user_id, id, files, last_at)
-      VALUES ($1, $2, $3, $4, $5, $6)`
+    const sql = `INSERT INTO refusal_notices (bot_id, chat_id, user_id, thread_id, id, files, last_at)
+      VALUES ($1, $2, $3, $4, $5, $6, $7)`
     await database.query(sql, ...of, id, JSON.stringify([file]), now)
     await this.#post(id, place, notTaken(file))
   }

@@ -121,12 +121,12 @@ export function jobRefused(file: Named, refusal: Refusal): NotTaken {
   const clauses = {
     maintenance: () => [
       'this bot is under maintenance and takes no new files for the moment',
-      'Please send it again later.',
+      'Please try again later.',
     ],
-    queue: () => ['there is too much to do just now', 'Please send it again in a few minutes.'],
+    queue: () => ['there is too much to do just now', 'Please try again in a few minutes.'],
     active: (most: number) => [
       `${counted(most, 'file')} of yours ${most === 1 ? 'waits' : 'wait'} already`,
-      'Send it again when there are fewer.',
+      'Please try again when fewer wait.',
     ],
   }
   const [because = '', advice = ''] = clauses[refusal.limit]('most' in refusal ? refusal.most : 0)
@@ -137,10 +137,11 @@ export function notTaken({ file, because, advice }: NotTaken): string {
   return `${file} was not taken: ${because}. ${advice}`
 }
 
-/** Several that were not taken one after another: which, why, and what can be done about the last. */
+/** Several that were not taken one after another: which, why, and what can be done about them. */
 export function severalNotTaken(files: NotTaken[]): string {
   const lines = files.map(({ file, because }) => `• ${file}: ${because}`)
-  return [`${files.length} files were not taken:`, ...lines, files.at(-1)?.advice].join('\n')
+  const advice = new Set(files.map(({ advice }) => advice))
+  return [`${files.length} files were not taken:`, ...lines, [...advice].join(' ')].join('\n')
 }
 
 /** Files that begin later than they came, because of the limits. */

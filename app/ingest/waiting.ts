@@ -22,7 +22,7 @@ interface Notice extends Record<string, unknown> {
 
 /**
  * Files that begin later than they came, because of the limits. They have no message of their own until they begin or
- * end; one message for each user in a chat tells how many wait and how long, is kept up to date, and says at last
+ * end; one message for each user in a chat, or in each topic of it, tells how many wait and how long, is kept up to date, and says at last
  * that none waits any more.
  */
 export class Waiting {
@@ -43,19 +43,24 @@ export class Waiting {
   }
 
   /** Counts a file that waits until `slotAt`. Call it in the transaction that makes its job. */
-  async add(jobId: number, userId: number, { chatId, threadId }: Place, slotAt: number): Promise<void> {
+  async add(
+    jobId: number,
+    userId: number,
+    { chatId, threadId, replyTo }: Place,
+    slotAt: number,
+  ): Promise<void> {
     const { database, telegram } = this.#house
-    const of = [telegram.id, chatId, userId]
+    const of = [telegram.id, chatId, userId, threadId]
     const counted = `UPDATE waiting_notices SET files = files + 1
-      WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 RETURNING *`
+      WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 AND thread_id IS $4 RETURNING *`
     const begun = `INSERT INTO waiting_notices (bot_id, chat_id, user_id, thread_id, id, files)
       VALUES ($1, $2, $3, $4, $5, 1) RETURNING *`
     const [known] = await database.query<Notice>(counted, ...of)
-    const [notice] = known ? [known] : await database.query<Notice>(begun, ...of, threadId, randomUUID())
+    const [notice] = known ? [known] : await database.query<Notice>(begun, ...of, randomUUID())
     if (!notice) return
     const sql = 'INSERT INTO waiting_files (job_id, notice_id, slot_at) VALUES ($1, $2, $3)'
     await database.query(sql, jobId, notice.id, slotAt)
-    await this.#say(notice)
+    await this.#say(notice, replyTo)
   }
 
   /** A file waits no more. Call it in the transaction in which it begins or ends; without effect when it has not waited. */
@@ -85,7 +90,8 @@ export class Waiting {
     await this.#house.database.query('UPDATE waiting_files SET slot_at = slot_at + $1', by)
   }
 
-  async #say(notice: Notice): Promise<void> {
+  /** @param replyTo the message that a new one answers: in a group it shows who is meant */
+  async #say(notice: Notice, replyTo?: number): Promise<void> {
     const { database, telegram } = this.#house
     const { id, user_id: userId, chat_id: chatId, thread_id: threadId } = notice
     const [row] = await database.query<{ count: number; last: number | null }>(
@@ -93,7 +99,7 @@ export class Waiting {
       id,
     )
     const count = Number(row?.count ?? 0)
-    const message = { key: `waiting:${id}`, chatId, threadId: threadId ?? undefined, every }
+    const message = { key: `waiting:${id}`, chatId, threadId: threadId ?? undefined, replyTo, every }
     if (count === 0) {
       const ended = await database.query('DELETE FROM waiting_notices WHERE id = $1 RETURNING id', id)
       if (ended.length > 0) await telegram.messages.post({ ...message, text: noneWaits(notice.files) })

@@ -25,8 +25,8 @@ export function writerOf(message: Message): Writer {
 export interface Asked {
   /** The command at its start, in lower case and without the slash. */
   command: string | undefined
-  /** Whether it names this bot: `/help@this_bot`, or a mention anywhere. */
-  isNamed: boolean
+  /** Whether it speaks to this bot among others: by `/link`, by `/help@this_bot`, or by a mention anywhere. */
+  isForUs: boolean
   /** Whether its command is for another bot. */
   isForAnother: boolean
 }
@@ -39,11 +39,9 @@ export function askedOf(message: Message, username: string): Asked {
   const first = entities.find(({ type, offset }) => type === 'bot_command' && offset === 0)
   const [command, addressee] = first ? wordOf(first).slice(1).split('@') : []
   const isMentioned = entities.some((entity) => entity.type === 'mention' && wordOf(entity) === `@${ours}`)
-  return {
-    command,
-    isNamed: isMentioned || addressee === ours,
-    isForAnother: addressee !== undefined && addressee !== ours,
-  }
+  const isForAnother = addressee !== undefined && addressee !== ours
+  const isLink = command === 'link' && !isForAnother
+  return { command, isForUs: isMentioned || addressee === ours || isLink, isForAnother }
 }
 
 /** Where an answer to a message stands. */

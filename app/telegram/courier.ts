@@ -7,6 +7,7 @@ import type { MessageRow } from './message.ts'
 import type { MessageRows } from './message-rows.ts'
 import { adopt, edit, refused, send } from './outgoing.ts'
 import type { Pace } from './pace.ts'
+import { SeenIds } from './seen-ids.ts'
 
 /** How the delivery of a text with a topic goes: begun, taken by Telegram, or impossible. */
 export type Delivery = 'started' | 'finished' | 'failed'
@@ -27,13 +28,16 @@ interface Parts {
 /** Milliseconds before the n-th new attempt, when the server does not say. */
 const backoff = [1000, 5000, 15_000, 60_000, 300_000]
 
+/** Refusals of an edit whose message is not there any more; the last one is of Telegram's own servers. */
+const goneMessage = /message to edit not found|message can't be edited|MESSAGE_ID_INVALID/
+
 /**
  * Makes one attempt to have a chat show what its row says, and records in the row what became of it. Who calls has
  * counted its first call; what it makes besides, it counts by itself.
  */
 export class Courier {
   readonly #parts: Parts
-  #lastPrivate = 0
+  readonly #ids = new SeenIds()
   /** Told of deliveries; of an end within the transaction that records it. */
   listener: DeliveryListener = async () => {}
 
@@ -41,10 +45,9 @@ export class Courier {
     this.#parts = parts
   }
 
-  /** Notes an id in use: all private chats of a bot share one sequence of ids. */
-  seen(chatId: number, messageId: number): number {
-    if (chatId > 0) this.#lastPrivate = Math.max(this.#lastPrivate, messageId)
-    return messageId
+  /** Notes the id of a message that someone else has written. */
+  heard(chatId: number, messageId: number): void {
+    this.#ids.heard(chatId, messageId)
   }
 
   /**
@@ -82,15 +85,18 @@ export class Courier {
     }
     // After an id that nobody knew, every old message of the bot could be taken for this one.
     if (after) {
-      const found = await adopt(api, row, after, await rows.idsAfter(row), turn)
-      if (found !== undefined) return this.seen(chat_id, found)
+      const known = (await rows.idsAfter(row)).union(new Set(this.#ids.heardIn(chat_id)))
+      const found = await adopt(api, row, after, known, turn)
+      if (found !== undefined) return found
     }
     await turn()
     await database.transaction(async () => {
-      await rows.sending(id, Math.max(reply_to ?? 0, chat_id > 0 ? this.#lastPrivate : 0))
+      await rows.sending(id, Math.max(reply_to ?? 0, this.#ids.last(chat_id)))
       if (row.topic !== null && row.attempts === 0) await this.listener(row.topic, 'started')
     })
-    return this.seen(chat_id, await send(api, row))
+    const sent = await send(api, row)
+    this.#ids.seen(chat_id, sent)
+    return sent
   }
 
   /** The start of an edit is told with its end: a transaction of its own would wait for the disk. */
@@ -122,7 +128,7 @@ export class Courier {
     const { database, rows, chats, log } = this.#parts
     const { id, chat_id } = row
     const { description, migrateTo } = error
-    if (refused(error, /message to edit not found|message can't be edited/)) return await rows.gone(id)
+    if (row.message_id !== null && refused(error, goneMessage)) return await rows.gone(id)
     if (migrateTo !== undefined && migrateTo !== chat_id) return await chats.move(chat_id, migrateTo)
     if (row.thread_id !== null && refused(error, /message thread not found|TOPIC_(CLOSED|DELETED)/)) {
       return await rows.leaveTopic(id)

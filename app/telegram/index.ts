@@ -10,7 +10,7 @@ import { describe, TelegramRefusal, TelegramUnreachable } from './errors.ts'
 import { checkBotApiDir, TelegramFiles } from './files.ts'
 import { Messages } from './messages.ts'
 import type { TelegramSettings } from './settings.ts'
-import { Updates } from './updates.ts'
+import { fullAnswer, Updates } from './updates.ts'
 
 export { type Asked, askedOf, placeOf, type Writer, writerOf } from './asked.ts'
 export type { MoveListener } from './chats.ts'
@@ -60,6 +60,7 @@ export class TelegramBot implements AsyncDisposable {
   readonly #health: Health
   readonly #log: Log
   #state: string | undefined
+  #fullAnswers = 0
 
   constructor(parts: { settings: TelegramSettings; database: Database; health: Health; log: Log }) {
     this.#settings = parts.settings
@@ -184,7 +185,7 @@ export class TelegramBot implements AsyncDisposable {
     if ('callback_query' in update) this.answerPress(update.callback_query.id, putAside)
     if (!('message' in update)) return
     const { message } = update
-    const isHeard = message.chat.type === 'private' || askedOf(message, me.username).isNamed
+    const isHeard = message.chat.type === 'private' || askedOf(message, me.username).isForUs
     if (isHeard && writerOf(message) === 'person') {
       await this.messages.post({ ...placeOf(message), text: putAside })
     }
@@ -217,9 +218,10 @@ export class TelegramBot implements AsyncDisposable {
   /** Messages begin when the newest ids are known: by them it finds one that was on its way in a crash. */
   #seen(updates: Update[]): void {
     for (const update of updates) {
-      if ('message' in update) this.messages.seen(update.message.chat.id, update.message.message_id)
+      if ('message' in update) this.messages.heard(update.message.chat.id, update.message.message_id)
     }
-    this.messages.start()
+    // A full answer has more behind it; a stream without end must not hold the messages back for ever.
+    if (updates.length < fullAnswer || ++this.#fullAnswers > 50) this.messages.start()
   }
 
   /** Says a change of state once, however often it is seen: an outage has several faces while it lasts. */

@@ -113,15 +113,20 @@ export class MessageRows {
     return row
   }
 
-  /** Telegram's ids of this chat's messages after the one that was the last when the sending of `row` began. */
+  /**
+   * Telegram's ids after the one that was the last when the sending of `row` began, of other messages and of those that
+   * they answer. All private chats share one sequence.
+   */
   async idsAfter({ chat_id, sending_after }: MessageRow): Promise<Set<number>> {
-    const rows = await this.#database.query<{ message_id: number }>(
-      'SELECT message_id FROM messages WHERE bot_id = $1 AND chat_id = $2 AND message_id > $3',
+    const there = chat_id > 0 ? 'chat_id > 0' : 'chat_id = $2'
+    const rows = await this.#database.query<{ id: number }>(
+      `SELECT message_id AS id FROM messages WHERE bot_id = $1 AND ${there} AND message_id > $3
+       UNION SELECT reply_to FROM messages WHERE bot_id = $1 AND ${there} AND reply_to > $3`,
       this.#botId,
       chat_id,
       sending_after,
     )
-    return new Set(rows.map(({ message_id }) => message_id))
+    return new Set(rows.map(({ id }) => id))
   }
 
   async sending(id: number, after: number): Promise<void> {
@@ -165,7 +170,7 @@ export class MessageRows {
   /** Its topic has refused it: it is sent to the group, where everyone can read it as well. */
   async leaveTopic(id: number): Promise<void> {
     await this.#database.query(
-      'UPDATE messages SET thread_id = NULL, reply_to = NULL, sending_after = NULL WHERE id = $1',
+      'UPDATE messages SET thread_id = NULL, reply_to = NULL, message_id = NULL, sending_after = NULL WHERE id = $1',
       id,
     )
   }

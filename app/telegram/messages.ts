@@ -104,9 +104,9 @@ export class Messages {
     await this.#rows.shiftTimes(by)
   }
 
-  /** Notes an id in use, by which a message is found that was on its way in a crash. */
-  seen(chatId: number, messageId: number): void {
-    this.#courier.seen(chatId, messageId)
+  /** Notes the id of someone else's message, by which a message is found that was on its way in a crash. */
+  heard(chatId: number, messageId: number): void {
+    this.#courier.heard(chatId, messageId)
   }
 
   /** Begins to send what is waiting; once is enough. */

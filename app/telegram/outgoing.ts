@@ -12,7 +12,7 @@ export interface Outgoing {
   keyboard: string | null
 }
 
-/** Ids that are tried after the one that was the last when the sending began. */
+/** Ids, of those that nobody else is known to have, that are tried after the one that was the last when the sending began. */
 const adoptable = 10
 
 /** Sends a message that is not there yet. Returns Telegram's id of it. */
@@ -51,8 +51,9 @@ export async function adopt(
   known: Set<number>,
   turn: () => Promise<void>,
 ): Promise<number | undefined> {
-  for (let id = last + 1; id <= last + adoptable; id++) {
+  for (let id = last + 1, tried = 0; tried < adoptable; id++) {
     if (known.has(id)) continue
+    tried++
     await turn()
     try {
       await edit(api, { ...message, message_id: id })

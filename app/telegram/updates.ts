@@ -9,6 +9,9 @@ import { Inbox } from './inbox.ts'
 /** Seconds that the server holds an empty answer; its own limit. */
 const longPoll = 50
 
+/** Updates of one answer of Telegram, at most. */
+export const fullAnswer = 100
+
 /** Milliseconds between two calls while the server does not answer as it should. */
 const pause = 3000
 
@@ -53,7 +56,7 @@ export class Updates {
       try {
         const updates = await api.call<Update[]>(
           'getUpdates',
-          { offset, timeout, limit: 100, allowed_updates: this.#types },
+          { offset, timeout, limit: fullAnswer, allowed_updates: this.#types },
           { timeout: (longPoll + 15) * 1000, signal },
         )
         this.#parts.seen(updates)

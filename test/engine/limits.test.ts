@@ -43,7 +43,7 @@ test.serial('each limit has its own sentence, and what is refused is not taken',
   const cases = [
     {
       env: { MAX_QUEUE_LENGTH: '1' },
-      says: /was not taken: there is too much to do just now\. Please send it again in a few minutes/,
+      says: /was not taken: there is too much to do just now\. Please try again in a few minutes/,
     },
     { env: { MAX_ACTIVE_JOBS_PER_USER: '1' }, says: /was not taken: 1 file of yours waits already\./ },
   ]

@@ -45,6 +45,18 @@ test.serial('a message that is gone is sent anew, as an answer to the same file'
   t.is((await api.calls('sendMessage')).length, 2)
 })
 
+test.serial('a message that its user has deleted is sent anew, however Telegram says so', async (t) => {
+  await using api = await startBotApi()
+  await using roles = await startRoles(api)
+  const sent = await heldFile(api)
+  const error = { error_code: 400, description: 'Bad Request: MESSAGE_ID_INVALID' }
+  await api.fault({ method: 'editMessageText', error })
+  await go(api)
+  await linkFor(api, sent)
+  await allSent(roles)
+  t.is((await api.calls('sendMessage')).length, 2)
+})
+
 test.serial('a user who has blocked the bot ends the message, and nothing is tried again', async (t) => {
   await using api = await startBotApi()
   await using roles = await startRoles(api)

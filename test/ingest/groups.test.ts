@@ -171,6 +171,53 @@ test.serial('a topic that is gone loses no link: the group gets it', async (t) =
   t.true(message.message_id > message_id)
 })
 
+test('a topic that is closed while its file comes loses no link: the group gets it', async (t) => {
+  await using server = await startBotApi()
+  await using _program = await startApp({ api: server })
+  const chat = newGroup({ is_forum: true })
+  await server.settings({ download_bytes_per_second: 0 })
+  const file = { chat, from: ann, message_thread_id: 8, size: 100, caption: server.mention }
+  await server.sendFile(file)
+  await server.waitForMessage(chat.id, ({ from }) => from.id === server.botId)
+  const error = { error_code: 400, description: 'Bad Request: TOPIC_CLOSED' }
+  await server.fault({ method: 'editMessageText', chat_id: chat.id, error, count: 2 })
+  await server.settings({ download_bytes_per_second: null })
+  const message = await server.waitForMessage(chat.id, (message) => linkIn(message) !== undefined)
+  t.is(message.message_thread_id, undefined)
+})
+
+test('a link that the closed topic General has refused arrives when someone writes in the group', async (t) => {
+  await using server = await startBotApi()
+  await using program = await startApp({ api: server })
+  const chat = newGroup({ is_forum: true })
+  const error = { error_code: 400, description: 'Bad Request: TOPIC_CLOSED' }
+  await server.fault({ method: '*', chat_id: chat.id, error, count: -1 })
+  const sent = await server.sendFile({ chat, from: ann, size: 100, caption: server.mention })
+  await until('the link is refused', () => {
+    const refused = "SELECT 1 FROM messages WHERE failure IS NOT NULL AND text LIKE '%/download/%'"
+    return program.sql(refused).length > 0
+  })
+  await server.clearFaults()
+  await server.sendText('/link', { chat, from: bob })
+  await linkFor(server, sent)
+  t.pass()
+})
+
+test('who asks by /link hears when that cannot be handled; what others say goes on in silence', async (t) => {
+  await using server = await startBotApi()
+  await using program = await startApp({ api: server })
+  await server.setPrivacy(false)
+  const chat = newGroup()
+  // Whatever is done with the messages of this group fails.
+  program.sql(`CREATE TRIGGER trouble BEFORE UPDATE ON updates WHEN NEW.handled_at IS NOT NULL AND NEW.body = ''
+    AND OLD.body LIKE '%${chat.id}%' BEGIN SELECT RAISE(ABORT, 'no'); END`)
+  for (const text of ['hello', '/help', '/link']) await server.sendText(text, { chat, from: ann })
+  await server.waitForMessage(chat.id, ({ from }) => from.id === server.botId, 60_000)
+  const [text, ...others] = await saidIn(server, chat.id)
+  t.regex(text ?? '', /^Something went wrong on the server/)
+  t.deepEqual(others, [])
+})
+
 test('a private bot says nothing under the files of strangers; who asks is told', async (t) => {
   await using server = await startBotApi()
   await using program = await startApp({ api: server, env: { ALLOWED_USERS: String(ann.id) } })

@@ -69,3 +69,10 @@ test('a name is cut before its extension', (t) => {
   t.is(Buffer.byteLength(name), 255)
   t.true(name.endsWith('aaa.tar.gz'))
 })
+
+test('a single visible character that is too long is cut, not left out', (t) => {
+  const long = `a${'\u0301'.repeat(200)}.pdf`
+  t.true(safeName(long).startsWith('a\u0301'))
+  t.true(safeName(long).endsWith('\u0301.pdf'))
+  t.true(cutName(`a${'\u0301'.repeat(122)}`, 240).startsWith('a\u0301'))
+})

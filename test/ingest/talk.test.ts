@@ -47,7 +47,7 @@ test('the final message shows name, size, link and the day it ends, without a pr
   t.is(message.reply_to_message_id, sent.message_id)
   const [first, second, third, ...others] = message.text?.split('\n') ?? []
   t.is(first, 'a.bin (1.5 MB)')
-  t.regex(second ?? '', /^https:\/\/files\.example\.org\/download\/[0-9a-f-]{36}$/)
+  t.regex(second ?? '', /^https:\/\/files\.example\.org\/download\/[0-9a-f-]{36}\/a\.bin$/)
   const end = new Date(Date.now() + 7 * 86_400_000)
   const day = end.toLocaleDateString('en-GB', { dateStyle: 'long', timeZone: 'UTC' })
   t.regex(third ?? '', new RegExp(`until ${day}, \\d\\d:\\d\\d UTC\\.$`))
@@ -99,6 +99,17 @@ for (const [index, [command, answer]] of (
     t.is(text, answer)
   })
 }
+
+test('/link as an answer to a file makes another link of it, also in a private chat', async (t) => {
+  const from = { id: 6045 }
+  const file = await api.sendFile({ from, seed: 'answered' })
+  const first = await linkFor(api, file)
+  const second = await linkFor(
+    api,
+    await api.sendText('/link', { from, reply_to_message_id: file.message_id }),
+  )
+  t.not(first.uuid, second.uuid)
+})
 
 test('a name is no link in the chat', async (t) => {
   const sent = await api.sendFile({ from: { id: 6050 }, name: 'README.md', size: 10 })

@@ -1,6 +1,7 @@
 import test from 'ava'
 import {
   done,
+  jobRefused,
   noneWaits,
   notTaken,
   progress,
@@ -81,4 +82,11 @@ test('an unknown command is named, cut when it is long, and never markup', (t) =
   t.is(unknownCommand('stats'), "I don't know <code>/stats</code>. /help lists what I can do.")
   t.regex(unknownCommand('x'.repeat(64)), /<code>\/x{32}…<\/code>/)
   t.regex(unknownCommand('<b>'), /&lt;b&gt;/)
+})
+
+test('files that were not taken for different reasons have an advice for each reason, once', (t) => {
+  const large = ['a', 'b'].map((name) => tooLarge({ name, size: 3e9 }, 2e9))
+  const lines = severalNotTaken([...large, jobRefused(file, { limit: 'active', most: 500 })]).split('\n')
+  t.is(lines[3], '• <code>a&lt;b&gt;.bin</code> (1 kB): 500 files of yours wait already')
+  t.is(lines[4], 'Send a smaller file, or split it into parts. Please try again when fewer wait.')
 })

@@ -167,3 +167,28 @@ test('what is too much for one message of Telegram goes on in a second one', asy
   )
   t.is((await saidIn(api, 1001)).length, 3)
 })
+
+test('in each topic of a group the files that wait, and those that cannot be taken, are told of', async (t) => {
+  t.timeout(90_000)
+  await using api = await startBotApi()
+  await using _app = await startApp({ api, env: { RATE_LIMIT_PER_MINUTE: '1', MAX_FILE_SIZE: '1000000' } })
+  const chat = { id: -1_000_000_000_055, type: 'supergroup' as const, title: 'Forum', is_forum: true }
+  const ask = (topic: number, more: object = {}) =>
+    api.sendFile({ chat, caption: api.mention, message_thread_id: topic, seed: `${Math.random()}`, ...more })
+  await linkFor(api, await ask(7))
+  for (const topic of [7, 8]) {
+    const waits = await ask(topic)
+    const refused = await ask(topic, { announced_size: 2e6 })
+    for (const [text, asked] of [
+      [/^1 file waits for its turn/, waits],
+      [/was not taken: the limit is 1 MB/, refused],
+    ] as const) {
+      const said = await api.waitForMessage(
+        chat.id,
+        (message) => message.message_thread_id === topic && text.test(message.text ?? ''),
+        30_000,
+      )
+      t.is(said.reply_to_message_id, asked.message_id)
+    }
+  }
+})

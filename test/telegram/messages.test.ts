@@ -4,7 +4,17 @@ import { escapeHtml } from '../../app/telegram/outgoing.ts'
 import { callApi } from '../bot-api/call-api.ts'
 import { saidIn } from '../helpers/chat.ts'
 import { until } from '../helpers/until.ts'
-import { callsFor, newChat, refusal, said, serveForAll, server, shown, startSender } from './sender.ts'
+import {
+  callsFor,
+  newChat,
+  newGroup,
+  refusal,
+  said,
+  serveForAll,
+  server,
+  shown,
+  startSender,
+} from './sender.ts'
 
 serveForAll()
 
@@ -134,3 +144,39 @@ test('a message that answers one which is gone is sent as well', async (t) => {
 test('a name cannot become markup', (t) => {
   t.is(escapeHtml('<b>&amp;</b>'), '&lt;b&gt;&amp;amp;&lt;/b&gt;')
 })
+
+for (const [title, isGroup, replyTo] of [
+  ['a private chat', false, 0],
+  ['a group', true, 0],
+  ['a group, as an answer to an old message,', true, 1],
+] as const) {
+  test(`a message in ${title} that Telegram took unnoticed is found behind a hundred of others`, async (t) => {
+    await using sender = await startSender()
+    const from = { id: await newChat() }
+    const chat = { id: -newGroup(), type: 'supergroup' as const, title: 'Friends' }
+    const chatId = isGroup ? chat.id : from.id
+    const others = async (count: number) => {
+      for (let other = 0; other < count; other++) {
+        const sent = await server.sendText(`/${other}`, { from, ...(isGroup && { chat }) })
+        sender.messages.heard(chatId, sent.message_id)
+      }
+    }
+    await others(40)
+    await server.fault({ method: 'sendMessage', chat_id: chatId, delay_ms: 3000, cut: true, after: true })
+    await sender.messages.post({ chatId, text: 'once', ...(replyTo && { replyTo }) })
+    await until('it is marked', async () => {
+      const sql = 'SELECT 1 FROM messages WHERE sending_after > 0'
+      return (await sender.depot.database.query(sql)).length > 0
+    })
+    await others(60)
+    await until(
+      'it is recorded',
+      async () => {
+        const sql = 'SELECT 1 FROM messages WHERE sent_revision = revision'
+        return (await sender.depot.database.query(sql)).length > 0
+      },
+      20_000,
+    )
+    t.deepEqual(await saidIn(server, chatId), ['once'])
+  })
+}
