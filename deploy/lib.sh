@@ -11,6 +11,7 @@ LOG=/var/log/tgdepot-install.log
 SITE=/etc/nginx/sites-enabled/tgdepot.conf
 SNIPPETS=/etc/nginx/tgdepot
 UNITS=/etc/systemd/system
+WEB_SOCKET=/run/tgdepot/web.sock
 COMMAND=/usr/local/sbin/tgdepot
 CERTBOT_HOOK=/etc/letsencrypt/renewal-hooks/deploy/tgdepot-nginx
 SERVICES=(tgdepot-bot-api tgdepot-bot tgdepot-web)

@@ -84,8 +84,17 @@ choose_files() {
   if (ulimit -Hn 65536) 2>/dev/null; then printf '65536\n'; else ulimit -Hn; fi
 }
 
-# Changes one number of nginx.conf, for which there is no other place, and notes the old one at the end of the line. A
-# higher one stays. Whatever nginx refuses is taken back, and the site goes on with what there is.
+# Whether a limit of files is set anywhere but in our own file.
+has_own_file_limit() {
+  # nginx prints nothing while it refuses any of its files.
+  { cat "$NGINX_CONF"; nginx -T 2>/dev/null || true; } | awk -v own="# configuration file $NGINX_LIMITS:" '
+    /^# configuration file / { skip = $0 == own }
+    !skip && /^[^#]*worker_rlimit_nofile[ \t]/ { found = 1 }
+    END { exit !found }'
+}
+
+# Changes one number of nginx.conf, for which there is no other place, and notes the old one at the end of the line. A higher one
+# stays. Whatever nginx refuses is taken back, and the site goes on with what there is.
 raise_limits() {
   local source=$1 now kept changed=$CHANGED
   now=$(nginx_conf_value worker_connections)
@@ -93,14 +102,15 @@ raise_limits() {
   cp -p "$NGINX_CONF" "$kept/nginx.conf"
   CHANGED=0
   if [[ -z $now ]]; then
-    warn "$NGINX_CONF has no worker_connections: write 'worker_connections $WORKER_CONNECTIONS;' into its events block"
-  elif ((now < WORKER_CONNECTIONS)); then
+    warn "$NGINX_CONF has no worker_connections in one line: where nginx gets it from, or in the events block, write" \
+      "'worker_connections $WORKER_CONNECTIONS;'"
+  elif ((10#$now < WORKER_CONNECTIONS)); then
     sed -i --follow-symlinks -E \
       "s/^([^#]*\\bworker_connections[[:space:]]+)$now([[:space:]]*;.*)$/\1$WORKER_CONNECTIONS\2 # tgdepot: was $now/" "$NGINX_CONF"
     mark_changed
   fi
-  # Twice is an error: the owner's own value counts.
-  if [[ -z $(nginx_conf_value worker_rlimit_nofile) ]]; then
+  # Twice is an error: the owner's own value counts, in whatever file it stands.
+  if ! has_own_file_limit; then
     sed "s/@FILES@/$(choose_files)/" "$source/nginx/limits.conf" | write_file "$NGINX_LIMITS" 0644
   elif [[ -e $NGINX_LIMITS ]]; then rm -f "$NGINX_LIMITS" && mark_changed
   fi
@@ -109,6 +119,8 @@ raise_limits() {
     rm -f "$NGINX_LIMITS"
     CHANGED=0
     warn "nginx refuses $WORKER_CONNECTIONS worker_connections ($LOG): it goes on with $now"
+  elif now=$(nginx -T 2>/dev/null) && ! grep -qE '^[^#]*\bworker_rlimit_nofile\b' <<<"$now"; then
+    warn "nginx does not read $(dirname "$NGINX_LIMITS"): write 'worker_rlimit_nofile 65536;' into $NGINX_CONF"
   fi
   rm -rf "$kept"
   ((changed == 0)) || mark_changed

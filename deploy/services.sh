@@ -32,6 +32,16 @@ load_firewall() {
   printf '%s\n' "$rules" >"$STATE/firewall-rules"
 }
 
+# Whether the path leads elsewhere than to systemd's socket: an older release, installed over this one, takes it away and
+# opens its own there. Its process was handed none.
+socket_was_taken() {
+  local pid
+  [[ -S $WEB_SOCKET ]] || return 0
+  pid=$(systemctl show --property=MainPID --value tgdepot-web.service)
+  [[ ${pid:-0} != 0 && -r /proc/$pid/environ ]] || return 1
+  ! grep -qz '^LISTEN_FDS=' "/proc/$pid/environ"
+}
+
 # The web role's socket stays open while the role restarts; it is made anew only when its own unit has changed.
 load_socket() {
   local unit=$UNITS/tgdepot-web.socket now
@@ -40,7 +50,8 @@ load_socket() {
     # A release from before it came back by a rollback, and opens the socket by itself.
     systemctl stop tgdepot-web.socket 2>/dev/null || true
     rm -f "$UNITS/tgdepot.target.wants/tgdepot-web.socket"
-  elif [[ $(cat "$STATE/web-socket" 2>/dev/null) != "$now" ]] || ! systemctl is-active --quiet tgdepot-web.socket; then
+  elif [[ $(cat "$STATE/web-socket" 2>/dev/null) != "$now" ]] || ! systemctl is-active --quiet tgdepot-web.socket ||
+    socket_was_taken; then
     # systemd opens none for a service that runs, which may be one that opened its own.
     systemctl stop tgdepot-web.service 2>/dev/null || true
     systemctl reset-failed tgdepot-web.socket tgdepot-web.service 2>/dev/null || true
@@ -86,7 +97,7 @@ ask_nginx() {
   fi
 }
 
-ask_socket() { curl --silent --show-error --max-time 5 --unix-socket /run/tgdepot/web.sock "$@" http://localhost/health; }
+ask_socket() { curl --silent --show-error --max-time 5 --unix-socket "$WEB_SOCKET" "$@" http://localhost/health; }
 
 # Says what does not work, one line each; nothing when all of it does.
 find_troubles() {

@@ -1,4 +1,7 @@
-/** `name` in at most so many bytes of UTF-8: its extension is kept, `.tar.gz` too, and no visible character is split. */
+/**
+ * `name` in at most so many bytes of UTF-8: its extension is kept, `.tar.gz` too, and no visible character is split,
+ * unless the first one, a heap of accents, is too long by itself: no name at all would be worse.
+ */
 export function cutName(name: string, bytes: number): string {
   if (Buffer.byteLength(name) <= bytes) return name
   const extension = /(?:\.tar)?\.[A-Za-z0-9]{1,16}$/.exec(name)?.[0] ?? ''

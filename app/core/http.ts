@@ -12,6 +12,9 @@ const drain = 20_000
 /** The same where the next process waits for this one's end, with visitors waiting for it: they are asked again there. */
 const drainForNext = 3000
 
+/** Milliseconds, up to twice as many, after which a client that takes nothing is cut off: its file would stay open. */
+const silence = 30_000
+
 /** For a socket that others queue at while this process restarts; Node's own is 511. */
 const backlog = 4096
 
@@ -83,6 +86,7 @@ export class HttpServer implements AsyncDisposable {
         byKoa(request, response)
       },
     )
+    this.#server.timeout = silence
   }
 
   /** What Koa answers; also where a shortcut has failed. */

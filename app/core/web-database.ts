@@ -1,5 +1,4 @@
 import { existsSync, type Stats, statSync } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -31,7 +30,7 @@ interface Outage {
 export class WebDatabase implements Queries, Disposable {
   readonly #file: string
   readonly #log: Log
-  #open: { reader: Reader; facts: Stats | undefined; isFrozen: boolean } | undefined
+  #open: { reader: Reader; facts: Facts; isFrozen: boolean } | undefined
   #lookedAt = 0
   #outage: Outage | undefined
   #isClosed = false
@@ -129,8 +128,7 @@ export class WebDatabase implements Queries, Disposable {
     if (performance.now() - this.#lookedAt > lookAgain) this.#look()
     if (!this.#open) {
       const [connection, isFrozen] = openToRead(this.#file)
-      const facts = statSync(this.#file, { throwIfNoEntry: false })
-      this.#open = { reader: new Reader(connection), facts, isFrozen }
+      this.#open = { reader: new Reader(connection), facts: factsOf(this.#file), isFrozen }
     }
     return this.#open.reader
   }
@@ -138,16 +136,14 @@ export class WebDatabase implements Queries, Disposable {
   /** Notices that another file took the name, say a backup, or that a frozen one has a writer now. */
   #look(): void {
     this.#lookedAt = performance.now()
-    const open = this.#open
-    if (!open) return
-    Promise.all([stat(this.#file), open.isFrozen && hasLog(this.#file)]).then(
-      ([{ dev, ino, mtimeMs }, isWritten]) => {
-        const isOther = dev !== open.facts?.dev || ino !== open.facts?.ino
-        const isStale = open.isFrozen && (isWritten || mtimeMs !== open.facts?.mtimeMs)
-        if ((isOther || isStale) && this.#open === open) this.#close()
-      },
-      () => {},
-    )
+    if (!this.#open) return
+    const { facts, isFrozen } = this.#open
+    const now = factsOf(this.#file)
+    // Taken away, the last one is still as good as none.
+    if (!now.file) return
+    const isOther = !isSame(now.file, facts.file) || !isSame(now.index, facts.index)
+    const isStale = isFrozen && (hasLog(this.#file) || now.file.mtimeMs !== facts.file?.mtimeMs)
+    if (isOther || isStale) this.#close()
   }
 
   #close(): void {
@@ -173,6 +169,24 @@ export class WebDatabase implements Queries, Disposable {
 }
 
 const hasLog = (file: string) => existsSync(`${file}-wal`)
+
+/**
+ * The files that a connection holds. A backup may be copied into the database's own file: that it is another one is told
+ * by the index of its log alone, which whoever puts a backup back takes away, and the next writer makes anew.
+ */
+interface Facts {
+  file: Stats | undefined
+  index: Stats | undefined
+}
+
+/** Answered from memory, so it is asked without letting go: the very next read shall be of the right file. */
+function factsOf(file: string): Facts {
+  const of = (path: string) => statSync(path, { throwIfNoEntry: false })
+  return { file: of(file), index: of(`${file}-shm`) }
+}
+
+const isSame = (one: Stats | undefined, other: Stats | undefined) =>
+  one?.dev === other?.dev && one?.ino === other?.ino
 
 /**
  * Opens a database of which nothing but reading is allowed. The second value: whether it was opened as one that nobody

@@ -17,9 +17,16 @@ export function dispositionOf({ name }: Sendable): string {
   // Most names, and this is asked for with each range.
   if (bare.test(name)) return `attachment; filename=${name}; filename*=UTF-8''${name}`
   const saved = cutName(name, savable)
-  const plain = /^[\x20-\x7e]*$/.test(saved) ? saved : encodeURIComponent(saved)
+  const plain = /^[\x20-\x7e]*$/.test(saved) ? saved : encodedToSave(saved)
   const parameters = { filename: plain, 'filename*': encodeExtended(saved) }
   return format({ type: 'attachment', parameters }, { extended: false })
+}
+
+/** curl saves under it as it is, and cannot do so when it has more than 255 bytes. */
+function encodedToSave(name: string): string {
+  const encoded = encodeURIComponent(name)
+  // One byte becomes three.
+  return encoded.length <= savable ? encoded : encodeURIComponent(cutName(name, savable / 3))
 }
 
 /** The sender chose it, and it becomes a header. */

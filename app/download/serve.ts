@@ -102,13 +102,17 @@ export function byItself(links: LinkLookup, store: Store, log: Log) {
   }
 }
 
-/** Undefined when the file is not there. A symbolic link below the store's root is nothing that we put there. */
+/** What nginx, too, takes for a file that is not there. */
+const absent = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES']
+
+/** Undefined when the file is not there. A symbolic link, folder or pipe in its place is nothing that we put there. */
 async function factsOf(store: Store, uuid: string): Promise<Stats | undefined> {
   try {
     const [root, path] = await Promise.all([realpath(store.root), realpath(store.pathOf(uuid))])
-    return path === join(root, store.nameOf(uuid)) ? await stat(path) : undefined
+    const stats = await stat(path)
+    return path === join(root, store.nameOf(uuid)) && stats.isFile() ? stats : undefined
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
+    if (absent.includes(codeOf(error) ?? '')) return undefined
     throw error
   }
 }

@@ -71,6 +71,35 @@ test('an owner’s limit of files is not set twice', async (t) => {
   await t.throwsAsync(stat(join(bench.dir, 'modules-enabled/90-tgdepot.conf')))
 })
 
+/** Prints what it reads, and refuses to be told twice, as the real one does. */
+const nginxReading = (...files: string[]) => `
+  text=$(for file in ${files.join(' ')}; do
+    [ ! -f "$file" ] || { echo "# configuration file $PWD/$file:"; cat "$file"; echo; }
+  done)
+  [ "$(grep -c '^worker_rlimit_nofile' <<<"$text")" -lt 2 ] || exit 1
+  [ "$1" != -T ] || echo "$text"`
+
+test('an owner’s limit of files in another file than nginx.conf counts too, and stops nothing', async (t) => {
+  await using bench = await openWith(debian)
+  await writeFile(join(bench.dir, 'more.conf'), 'worker_rlimit_nofile 100000;\n')
+  await bench.fake('nginx', nginxReading('nginx.conf', 'more.conf', 'modules-enabled/90-tgdepot.conf'))
+  t.like(await bench.run(raise), { stdout: '1\n', stderr: '' })
+  t.is(await bench.conf(), debian.replace('768;', '16384; # tgdepot: was 768'))
+  await t.throwsAsync(stat(join(bench.dir, 'modules-enabled/90-tgdepot.conf')))
+  t.like(await bench.run(raise), { stdout: '0\n', stderr: '' })
+})
+
+test('where nginx does not read the file with its limit of files, the owner is told what to write', async (t) => {
+  await using bench = await openWith(debian)
+  await bench.fake('nginx', nginxReading('nginx.conf'))
+  for (const _ of ['the first run', 'the next one']) {
+    t.regex((await bench.run(raise)).stderr, /does not read .*write 'worker_rlimit_nofile 65536;' into/)
+  }
+  await bench.fake('nginx', nginxReading('nginx.conf', 'modules-enabled/90-tgdepot.conf'))
+  t.is((await bench.run(raise)).stderr, '')
+  t.is((await bench.run(raise)).stderr, '')
+})
+
 test('an nginx.conf that is a link stays one, and one in a single line is understood', async (t) => {
   await using bench = await openWith('')
   await writeFile(join(bench.dir, 'real.conf'), 'events { worker_connections 512; multi_accept on; }\n')

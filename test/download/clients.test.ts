@@ -1,9 +1,11 @@
 import { once } from 'node:events'
+import { readdir, readlink } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import test from 'ava'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 import { type App, startApp } from '../helpers/start-app.ts'
+import { until } from '../helpers/until.ts'
 
 const uuid = 'a1b2c3d4-0000-4000-8000-00000000000c'
 
@@ -71,4 +73,25 @@ test('a header that does not come to its end is cut off after 15 s', async (t) =
   t.regex(await say('GET / HTTP/1.1\r\nHost: a\r\nX-Slow: '), /^(HTTP\/1\.1 408 |$)/)
   const seconds = (performance.now() - began) / 1000
   t.true(seconds > 10 && seconds < 25, `${seconds} s`)
+})
+
+test('a client that takes nothing more is cut off within about a minute, and its file is closed', async (t) => {
+  t.timeout(120_000)
+  const slow = uuid.replace(/c$/, 'd')
+  await depot.share({ uuid: slow, bytes: Buffer.alloc(50_000_000) })
+  const socket = await dial()
+  t.teardown(() => socket.destroy())
+  socket.pause()
+  socket.on('error', () => {})
+  socket.write(`GET /download/${slow} HTTP/1.1\r\nHost: a\r\n\r\n`)
+  const isOpen = async () => {
+    const links = (await readdir(`/proc/${app.pid}/fd`)).map((fd) => readlink(`/proc/${app.pid}/fd/${fd}`))
+    return (await Promise.allSettled(links)).some((link) => 'value' in link && link.value.endsWith(slow))
+  }
+  await until('the file is being sent', isOpen)
+  await until('it is closed', async () => !(await isOpen()), 90_000)
+  t.deepEqual(
+    app.lines.filter(({ level }) => level !== 'info'),
+    [],
+  )
 })

@@ -1,4 +1,4 @@
-import { chmod, copyFile, readdir, rename, stat } from 'node:fs/promises'
+import { chmod, copyFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -206,4 +206,26 @@ test('another database under the same name is noticed', async (t) => {
   await rename(backup, depot.databaseFile)
   await until('its links are the ones that count', async () => (await web.get(path)).status === 404)
   t.pass()
+})
+
+test('a backup that is copied into the same file is noticed, and what is written to it later too', async (t) => {
+  const { depot, web } = await openShared(t)
+  const { databaseFile: file } = depot
+  await web.start()
+  const backup = join(depot.dir, 'backup.db')
+  const older = new DatabaseSync(file)
+  older.exec(`VACUUM INTO '${backup}'`)
+  older.close()
+  const since = uuid.replace('d1', 'd2')
+  await depot.share({ uuid: since, bytes: 'gone with the backup' })
+  t.is((await web.get(`/download/${since}`)).status, 200)
+  // The bot role is stopped; the web role, which stays, keeps SQLite from clearing up.
+  await depot.database[Symbol.asyncDispose]()
+  for (const suffix of ['-wal', '-shm']) await rm(file + suffix)
+  await copyFile(backup, file)
+  await until('it is read', async () => (await web.get(`/download/${since}`)).status === 404)
+  t.is((await web.get(path)).status, 200)
+  const bot = otherProgram(t, file, 'PRAGMA journal_mode = WAL')
+  bot.exec('UPDATE links SET expires_at = 1')
+  await until('what the bot role writes is read', async () => (await web.get(path)).status === 404)
 })

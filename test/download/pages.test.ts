@@ -1,5 +1,6 @@
-import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import test from 'ava'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 import { httpGet, openDownload } from '../helpers/http-get.ts'
@@ -11,6 +12,9 @@ const living = 'a1b2c3d4-0000-4000-8000-0000000000a1'
 const expired = 'a1b2c3d4-0000-4000-8000-0000000000a2'
 const removed = 'a1b2c3d4-0000-4000-8000-0000000000a3'
 const gone = 'a1b2c3d4-0000-4000-8000-0000000000a4'
+const piped = 'b1b2c3d4-0000-4000-8000-0000000000b1'
+const folder = 'b1b2c3d4-0000-4000-8000-0000000000b2'
+const overwritten = 'c1b2c3d4-0000-4000-8000-0000000000c1'
 const big = 'a1b2c3d4-0000-4000-8000-0000000000a5'
 
 let depot: Depot
@@ -23,6 +27,14 @@ test.before(async () => {
   await depot.share({ uuid: big, bytes: Buffer.alloc(20_000_000, 'x') })
   await depot.links.removed([removed])
   await depot.store.remove(gone)
+  for (const uuid of [piped, folder, overwritten]) {
+    await depot.share({ uuid, bytes: 'hello' })
+    await depot.store.remove(uuid)
+  }
+  await mkdir(depot.store.pathOf(folder), { recursive: true })
+  execFileSync('mkfifo', [depot.store.pathOf(piped)])
+  await rm(dirname(depot.store.pathOf(overwritten)), { recursive: true, force: true })
+  await writeFile(dirname(depot.store.pathOf(overwritten)), 'not a folder')
   app = await startApp({ roles: ['web'], dir: depot.dir })
 })
 test.after.always(async () => {
@@ -37,6 +49,9 @@ const nowhere: [title: string, path: string][] = [
   ['an expired link', `/download/${expired}`],
   ['a removed link', `/download/${removed}`],
   ['a link whose file has gone', `/download/${gone}`],
+  ['a link with a pipe in the place of its file', `/download/${piped}`],
+  ['a link with a folder in the place of its file', `/download/${folder}`],
+  ['a link with a file in the place of its folder', `/download/${overwritten}`],
   ['a UUID of another version', '/download/a1b2c3d4-0000-1000-8000-ffffffffffff'],
   ['no UUID', '/download/x'],
   ['a path upwards', '/download/..%2f..%2fdb%2ftgdepot.db'],

@@ -61,3 +61,16 @@ test('a name is cut between visible characters', (t) => {
   t.is(cutName(`${family}${family}.txt`, 30), `${family}.txt`)
   t.is(cutName('short.txt', 9), 'short.txt')
 })
+
+test('an address is short enough for wget and curl -O to save under, in any script', (t) => {
+  for (const name of [`${'ж'.repeat(60)}.pdf`, `${'報'.repeat(42)}.tar.gz`, '('.repeat(128)]) {
+    t.true(nameInUrl(name).length <= 1 + 236, name)
+    t.true(nameInUrl(name).endsWith(/(?:\.tar)?\.\w+$/.exec(name)?.[0] ?? '%28'))
+  }
+})
+
+test('of a heap of accents as much is kept as has room', (t) => {
+  const name = `Z${'\u0301'.repeat(100)}.txt`
+  const kept = decodeURIComponent(nameInUrl(name)).slice(1)
+  t.regex(kept, /^Z\u0301{20,}\.txt$/)
+})
