@@ -146,13 +146,13 @@ export class Queue implements AsyncDisposable {
   }
 
   async #work(kind: JobKind, job: ClaimedJob): Promise<void> {
-    const { jobs } = this.#parts
+    const { jobs, machine } = this.#parts
     const lost = new AbortController()
     this.#running.set(job.id, { kind: kind.name, lost })
     this.#movedAt.set(kind.name, steadyNow())
     try {
       await kind.run(job, AbortSignal.any([this.#stop.signal, lost.signal]))
-      for (const breaker of kind.breakers) breaker.passed(job.id)
+      for (const breaker of [machine, ...kind.breakers]) breaker.passed(job.id)
     } catch (error) {
       if (lost.signal.aborted) return
       if (this.#stop.signal.aborted) {
