@@ -149,7 +149,8 @@ export class Queue implements AsyncDisposable {
     const { jobs, machine } = this.#parts
     const lost = new AbortController()
     this.#running.set(job.id, { kind: kind.name, lost })
-    this.#movedAt.set(kind.name, steadyNow())
+    const began = steadyNow()
+    this.#movedAt.set(kind.name, began)
     try {
       await kind.run(job, AbortSignal.any([this.#stop.signal, lost.signal]))
       for (const breaker of [machine, ...kind.breakers]) breaker.passed(job.id)
@@ -159,7 +160,7 @@ export class Queue implements AsyncDisposable {
         const move = { reason: 'stopping', uncounted: true }
         await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
       } else {
-        await this.#failed(kind, job, error)
+        await this.#failed(kind, job, error, steadyNow() - began)
       }
     } finally {
       this.#running.delete(job.id)
@@ -169,13 +170,13 @@ export class Queue implements AsyncDisposable {
     }
   }
 
-  async #failed(kind: JobKind, job: ClaimedJob, error: unknown): Promise<void> {
+  async #failed(kind: JobKind, job: ClaimedJob, error: unknown, lasted: number): Promise<void> {
     const { jobs, transaction, log } = this.#parts
     const verdict = kind.judge(job, error)
     const { suspect, passing, errorType, message: errorMessage } = verdict
     const { uncounted = false, isDeferral = false } = verdict
     if (uncounted && verdict.retryAfter !== undefined) suspect?.hold(verdict.retryAfter)
-    const blame = uncounted ? undefined : await suspect?.blame(job.id, error)
+    const blame = uncounted ? undefined : await suspect?.blame(job.id, error, lasted)
     const retryIn = this.#retryIn(verdict, job, blame)
     const isOutage = blame === 'outage'
     const facts = {

@@ -158,3 +158,13 @@ test('of two files that the server fetches at the same time, each shows its own 
     t.true(Math.max(...shown) <= Number(sizes[at]))
   }
 })
+
+test('those that stand still together are seen to at the same time; one beside another that grows only waits', async (t) => {
+  await using folder = await openFolder()
+  const [first, second, third] = [await folder.begin(10), await folder.begin(10), await folder.begin(10)]
+  await folder.grow('a', 1)
+  await until('all have stood still', () => [first, second, third].every((one) => one.quiet() > 300))
+  await folder.grow('b', 1)
+  await until('one of them grows', () => first.quiet() < 200 && second.quiet() < 200)
+  t.true(third.quiet() < 200)
+})
