@@ -79,7 +79,7 @@ export class Breaker implements Disposable {
   /** Keeps jobs from beginning for so long, to the millisecond: someone asked for it. */
   hold(milliseconds: number): void {
     const until = steadyNow() + milliseconds
-    if (until <= this.#heldUntil) return
+    if (milliseconds <= 0 || until <= this.#heldUntil) return
     this.#heldUntil = until
     const wake = () => {
       if (this.isClosed) for (const listener of this.#listeners) listener()

@@ -25,6 +25,9 @@ const stuckAfter = 5 * 60_000
 /** Tries to record a failure with the word to the user; without, when a fault of the program is in the way. */
 const maxWords = 3
 
+/** Tries to hand a job back while another program holds the database; each waits for some seconds. */
+const maxHandBacks = 4
+
 interface Parts {
   jobs: Jobs
   kinds: JobKind[]
@@ -157,8 +160,7 @@ export class Queue implements AsyncDisposable {
     } catch (error) {
       if (lost.signal.aborted) return
       if (this.#stop.signal.aborted) {
-        const move = { reason: 'stopping', uncounted: true }
-        await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
+        await this.#handBack(job)
       } else {
         await this.#failed(kind, job, error, steadyNow() - began)
       }
@@ -208,7 +210,8 @@ export class Queue implements AsyncDisposable {
     for (let tries = 0; !this.#stop.signal.aborted; tries++) {
       try {
         await transaction(() => record(faults < maxWords))
-        break
+        if (retryIn === undefined) suspect?.forget(job.id)
+        return
       } catch (error) {
         // Until it is written, the job is this worker's: no other can have it, and its lane begins nothing else.
         log.error({ job_id: job.id, error }, 'the failure of a job cannot be recorded')
@@ -218,7 +221,21 @@ export class Queue implements AsyncDisposable {
         await delay(pause, undefined, { signal: this.#stop.signal }).catch(() => {})
       }
     }
-    if (retryIn === undefined) suspect?.forget(job.id)
+    await this.#handBack(job)
+  }
+
+  /** A stop gives back what runs: found with a worker that is gone, it would count as a crash. */
+  async #handBack(job: ClaimedJob): Promise<void> {
+    const move = { reason: 'stopping', uncounted: true }
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#parts.jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
+        return
+      } catch (error) {
+        if (!isDatabaseDown(error) || tries === maxHandBacks) throw error
+        await delay(500)
+      }
+    }
   }
 
   /** Milliseconds until the next attempt, or undefined when the job has failed. */

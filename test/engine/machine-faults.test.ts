@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
 import { type StandIn, startBotApi } from '../bot-api/client.ts'
 import { linkFor, saidIn } from '../helpers/chat.ts'
@@ -58,6 +59,26 @@ for (const seconds of process.env.KILL_TEST === 'long' ? [7, 70] : [7, 25]) {
     t.is(await app.kill('SIGTERM'), 0)
   })
 }
+
+test.serial(
+  'a stop while another program holds the write lock hands the files back, and counts for no crash',
+  async (t) => {
+    t.timeout(120_000)
+    await using api = await startBotApi()
+    await using app = await startApp({ api, roles: ['bot'], env })
+    await api.settings({ download_bytes_per_second: 1000 })
+    for (const id of [1, 2, 3]) await api.sendFile({ from: { id }, size: 300_000, seed: id })
+    await until('they run', () => app.sql(`SELECT 1 FROM jobs WHERE status = 'RUNNING'`).length === 3)
+    const free = lock(app.databaseFile, 9)
+    await delay(500)
+    const code = await app.kill('SIGTERM')
+    await await free
+    t.deepEqual(app.sql('SELECT DISTINCT status, attempts, crashes FROM jobs'), [
+      { status: 'QUEUED', attempts: 0, crashes: 0 },
+    ])
+    t.is(code, 0)
+  },
+)
 
 const asRoot = process.getuid?.() === 0 ? test.serial : test.skip
 
