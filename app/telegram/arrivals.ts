@@ -18,6 +18,8 @@ export interface Arrival {
   size: number | undefined
   /** Told the bytes on the disk as they come; not at all while nobody can tell which partial file is this one's. */
   received: (bytes: number) => void
+  /** Told that something has come that is most likely its. */
+  grew?: () => void
 }
 
 /** A transfer that is watched. */
@@ -156,6 +158,7 @@ export class Arrivals {
       // While nobody can tell, it is most likely that of the newest, which the server serves first.
       const likely = candidates.findLast(({ isAwaited }) => isAwaited)
       if (likely) likely.quiet = 0
+      likely?.grew?.()
       const [only, ...others] = candidates
       if (only && others.length === 0) only.name = name
     }

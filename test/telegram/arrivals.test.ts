@@ -168,3 +168,23 @@ test('those that stand still together are seen to at the same time; one beside a
   await until('one of them grows', () => first.quiet() < 200 && second.quiet() < 200)
   t.true(third.quiet() < 200)
 })
+
+test('what nobody can tell whose it is still says that the newest goes on', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'tgdepot-arrivals-'))
+  const arrivals = new Arrivals(folder)
+  const figures: number[] = []
+  let growth = 0
+  const givenUp = await arrivals.begin({ fileId: 'given up', size: 10 * block, received: () => {} })
+  givenUp.end(false)
+  const one = await arrivals.begin({
+    fileId: 'one',
+    size: 10 * block,
+    received: (bytes) => figures.push(bytes),
+    grew: () => growth++,
+  })
+  await appendFile(join(folder, 'a'), Buffer.alloc(block, 1))
+  await until('it is said to go on', () => growth > 0)
+  t.deepEqual(figures, [])
+  one.end(true)
+  await rm(folder, { recursive: true })
+})
