@@ -154,7 +154,8 @@ const rules: Rule[] = [
     advice: tryLater,
   },
   {
-    matches: (error) => error instanceof TelegramRefusal && (error.code >= 500 || error.code <= 200),
+    // Only a 400 is about the file: the others are about the server, its session with Telegram, or what stands between.
+    matches: (error) => error instanceof TelegramRefusal && error.code !== 400,
     fault: 'telegram',
     errorType: 'NETWORK_ERROR',
     passing: true,

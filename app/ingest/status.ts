@@ -30,7 +30,7 @@ export class Status {
     const { messages } = this.#house.telegram
     await this.#waiting.leave(job.id)
     const { statusMessage } = job.payload as Payload
-    if (statusMessage === undefined) await messages.post({ ...messageOf(job), ...revision })
+    if (statusMessage === undefined) await messages.post({ botId: job.botId, ...messageOf(job), ...revision })
     else await messages.revise(statusMessage, revision)
   }
 

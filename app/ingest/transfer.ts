@@ -253,7 +253,7 @@ async function download(
     status.showProgress(job, () => progress(payload, shown))
   }
   const fetched = await telegram.files.fetch(
-    { fileId, size, patience: STALL_SECONDS * 1000 },
+    { fileId, size, patience: STALL_SECONDS * 1000, grew: () => jobs.load.grew(job.id) },
     received,
     signal,
   )

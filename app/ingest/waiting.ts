@@ -13,6 +13,7 @@ const maxNotices = 200
 
 interface Notice extends Record<string, unknown> {
   id: string
+  bot_id: number
   user_id: number
   chat_id: number
   thread_id: number | null
@@ -93,13 +94,13 @@ export class Waiting {
   /** @param replyTo the message that a new one answers: in a group it shows who is meant */
   async #say(notice: Notice, replyTo?: number): Promise<void> {
     const { database, telegram } = this.#house
-    const { id, user_id: userId, chat_id: chatId, thread_id: threadId } = notice
+    const { id, bot_id: botId, user_id: userId, chat_id: chatId, thread_id: threadId } = notice
     const [row] = await database.query<{ count: number; last: number | null }>(
       'SELECT COUNT(*) AS count, MAX(slot_at) AS last FROM waiting_files WHERE notice_id = $1',
       id,
     )
     const count = Number(row?.count ?? 0)
-    const message = { key: `waiting:${id}`, chatId, threadId: threadId ?? undefined, replyTo, every }
+    const message = { botId, key: `waiting:${id}`, chatId, threadId: threadId ?? undefined, replyTo, every }
     if (count === 0) {
       const ended = await database.query('DELETE FROM waiting_notices WHERE id = $1 RETURNING id', id)
       if (ended.length > 0) await telegram.messages.post({ ...message, text: noneWaits(notice.files) })

@@ -79,7 +79,7 @@ export class Breaker implements Disposable {
   /** Keeps jobs from beginning for so long, to the millisecond: someone asked for it. */
   hold(milliseconds: number): void {
     const until = steadyNow() + milliseconds
-    if (until <= this.#heldUntil) return
+    if (milliseconds <= 0 || until <= this.#heldUntil) return
     this.#heldUntil = until
     const wake = () => {
       if (this.isClosed) for (const listener of this.#listeners) listener()
@@ -101,15 +101,18 @@ export class Breaker implements Disposable {
     this.#failed.delete(id)
   }
 
-  /** Decides whose fault it is that a job failed; opens when it is not the job's. */
-  async blame(id: number, error: unknown): Promise<Blame> {
+  /**
+   * Decides whose fault it is that a job failed; opens when it is not the job's.
+   * @param lasted milliseconds that the try took: tries that take long need no pause between them
+   */
+  async blame(id: number, error: unknown, lasted: number): Promise<Blame> {
     if (!(await this.works(error))) return 'outage'
     const before = this.#failed.get(id)
     this.#failed.set(id, before ?? this.#through)
     this.#inARow.add(id)
     const others = this.#inARow.size - 1
     if (others > 0) {
-      this.hold(Math.min(1000 * 2 ** (others - 1), maxPause))
+      this.hold(Math.min(1000 * 2 ** (others - 1), maxPause) - lasted)
       this.#begin(error)
     }
     if (before !== undefined && this.#through > before) return 'job'

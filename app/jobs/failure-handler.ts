@@ -34,14 +34,17 @@ export class FailureHandler {
     this.#parts = parts
   }
 
-  /** Returns when what is to become of the job is recorded, or the stop makes an end of it. */
-  async handle(kind: JobKind, job: ClaimedJob, error: unknown): Promise<void> {
+  /**
+   * Returns true when what is to become of the job is recorded, false when the stop came first.
+   * @param lasted milliseconds from the beginning of the job to its error
+   */
+  async handle(kind: JobKind, job: ClaimedJob, error: unknown, lasted: number): Promise<boolean> {
     const { jobs, transaction, machine, log, signal } = this.#parts
     const verdict = kind.judge(job, error)
     const { suspect, passing, errorType, message: errorMessage } = verdict
     const { uncounted = false, isDeferral = false } = verdict
     if (uncounted && verdict.retryAfter !== undefined) suspect?.hold(verdict.retryAfter)
-    const blame = uncounted ? undefined : await suspect?.blame(job.id, error)
+    const blame = uncounted ? undefined : await suspect?.blame(job.id, error, lasted)
     const retryIn = this.#retryIn(verdict, job, blame)
     const isOutage = blame === 'outage'
     const facts = {
@@ -73,7 +76,8 @@ export class FailureHandler {
     for (let tries = 0; !signal.aborted; tries++) {
       try {
         await transaction(() => record(faults < maxWords))
-        break
+        if (retryIn === undefined) suspect?.forget(job.id)
+        return true
       } catch (error) {
         // Until it is written, the job is this worker's: no other can have it, and its lane begins nothing else.
         log.error({ job_id: job.id, error }, 'the failure of a job cannot be recorded')
@@ -83,7 +87,7 @@ export class FailureHandler {
         await delay(pause, undefined, { signal }).catch(() => {})
       }
     }
-    if (retryIn === undefined) suspect?.forget(job.id)
+    return false
   }
 
   /** Milliseconds until the next attempt, or undefined when the job has failed. */

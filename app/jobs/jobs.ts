@@ -10,6 +10,9 @@ import { Turns, type Waiting } from './turns.ts'
 /** Where a job that has no subject names its UUID, if it does: payloads of files begin with it. */
 const payloadUuid = 'SUBSTR(payload, 10, 36)'
 
+/** Milliseconds for which a job that may have ended the process runs without another such one. */
+const suspectAlone = 60_000
+
 /** Rows of jobs; every change of a status is made by one statement, in `#move`. */
 export class Jobs {
   readonly events: JobEvents
@@ -94,17 +97,22 @@ export class Jobs {
 
   /**
    * Of each user the oldest job that may begin now. Jobs that were running when a process ended, each of which may
-   * have ended it, run one at a time: so one that does it again takes none of them along.
+   * have ended it, begin one at a time: so one that does it again takes none of them along. After a minute the next
+   * one begins all the same: a large file may run for hours.
    */
   async #waiting(kind: string, botId: number): Promise<Waiting[]> {
+    const now = steadyNow()
     return await this.#database.query<Waiting>(
       `SELECT user_id, MIN(id) AS id, MIN(slot_at) AS since FROM jobs
        WHERE kind = $1 AND bot_id = $2 AND status = 'QUEUED' AND due_at <= $3 AND (crashes = 0
-         OR NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.status = 'RUNNING' AND other.crashes > 0))
+         OR NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.status = 'RUNNING' AND other.crashes > 0
+           AND other.due_at > $4))
        GROUP BY user_id`,
       kind,
       botId,
-      steadyNow(),
+      now,
+      // A running job was due, for the last time, when it began.
+      now - suspectAlone,
     )
   }
 

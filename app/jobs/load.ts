@@ -25,6 +25,11 @@ export class Load {
     if (before === undefined || bytes > before.bytes) this.#received.set(id, { bytes, grewAt: steadyNow() })
   }
 
+  /** Notes that a running job goes on, whatever it has on the disk. */
+  grew(id: number): void {
+    this.#received.set(id, { bytes: this.#received.get(id)?.bytes ?? 0, grewAt: steadyNow() })
+  }
+
   /** When (`steadyNow`) a job of this process last had more on the disk than before. */
   grewAt(id: number): number | undefined {
     return this.#received.get(id)?.grewAt

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { isDatabaseDown } from '../core/database-errors.ts'
 import type { PartHealth } from '../core/health.ts'
 import type { Log } from '../core/log.ts'
 import { steadyNow } from '../core/steady.ts'
@@ -14,6 +16,9 @@ const leaseTime = 60_000
 
 /** Milliseconds for which nothing of a kind may move, while jobs wait, before /health says so. */
 const stuckAfter = 5 * 60_000
+
+/** Tries to hand a job back while another program holds the database; each waits for some seconds. */
+const maxHandBacks = 4
 
 interface Parts {
   jobs: Jobs
@@ -139,26 +144,41 @@ export class Queue implements AsyncDisposable {
   }
 
   async #work(kind: JobKind, job: ClaimedJob): Promise<void> {
-    const { jobs } = this.#parts
+    const { jobs, machine } = this.#parts
     const lost = new AbortController()
     this.#running.set(job.id, { kind: kind.name, lost })
-    this.#movedAt.set(kind.name, steadyNow())
+    const began = steadyNow()
+    this.#movedAt.set(kind.name, began)
     try {
       await kind.run(job, AbortSignal.any([this.#stop.signal, lost.signal]))
-      for (const breaker of kind.breakers) breaker.passed(job.id)
+      for (const breaker of [machine, ...kind.breakers]) breaker.passed(job.id)
     } catch (error) {
       if (lost.signal.aborted) return
       if (this.#stop.signal.aborted) {
-        const move = { reason: 'stopping', uncounted: true }
-        await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
+        await this.#handBack(job)
       } else {
-        await this.#failures.handle(kind, job, error)
+        const isRecorded = await this.#failures.handle(kind, job, error, steadyNow() - began)
+        if (!isRecorded) await this.#handBack(job)
       }
     } finally {
       this.#running.delete(job.id)
       this.#movedAt.set(kind.name, steadyNow())
       // One that was lost has not been moved by us.
       jobs.load.stopped(job.id)
+    }
+  }
+
+  /** A stop gives back what runs: found with a worker that is gone, it would count as a crash. */
+  async #handBack(job: ClaimedJob): Promise<void> {
+    const move = { reason: 'stopping', uncounted: true }
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#parts.jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
+        return
+      } catch (error) {
+        if (!isDatabaseDown(error) || tries === maxHandBacks) throw error
+        await delay(500)
+      }
     }
   }
 

@@ -18,13 +18,15 @@ export interface Arrival {
   size: number | undefined
   /** Told the bytes on the disk as they come; not at all while nobody can tell which partial file is this one's. */
   received: (bytes: number) => void
+  /** Told that something has come that is most likely its. */
+  grew?: () => void
 }
 
 /** A transfer that is watched. */
 export interface Watched {
   /**
-   * Milliseconds without growth while it was the newest that the server was asked for: an older one that stands still
-   * only waits for newer ones.
+   * Milliseconds without growth while it was the newest that the server was asked for, or while none grew at all: an
+   * older one that stands still beside one that grows only waits for it.
    */
   quiet(): number
   /** The server is asked anew, and may begin anew. */
@@ -46,6 +48,8 @@ interface Transfer extends Arrival {
   /** Its partial file, once that is known. */
   name: string | undefined
   quiet: number
+  /** Milliseconds since any of them grew or was there. */
+  still: number
 }
 
 /**
@@ -79,11 +83,12 @@ export class Arrivals {
       before,
       name: undefined,
       quiet: 0,
+      still: 0,
     }
     this.#transfers.add(transfer)
     if (!this.#isWatching) void this.#watch()
     return {
-      quiet: () => transfer.quiet,
+      quiet: () => Math.max(transfer.quiet, transfer.still),
       again: async () => {
         transfer.before = await this.#look()
         transfer.name = undefined
@@ -102,7 +107,10 @@ export class Arrivals {
 
   #end(transfer: Transfer, isThere: boolean): void {
     transfer.isAwaited = false
-    if (isThere) this.#transfers.delete(transfer)
+    if (isThere) {
+      this.#transfers.delete(transfer)
+      for (const other of this.#transfers) other.still = 0
+    }
     const givenUp = [...this.#transfers].filter(({ isAwaited }) => !isAwaited)
     for (const oldest of givenUp.slice(0, -maxGivenUp)) this.#transfers.delete(oldest)
   }
@@ -115,9 +123,11 @@ export class Arrivals {
       await delay(watchEvery, undefined, { ref: false })
       const now = await this.#look()
       const newest = [...this.#transfers].findLast(({ isAwaited }) => isAwaited)
-      if (newest) newest.quiet += performance.now() - looked
-      looked = performance.now()
+      const passed = performance.now() - looked
+      looked += passed
       const grown = [...now].filter(([name, { bytes }]) => bytes > (this.#last.get(name)?.bytes ?? 0))
+      if (newest) newest.quiet += passed
+      for (const transfer of this.#transfers) transfer.still = grown.length > 0 ? 0 : transfer.still + passed
       this.#last = now
       this.#assign(
         now,
@@ -148,6 +158,7 @@ export class Arrivals {
       // While nobody can tell, it is most likely that of the newest, which the server serves first.
       const likely = candidates.findLast(({ isAwaited }) => isAwaited)
       if (likely) likely.quiet = 0
+      likely?.grew?.()
       const [only, ...others] = candidates
       if (only && others.length === 0) only.name = name
     }

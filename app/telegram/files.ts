@@ -39,6 +39,8 @@ export interface Wanted {
   size: number | undefined
   /** Milliseconds without a byte after which it is given up for now. */
   patience: number
+  /** Told that something comes, also while nobody can tell how much of it is this file's. */
+  grew?: () => void
 }
 
 /** Gets files of Telegram messages. The server serves the newest call first, so older ones wait for newer ones. */
@@ -60,11 +62,11 @@ export class TelegramFiles {
    * @throws TelegramRefusal, TelegramUnreachable, ForeignPath, Stalled
    */
   async fetch(
-    { fileId, size, patience }: Wanted,
+    { fileId, size, patience, grew }: Wanted,
     received: (bytes: number) => void,
     signal: AbortSignal,
   ): Promise<Fetched> {
-    const watched = await this.#arrivals?.begin({ fileId, size, received })
+    const watched = await this.#arrivals?.begin({ fileId, size, received, ...(grew && { grew }) })
     const began = performance.now()
     const stalled = new AbortController()
     // Without a folder nothing can be seen to grow: such a server has to answer in time.

@@ -17,6 +17,7 @@ export class MessageRows {
 
   /** Returns the id of the row: a new one, or that of its key. */
   async write({
+    botId = this.#botId,
     chatId,
     threadId,
     replyTo,
@@ -34,7 +35,7 @@ export class MessageRows {
          due_at = CASE WHEN messages.sent_revision < messages.revision OR messages.due_at > $9 + $11
            THEN messages.due_at ELSE $9 + $11 END
        RETURNING id`,
-      this.#botId,
+      botId,
       chatId,
       threadId,
       replyTo,

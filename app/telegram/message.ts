@@ -24,6 +24,8 @@ export interface Place {
 }
 
 export interface NewMessage extends Place, Revision {
+  /** The bot that sends it, when it is not this one: that bot finds it here should it come back. */
+  botId?: number | undefined
   /** Names the message: written again, it shows the new text instead of being sent twice. */
   key?: string | undefined
   /** Milliseconds between two of its edits, when its texts only count something. */

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
 import { type StandIn, startBotApi } from '../bot-api/client.ts'
 import { linkFor, saidIn } from '../helpers/chat.ts'
@@ -58,6 +60,26 @@ for (const seconds of process.env.KILL_TEST === 'long' ? [7, 70] : [7, 25]) {
   })
 }
 
+test.serial(
+  'a stop while another program holds the write lock hands the files back, and counts for no crash',
+  async (t) => {
+    t.timeout(120_000)
+    await using api = await startBotApi()
+    await using app = await startApp({ api, roles: ['bot'], env })
+    await api.settings({ download_bytes_per_second: 1000 })
+    for (const id of [1, 2, 3]) await api.sendFile({ from: { id }, size: 300_000, seed: id })
+    await until('they run', () => app.sql(`SELECT 1 FROM jobs WHERE status = 'RUNNING'`).length === 3)
+    const free = lock(app.databaseFile, 9)
+    await delay(500)
+    const code = await app.kill('SIGTERM')
+    await await free
+    t.deepEqual(app.sql('SELECT DISTINCT status, attempts, crashes FROM jobs'), [
+      { status: 'QUEUED', attempts: 0, crashes: 0 },
+    ])
+    t.is(code, 0)
+  },
+)
+
 const asRoot = process.getuid?.() === 0 ? test.serial : test.skip
 
 asRoot('a store that is read-only for a moment while 40 files arrive has 40 links afterwards', async (t) => {
@@ -101,3 +123,48 @@ asRoot('a store that is read-only for a moment while 40 files arrive has 40 link
   t.is(begun.length, 1)
   t.is(over.length, 1)
 })
+
+test.serial(
+  'files that fail here while others get links have failed after their tries, and are no trouble of the machine any more',
+  async (t) => {
+    t.timeout(120_000)
+    await using api = await startBotApi()
+    await using app = await startApp({ api, env: { ...env, RETRY_DELAYS: '0,0' } })
+    await api.sendText('/start', { from: { id: owner } })
+    await api.settings({ download_bytes_per_second: 1000 })
+    for (const id of [1, 2]) await api.sendFile({ from: { id }, size: 30_000, seed: id })
+    const payloads = await until('both have come', () => {
+      const rows = app.sql<{ payload: string }>('SELECT payload FROM jobs')
+      return rows.length === 2 && rows.map(({ payload }) => JSON.parse(payload) as { uuid: string })
+    })
+    for (const { uuid } of payloads) {
+      await mkdir(join(app.storage, uuid.slice(0, 2), uuid, 'in the way'), { recursive: true })
+    }
+    await api.settings({ download_bytes_per_second: null })
+    let others = 0
+    await until(
+      'both have failed',
+      async () => {
+        await linkFor(
+          api,
+          await api.sendFile({ from: { id: 10 + others }, size: 1000, seed: `other ${others}` }),
+        )
+        others++
+        return app.sql(`SELECT 1 FROM jobs WHERE status = 'FAILED' AND user_id < 10`).length === 2
+      },
+      60_000,
+    )
+    for (const id of [1, 2]) {
+      await api.waitForMessage(id, ({ text }) => /Something went wrong.*Press Retry/.test(text ?? ''))
+    }
+    await until(
+      'the owner hears no more of it',
+      async () => {
+        const { begun, over } = await troubles(api)
+        return begun.length === over.length
+      },
+      30_000,
+    )
+    t.true(others > 0)
+  },
+)

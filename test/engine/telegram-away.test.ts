@@ -125,3 +125,14 @@ test('one file that fails while others work has failed after its tries, and its 
 })
 
 const unavailable = 'Bad Request: wrong file_id or the file is temporarily unavailable'
+
+test('a refusal that is about the server, and has passed when it is asked, fails no file', async (t) => {
+  t.timeout(60_000)
+  await using api = await startBotApi()
+  await using app = await startApp({ api, env: { ...wide, RETRY_DELAYS: '1' } })
+  for (const error_code of [401, 404, 409, 421]) {
+    await api.fault({ method: 'getFile', error: { error_code, description: 'Not now' } })
+    await linkFor(api, await api.sendFile({ from: { id: error_code }, seed: error_code }))
+  }
+  t.deepEqual(ends(app), [{ status: 'COMPLETED', attempts: 2 }])
+})

@@ -32,7 +32,7 @@ const errors: [title: string, error: unknown, type: string, passing: boolean, fa
   ['a disk that fails', withCode('EIO'), 'UNKNOWN', true, 'machine'],
   ['a mount that has gone', withCode('ESTALE'), 'UNKNOWN', true, 'machine'],
   ['too many open files', withCode('EMFILE'), 'UNKNOWN', true, 'machine'],
-  ['a token that is refused', refused(401, 'Unauthorized'), 'HTTP_ERROR', false, 'telegram'],
+  ['a token that is refused', refused(401, 'Unauthorized'), 'NETWORK_ERROR', true, 'telegram'],
   ['a file of which nothing comes', new Stalled('x'), 'STALLED', true, 'stall'],
   ['a job that takes the process along', new JobCrashes('x'), 'CRASH', false, 'file'],
   ['a job of another bot', new OtherBot('x'), 'OTHER_BOT', false, 'file'],

@@ -84,7 +84,7 @@ const cases: Case[] = [
   },
   {
     title: 'the server refuses for a reason nobody knows',
-    fault: refusal(403, 'Forbidden: something new'),
+    fault: refusal(400, 'Bad Request: something new'),
     says: transfer,
     type: 'HTTP_ERROR',
   },
@@ -212,7 +212,7 @@ test.serial('a file that is gone when its path arrives is fetched again', async 
 })
 
 const fail = async (from: { id: number }, chat?: { id: number; type: 'supergroup'; title: string }) => {
-  await api.fault({ method: 'getFile', ...refusal(403, 'Forbidden: something new') })
+  await api.fault({ method: 'getFile', ...refusal(400, 'Bad Request: something new') })
   const sent = await api.sendFile({ from, ...(chat && { chat, caption: `${api.mention}, please` }) })
   const message = await api.waitForMessage(sent.chat_id, ({ text }) => transfer.test(text ?? ''))
   return { sent, message, data: String(message.inline_keyboard?.[0]?.[0]?.callback_data) }

@@ -110,7 +110,7 @@ test('a file that has waited and fails says so itself', async (t) => {
   await using api = await startBotApi()
   await using app = await startApp({ api, env: { RATE_LIMIT_PER_MINUTE: '1' } })
   await linkFor(api, await api.sendFile({ seed: 'first' }))
-  const error = { error_code: 403, description: 'Forbidden: something new' }
+  const error = { error_code: 400, description: 'Bad Request: something new' }
   await api.fault({ method: 'getFile', error })
   const sent = await api.sendFile({ seed: 'second' })
   await notice(api, /^1 file waits/)

@@ -158,3 +158,33 @@ test('of two files that the server fetches at the same time, each shows its own 
     t.true(Math.max(...shown) <= Number(sizes[at]))
   }
 })
+
+test('those that stand still together are seen to at the same time; one beside another that grows only waits', async (t) => {
+  await using folder = await openFolder()
+  const [first, second, third] = [await folder.begin(10), await folder.begin(10), await folder.begin(10)]
+  await folder.grow('a', 1)
+  await until('all have stood still', () => [first, second, third].every((one) => one.quiet() > 300))
+  await folder.grow('b', 1)
+  await until('one of them grows', () => first.quiet() < 200 && second.quiet() < 200)
+  t.true(third.quiet() < 200)
+})
+
+test('what nobody can tell whose it is still says that the newest goes on', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'tgdepot-arrivals-'))
+  const arrivals = new Arrivals(folder)
+  const figures: number[] = []
+  let growth = 0
+  const givenUp = await arrivals.begin({ fileId: 'given up', size: 10 * block, received: () => {} })
+  givenUp.end(false)
+  const one = await arrivals.begin({
+    fileId: 'one',
+    size: 10 * block,
+    received: (bytes) => figures.push(bytes),
+    grew: () => growth++,
+  })
+  await appendFile(join(folder, 'a'), Buffer.alloc(block, 1))
+  await until('it is said to go on', () => growth > 0)
+  t.deepEqual(figures, [])
+  one.end(true)
+  await rm(folder, { recursive: true })
+})

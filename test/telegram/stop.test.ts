@@ -27,7 +27,10 @@ for (const after of [false, true]) {
 test('a stop ends a press of a button whose answer hangs', async (t) => {
   await using api = await startBotApi()
   await using app = await startApp({ api })
-  await api.fault({ method: 'getFile', error: { error_code: 403, description: 'Forbidden: something new' } })
+  await api.fault({
+    method: 'getFile',
+    error: { error_code: 400, description: 'Bad Request: something new' },
+  })
   const { chat_id } = await api.sendFile()
   const { message_id, inline_keyboard } = await api.waitForMessage(
     chat_id,
