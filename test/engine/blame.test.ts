@@ -256,7 +256,7 @@ test('a probe that is told to wait is not made again before its time', async (t)
       if (at.length === 1) throw Object.assign(new Error('429'), { retryAfter: 3 })
     },
   })
-  t.is(await breaker.blame(1, new Error('it failed')), 'outage')
+  t.is(await breaker.blame(1, new Error('it failed'), 0), 'outage')
   t.false(breaker.isClosed)
   await until('it is closed again', () => breaker.isClosed)
   const [first = 0, second = 0] = at
