@@ -96,7 +96,8 @@ const maxChats = 10_000
  * all, one a second in a chat with short bursts, 20 a minute in a group; and the waiting times that it asked for.
  */
 export class Pace {
-  readonly #all = new Bucket(25, 28)
+  /** Together below 30 in any second, and a little less, since calls that leave in time may be late on their way. */
+  readonly #all = new Bucket(4, 25)
   readonly #chats = new Map<number, Chat>()
   readonly #heldUntil = new Map<number, number>()
 
@@ -105,7 +106,7 @@ export class Pace {
     const held = (this.#heldUntil.get(chatId) ?? 0) - steadyNow()
     if (held > 0) return held
     this.#heldUntil.delete(chatId)
-    if (this.#all.tokens < (weight === 'must' ? 1 : 10)) return 50
+    if (this.#all.tokens < (weight === 'must' ? 1 : 3)) return 50
     return this.#chat(chatId).wait(weight)
   }
 

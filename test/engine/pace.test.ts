@@ -70,14 +70,17 @@ test.serial('progress leaves half of a group’s minute to what must arrive', (t
   t.is(callsWithin(clock, 10_000, [-100]), 10)
 })
 
-test.serial('all chats together get less than 30 calls a second', (t) => {
-  using clock = clocked()
-  const chats = Array.from({ length: 500 }, (_, chat) => chat + 1)
-  const first = callsWithin(clock, 1000, chats)
-  t.true(first <= 25 + 29, `${first}`)
-  const calls = callsWithin(clock, 10_000, chats)
-  t.true(calls >= 270 && calls <= 290, `${calls}`)
-})
+test.serial(
+  'all chats together get less than 30 calls a second, also in the first one after a silence',
+  (t) => {
+    using clock = clocked()
+    const chats = Array.from({ length: 500 }, (_, chat) => chat + 1)
+    const first = callsWithin(clock, 1000, chats)
+    t.true(first < 30, `${first}`)
+    const calls = callsWithin(clock, 10_000, chats)
+    t.true(calls >= 240 && calls <= 260, `${calls}`)
+  },
+)
 
 test.serial('what only shows progress leaves room for what must arrive', (t) => {
   using clock = clocked()
@@ -91,7 +94,7 @@ test.serial('what only shows progress leaves room for what must arrive', (t) => 
     clock.pace.take(other)
     must++
   }
-  t.true(must >= 9, `${must} calls at once were left`)
+  t.true(must >= 2, `${must} calls at once were left`)
 })
 
 test.serial('a flood wait holds back its chat for exactly so long, and no other', (t) => {
