@@ -1,4 +1,4 @@
-import { existsSync, type Stats, statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -168,7 +168,8 @@ export class WebDatabase implements Queries, Disposable {
   }
 }
 
-const hasLog = (file: string) => existsSync(`${file}-wal`)
+/** An empty one is what an opening left that had no room for the rest. */
+const hasLog = (file: string) => (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0
 
 /**
  * The files that a connection holds. A backup may be copied into the database's own file: that it is another one is told
@@ -190,8 +191,8 @@ const isSame = (one: Stats | undefined, other: Stats | undefined) =>
 
 /**
  * Opens a database of which nothing but reading is allowed. The second value: whether it was opened as one that nobody
- * changes. SQLite wants its -wal and -shm files even to read; where they are not there and the folder allows none to be
- * made, all that was ever written is in the one file.
+ * changes. SQLite wants its -wal and -shm files even to read; where they are not there and the folder, or a full disk, allows none
+ * to be made, all that was ever written is in the one file.
  */
 function openToRead(file: string): [DatabaseSync, isFrozen: boolean] {
   const connection = new DatabaseSync(file, { readOnly: true, timeout: 0 })
@@ -201,7 +202,7 @@ function openToRead(file: string): [DatabaseSync, isFrozen: boolean] {
     return [connection, false]
   } catch (error) {
     connection.close()
-    if (!isSqlite(error) || ![readOnly, cannotOpen].includes(primaryCode(error)) || hasLog(file)) throw error
+    if (!isSqlite(error) || !isKeptFromOpening(error) || hasLog(file)) throw error
     const frozen = new URL(pathToFileURL(file))
     frozen.searchParams.set('immutable', '1')
     return [new DatabaseSync(frozen, { readOnly: true, timeout: 0 }), true]
@@ -225,6 +226,8 @@ function writeOnce<R extends Row>(file: string, sql: string, parameters: SQLInpu
 const busy = 5
 const readOnly = 8
 const cannotOpen = 14
+/** SQLITE_IOERR_SHMSIZE: no room for the -shm file. */
+const noRoomToOpen = 4874
 
 type SqliteError = Error & { errcode: number }
 
@@ -232,6 +235,9 @@ const isSqlite = (error: unknown): error is SqliteError =>
   error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
 
 const primaryCode = ({ errcode }: SqliteError) => errcode & 0xff
+
+const isKeptFromOpening = (error: SqliteError) =>
+  error.errcode === noRoomToOpen || [readOnly, cannotOpen].includes(primaryCode(error))
 
 /** BUSY, LOCKED, READONLY, CANTOPEN, PROTOCOL, NOTADB: the same for every statement. An IOERR may be one bad page. */
 const isOutage = (error: SqliteError) => [5, 6, 8, 14, 15, 26].includes(primaryCode(error))

@@ -97,7 +97,7 @@ const maxChats = 10_000
  */
 export class Pace {
   /** Together below 30 in any second, and a little less, since calls that leave in time may be late on their way. */
-  readonly #all = new Bucket(4, 25)
+  readonly #all = new Bucket(3, 26)
   readonly #chats = new Map<number, Chat>()
   readonly #heldUntil = new Map<number, number>()
 

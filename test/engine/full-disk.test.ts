@@ -126,7 +126,8 @@ fullDisk('a start on a disk without a byte of room gets by on the reserve', asyn
   // As for a boot: the last to close the database takes its -wal and -shm files away.
   await Promise.all([bot.kill('SIGTERM'), web.kill('SIGTERM')])
   await disk.fill()
-  await bot.start()
   await web.start()
+  t.is((await web.get(path)).status, 200, 'downloads do not wait for the bot')
+  await bot.start()
   t.is((await web.get(path)).status, 200)
 })
