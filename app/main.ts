@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Database } from './core/database.ts'
@@ -128,11 +129,22 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
   log.info({ signal: stop.reason }, 'stopping')
 }
 
+/** A mistyped path must not become a new database, and the store that one's. */
+async function requireDatabase(file: string): Promise<void> {
+  const size = await stat(file).then(
+    (found) => found.size,
+    () => 0,
+  )
+  if (size > 0) return
+  throw new StartError(`DATABASE_URL: there is no database at ${file}; its first start by the bot makes one`)
+}
+
 async function runCommand(command: OwnerCommand, stop: AbortSignal): Promise<void> {
   const read = settingsFor([], process.env)
   log = createLog('error', { journal })
   const { runForOwner } = await import('./owner.ts')
   try {
+    await requireDatabase(databaseFile(read.settings.database))
     await using database = await openWhenFree(read, log, stop)
     const said = await runForOwner(recordsOf(read, database, log), command)
     process.stdout.write(`${said}\n`)

@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, rename, rm, utimes } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, rename, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { startBotApi } from '../bot-api/client.ts'
 import { linkFor } from '../helpers/chat.ts'
 import { fill, putFile, putLink } from '../helpers/shelf.ts'
-import { type App, createApp } from '../helpers/start-app.ts'
+import { type App, startApp } from '../helpers/start-app.ts'
 import { until } from '../helpers/until.ts'
 import { betweenSweeps, cleanUp, startRoles } from './roles.ts'
 import { mountSmallDisk } from './small-disk.ts'
@@ -61,9 +62,22 @@ test.serial('a file that cannot be moved keeps no other in the quarantine', asyn
   }
 })
 
+test.serial('a command with a mistyped database makes none, and leaves the store to its own', async (t) => {
+  await using api = await startBotApi()
+  await using app = await startApp({ api, roles: ['bot'] })
+  await app.kill('SIGTERM')
+  const marker = await readFile(join(app.storage, '.tgdepot-store'), 'utf8')
+  const mistyped = join(app.dir, 'db', 'mistyped.db')
+  const error = await t.throwsAsync(app.command('accept-store', { DATABASE_URL: `sqlite:${mistyped}` }))
+  t.regex(String(error), /there is no database at/)
+  t.is(await readFile(join(app.storage, '.tgdepot-store'), 'utf8'), marker)
+  t.false(existsSync(mistyped))
+})
+
 test.serial('a command that the file system refuses says so in a sentence', async (t) => {
   await using api = await startBotApi()
-  await using app = await createApp({ api, roles: ['bot'] })
+  await using app = await startApp({ api, roles: ['bot'] })
+  await app.kill('SIGTERM')
   const error = await t.throwsAsync(app.command('accept-store', { STORAGE_PATH: '/dev/null/store' }))
   t.like(error, { stdout: '', stderr: "ENOTDIR: not a directory, mkdir '/dev/null/store'\n" })
 })
