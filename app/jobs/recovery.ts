@@ -1,3 +1,4 @@
+import { isDatabaseDown } from '../core/database-errors.ts'
 import type { Log } from '../core/log.ts'
 import { steadyNow } from '../core/steady.ts'
 import type { ClaimedJob, Job } from './job.ts'
@@ -44,7 +45,9 @@ export class Recovery {
     const kind = kinds.find(({ name }) => name === job.kind)
     if (kind && crashes >= maxCrashes) {
       const error = new JobCrashes(`the process ended ${crashes} times while it ran`)
-      return await transaction(() => this.#end(kind, job, 'RUNNING', error, { crashed: hasCrashed }))
+      const ends = (hasWord: boolean) =>
+        this.#end(kind, job, 'RUNNING', error, { crashed: hasCrashed, hasWord })
+      return await this.#withWord(ends)
     }
     // The first time all that ran begin again at once; the second time others go first.
     const wait = crashes < 2 ? 0 : (delays[Math.min(crashes - 2, delays.length - 1)] ?? 0) * 1000
@@ -62,16 +65,16 @@ export class Recovery {
    * wait; should that bot come back, its chats are told and can ask again. Returns how many.
    */
   async endOthers(): Promise<number> {
-    const { jobs, transaction, botId, kinds, log } = this.#parts
+    const { jobs, botId, kinds, log } = this.#parts
     const error = new OtherBot('the job belongs to another bot')
     let count = 0
     for (;;) {
       const others = await jobs.ofOthers(botId, batch)
       if (others.length === 0) break
-      await transaction(async () => {
+      await this.#withWord(async (hasWord) => {
         for (const job of others) {
           const kind = kinds.find(({ name }) => name === job.kind)
-          if (kind) await this.#end(kind, job, job.status, error)
+          if (kind) await this.#end(kind, job, job.status, error, { hasWord })
           else await jobs.transition(job.id, job.status, 'FAILED', { errorType: error.name })
         }
       })
@@ -82,12 +85,30 @@ export class Recovery {
     return count
   }
 
+  /** A fault of the program in a word to a user must not keep the queue from its start: then jobs end without it. */
+  async #withWord(work: (hasWord: boolean) => Promise<void>): Promise<void> {
+    const { transaction, log } = this.#parts
+    try {
+      await transaction(() => work(true))
+    } catch (error) {
+      if (isDatabaseDown(error)) throw error
+      log.error({ error }, 'the users of jobs that end cannot be told')
+      await transaction(() => work(false))
+    }
+  }
+
   /** Ends a job that no worker has, or whose worker is gone. Call it inside a transaction. */
-  async #end(kind: JobKind, job: Job, from: Status, error: Error, more: { crashed?: boolean } = {}) {
+  async #end(
+    kind: JobKind,
+    job: Job,
+    from: Status,
+    error: Error,
+    { hasWord, ...more }: { hasWord: boolean; crashed?: boolean },
+  ): Promise<void> {
     const { jobs } = this.#parts
     const { errorType, message: errorMessage } = kind.judge(job, error)
     if (!(await jobs.transition(job.id, from, 'FAILED', { errorType, errorMessage, ...more }))) return
     await jobs.events.record(job, 'JOB_FAILED', { error_type: errorType, error: errorMessage })
-    await kind.failed(job, error, undefined, false)
+    if (hasWord) await kind.failed(job, error, undefined, false)
   }
 }

@@ -2,6 +2,9 @@ import type { Database } from '../core/database.ts'
 import { steadyNow } from '../core/steady.ts'
 import type { MessageRow, NewMessage, Revision } from './message.ts'
 
+/** Attempts, the last ones 5 min apart, after which a message no longer holds back those behind it in its chat. */
+const maxInTheWay = 10
+
 /**
  * One bot's messages: each row holds the text that the chat must show, its revision, and the revision that Telegram
  * has taken. A row waits while the two differ and no failure ends it.
@@ -85,7 +88,7 @@ export class MessageRows {
 
   /**
    * The oldest waiting one of each chat, of those whose time has come. An older one that waits holds the newer back,
-   * but for one that the chat shows already and that waits for its next edit.
+   * but for one that the chat shows already and that waits for its next edit, and one that was refused for half an hour.
    */
   async due(): Promise<{ id: number; chat_id: number }[]> {
     return await this.#database.query(
@@ -93,10 +96,11 @@ export class MessageRows {
          AND sent_revision < revision AND failure IS NULL AND NOT EXISTS (
            SELECT 1 FROM messages AS older WHERE older.bot_id = m.bot_id AND older.chat_id = m.chat_id
              AND older.id < m.id AND older.sent_revision < older.revision AND older.failure IS NULL
-             AND (older.message_id IS NULL OR older.due_at <= $2)
+             AND (older.message_id IS NULL OR older.due_at <= $2) AND (older.attempts < $3 OR older.due_at <= $2)
          ) ORDER BY due_at, id LIMIT 500`,
       this.#botId,
       steadyNow(),
+      maxInTheWay,
     )
   }
 

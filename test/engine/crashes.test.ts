@@ -95,6 +95,20 @@ test('what ends the machine, or stops as it should, is no crash', async (t) => {
   t.like(await desk.jobs.find(id), { status: 'QUEUED', crashes: 0, attempts: 0 })
 })
 
+test('a word that cannot be said to a user keeps no queue from its start', async (t) => {
+  await using desk = await openDesk()
+  const id = await desk.job()
+  const failed = async () => {
+    throw new Error('no word')
+  }
+  for (let crash = 0; crash < 3; crash++) {
+    await desk.jobs.claim('test', 1, aLease(await crashedWorker()))
+    t.is(await desk.queue({ failed }, [0]).recover(), 1)
+    await desk.database.query('UPDATE jobs SET due_at = 0')
+  }
+  t.is(await desk.statusOf(id), 'FAILED')
+})
+
 test('its user is told, and can ask again', async (t) => {
   t.timeout(90_000)
   await using api = await startBotApi()

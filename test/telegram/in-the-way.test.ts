@@ -1,0 +1,18 @@
+import test from 'ava'
+import { MessageRows } from '../../app/telegram/message-rows.ts'
+import { openRecords } from '../helpers/records.ts'
+
+test('a message that is refused for half an hour no longer holds back those behind it', async (t) => {
+  await using records = await openRecords()
+  const rows = new MessageRows(records.database, 42)
+  const first = await rows.write({ chatId: 5, text: 'one' })
+  const second = await rows.write({ chatId: 5, text: 'two' })
+  for (let attempt = 1; attempt < 10; attempt++) {
+    await rows.postpone(first, 300_000, true)
+    t.deepEqual(await rows.due(), [])
+  }
+  await rows.postpone(first, 300_000, true)
+  t.deepEqual(await rows.due(), [{ id: second, chat_id: 5 }])
+  await records.database.query('UPDATE messages SET due_at = 0 WHERE id = $1', first)
+  t.deepEqual(await rows.due(), [{ id: first, chat_id: 5 }], 'when its time comes, it is first again')
+})
