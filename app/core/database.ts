@@ -17,6 +17,8 @@ export const databaseSettings = z.object({
 })
 
 export interface Database extends AsyncDisposable {
+  /** Path of the database; what else must outlive the process lies beside it. */
+  readonly file: string
   readonly sequelize: Sequelize
   /** Given up by itself when a statement meets a full disk; whoever watches the disk takes it again. */
   readonly reserve: Reserve
@@ -107,7 +109,7 @@ export async function openDatabase(
     if (actions) actions.push(action)
     else action()
   }
-  const database = { sequelize, reserve, transaction, query, afterCommit }
+  const database = { file, sequelize, reserve, transaction, query, afterCommit }
   await applyMigrations(database, migrations).catch((error) => {
     throw new StartError(`DATABASE_URL: ${file} cannot be used as a database (${error.message})`)
   })

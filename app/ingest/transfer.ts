@@ -1,6 +1,6 @@
 import { codeOf } from '../core/errors.ts'
 import type { BotHouse } from '../house.ts'
-import type { ClaimedJob, Job, JobKind } from '../jobs/index.ts'
+import type { ClaimedJob, Elsewhere, Job, JobKind } from '../jobs/index.ts'
 import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { TelegramRefusal } from '../telegram/index.ts'
@@ -82,7 +82,7 @@ export function transfers(house: BotHouse, settings: IngestSettings): JobKind[] 
   const known = { ...knownContent, breakers: [], ready: () => house.telegram.connected }
   return [large, small, known].map((kind) => ({
     ...kind,
-    run: (job, signal) => transfer(house, settings, job, signal),
+    run: (job, signal, elsewhere) => transfer(house, settings, job, signal, elsewhere),
 
     judge(job, error) {
       const { errorType, passing, fault } = classify(error)
@@ -142,11 +142,12 @@ async function transfer(
   settings: IngestSettings,
   job: ClaimedJob,
   signal: AbortSignal,
+  elsewhere: Elsewhere,
 ): Promise<void> {
   const { jobs, store, links, telegram, database } = house
   const payload = job.payload as Payload
   const began = performance.now()
-  const taken = await take(house, settings, job, payload, signal)
+  const taken = await take(house, settings, job, payload, signal, elsewhere)
   if (!taken) return
   const { intake, leftover } = taken
 
@@ -194,6 +195,7 @@ async function take(
   job: ClaimedJob,
   payload: Payload,
   signal: AbortSignal,
+  elsewhere: Elsewhere,
 ): Promise<Taken | undefined> {
   const { jobs, store } = house
   const { uuid, size } = payload
@@ -215,7 +217,7 @@ async function take(
   await checkRoom(house, size)
   await jobs.events.record(job, 'DOWNLOAD_STARTED', { size })
   try {
-    return await download(house, settings, job, payload, signal)
+    return await download(house, settings, job, payload, signal, elsewhere)
   } catch (error) {
     // Fetched for two jobs at once, and taken away with the record of the other.
     if (codeOf(error) === 'ENOENT' && (await shareKnown(house, payload))) return { intake: 'known' }
@@ -239,6 +241,7 @@ async function download(
   job: Job,
   payload: Payload,
   signal: AbortSignal,
+  elsewhere: Elsewhere,
 ): Promise<Taken> {
   const { uuid, size, fileId, statusMessage } = payload
   const speed = new Speed()
@@ -247,11 +250,8 @@ async function download(
     const shown = { received: bytes, speed: speed.at(bytes) }
     telegram.messages.showProgress(statusMessage, () => progress(payload, shown))
   }
-  const fetched = await telegram.files.fetch(
-    { fileId, size, patience: STALL_SECONDS * 1000 },
-    received,
-    signal,
-  )
+  const wanted = { fileId, size, patience: STALL_SECONDS * 1000 }
+  const fetched = await elsewhere(() => telegram.files.fetch(wanted, received, signal))
   if ('stream' in fetched) {
     await store.receive(uuid, fetched.stream, { size, limit, received })
     return { intake: 'stream' }

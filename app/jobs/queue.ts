@@ -3,9 +3,10 @@ import type { Log } from '../core/log.ts'
 import { steadyNow } from '../core/steady.ts'
 import type { Breaker } from './breaker.ts'
 import { FailureHandler } from './failure-handler.ts'
+import type { InHand } from './in-hand.ts'
 import type { ClaimedJob, Lease } from './job.ts'
 import type { Jobs } from './jobs.ts'
-import type { JobKind } from './kind.ts'
+import type { Elsewhere, JobKind } from './kind.ts'
 import { Recovery } from './recovery.ts'
 import { thisWorker } from './worker.ts'
 
@@ -24,6 +25,7 @@ interface Parts {
   machine: Breaker
   /** Seconds before the second attempt, the third, and so on; after the last one a job fails. */
   delays: number[]
+  inHand: InHand
   transaction: <T>(work: () => Promise<T>) => Promise<T>
   log: Log
   /** Told how many jobs of another bot have ended. */
@@ -139,12 +141,13 @@ export class Queue implements AsyncDisposable {
   }
 
   async #work(kind: JobKind, job: ClaimedJob): Promise<void> {
-    const { jobs } = this.#parts
+    const { jobs, inHand } = this.#parts
     const lost = new AbortController()
     this.#running.set(job.id, { kind: kind.name, lost })
+    inHand.take(job.id)
     this.#movedAt.set(kind.name, steadyNow())
     try {
-      await kind.run(job, AbortSignal.any([this.#stop.signal, lost.signal]))
+      await kind.run(job, AbortSignal.any([this.#stop.signal, lost.signal]), this.#elsewhere(job.id))
       for (const breaker of kind.breakers) breaker.passed(job.id)
     } catch (error) {
       if (lost.signal.aborted) return
@@ -156,9 +159,18 @@ export class Queue implements AsyncDisposable {
       }
     } finally {
       this.#running.delete(job.id)
+      inHand.release(job.id)
       this.#movedAt.set(kind.name, steadyNow())
       // One that was lost has not been moved by us.
       jobs.load.stopped(job.id)
+    }
+  }
+
+  #elsewhere(id: number): Elsewhere {
+    const { inHand } = this.#parts
+    return async (work) => {
+      inHand.release(id)
+      return await work().finally(() => inHand.take(id))
     }
   }
 
