@@ -5,7 +5,16 @@ import { counted, duration } from './core/format.ts'
 import { WallClock } from './core/wall-clock.ts'
 import { features } from './features.ts'
 import type { BotHouse, BotParts, Records, SettingsOf } from './house.ts'
-import { Breaker, Jobs, type JobsSettings, Queue, rateLimits, refusalOf, type Trouble } from './jobs/index.ts'
+import {
+  Breaker,
+  InHand,
+  Jobs,
+  type JobsSettings,
+  Queue,
+  rateLimits,
+  refusalOf,
+  type Trouble,
+} from './jobs/index.ts'
 import { type Delivery, TelegramBot, type telegramSettings } from './telegram/index.ts'
 import { Users, type usersSettings } from './users/index.ts'
 
@@ -76,9 +85,10 @@ export async function startBot(
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const delays = settings.jobs.RETRY_DELAYS
   const { transaction } = database
+  const inHand = new InHand(`${database.file}.in-hand`, log)
   const endedOthers = (count: number) => tellOwners(describeOthers(count))
   const queue = started.use(
-    new Queue({ jobs, kinds, botId: telegram.id, machine, delays, transaction, log, endedOthers }),
+    new Queue({ jobs, kinds, botId: telegram.id, machine, delays, inHand, transaction, log, endedOthers }),
   )
   const reportQueue = async () => await health.report('queue', await queue.health())
   const watch = { name: 'queue health', schedule: '*/10 * * * * *', atStart: true, run: reportQueue }

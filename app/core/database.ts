@@ -11,8 +11,9 @@ import { Reserve } from './reserve.ts'
 import sqliteDialect, { openSqlite } from './sqlite.ts'
 
 export interface Database extends AsyncDisposable {
-  readonly sequelize: Sequelize
+  /** Path of the database; what else must outlive the process lies beside it. */
   readonly file: string
+  readonly sequelize: Sequelize
   /** Given up by itself when a statement meets a full disk; whoever watches the disk takes it again. */
   readonly reserve: Reserve
   /**

@@ -1,6 +1,6 @@
 import { codeOf } from '../core/errors.ts'
 import type { BotHouse } from '../house.ts'
-import type { ClaimedJob, Job, JobKind } from '../jobs/index.ts'
+import type { ClaimedJob, Elsewhere, Job, JobKind } from '../jobs/index.ts'
 import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { type Place, TelegramRefusal } from '../telegram/index.ts'
@@ -88,7 +88,7 @@ export function transfers(house: BotHouse, settings: IngestSettings, status: Sta
   const known = { ...knownContent, breakers: [], ready: isReady }
   return [large, small, known].map((kind) => ({
     ...kind,
-    run: (job, signal) => transfer({ house, settings, status }, job, signal),
+    run: (job, signal, elsewhere) => transfer({ house, settings, status, elsewhere }, job, signal),
 
     judge(job, error) {
       const { errorType, passing, fault } = classify(error)
@@ -142,6 +142,7 @@ interface Parts {
   house: BotHouse
   settings: IngestSettings
   status: Status
+  elsewhere: Elsewhere
 }
 
 async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Promise<void> {
@@ -239,7 +240,7 @@ async function shareKnown(
 }
 
 async function download(
-  { house: { jobs, store, telegram }, settings, status }: Parts,
+  { house: { jobs, store, telegram }, settings, status, elsewhere }: Parts,
   job: Job,
   payload: Payload,
   signal: AbortSignal,
@@ -252,10 +253,12 @@ async function download(
     const shown = { received: bytes, speed: speed.at(bytes) }
     status.showProgress(job, () => progress(payload, shown))
   }
-  const fetched = await telegram.files.fetch(
-    { fileId, size, patience: STALL_SECONDS * 1000, grew: () => jobs.load.grew(job.id) },
-    received,
-    signal,
+  const fetched = await elsewhere(() =>
+    telegram.files.fetch(
+      { fileId, size, patience: STALL_SECONDS * 1000, grew: () => jobs.load.grew(job.id) },
+      received,
+      signal,
+    ),
   )
   if ('stream' in fetched) {
     await store.receive(uuid, fetched.stream, { size, limit, received })

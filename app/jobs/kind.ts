@@ -20,6 +20,9 @@ export interface Verdict {
   delays?: number[]
 }
 
+/** Waits for work that another program does: should this process end meanwhile, it was not this job that ended it. */
+export type Elsewhere = <T>(work: () => Promise<T>) => Promise<T>
+
 /** A sort of job: how it is done, and what is made of its failure. */
 export interface JobKind {
   name: string
@@ -33,7 +36,7 @@ export interface JobKind {
    * Does the job and moves it to COMPLETED, or back to the queue as another kind; as its worker. Stops soon after
    * `signal` is aborted, by throwing.
    */
-  run(job: ClaimedJob, signal: AbortSignal): Promise<void>
+  run(job: ClaimedJob, signal: AbortSignal, elsewhere: Elsewhere): Promise<void>
   /** Judges an error; called outside a transaction. */
   judge(job: Job, error: unknown): Verdict
   /**

@@ -5,9 +5,10 @@ import type { Log } from '../core/log.ts'
 import { steadyNow } from '../core/steady.ts'
 import type { Breaker } from './breaker.ts'
 import { FailureHandler } from './failure-handler.ts'
+import type { InHand } from './in-hand.ts'
 import type { ClaimedJob, Lease } from './job.ts'
 import type { Jobs } from './jobs.ts'
-import type { JobKind } from './kind.ts'
+import type { Elsewhere, JobKind } from './kind.ts'
 import { Recovery } from './recovery.ts'
 import { thisWorker } from './worker.ts'
 
@@ -29,6 +30,7 @@ interface Parts {
   machine: Breaker
   /** Seconds before the second attempt, the third, and so on; after the last one a job fails. */
   delays: number[]
+  inHand: InHand
   transaction: <T>(work: () => Promise<T>) => Promise<T>
   log: Log
   /** Told how many jobs of another bot have ended. */
@@ -144,13 +146,14 @@ export class Queue implements AsyncDisposable {
   }
 
   async #work(kind: JobKind, job: ClaimedJob): Promise<void> {
-    const { jobs, machine } = this.#parts
+    const { jobs, machine, inHand } = this.#parts
     const lost = new AbortController()
     this.#running.set(job.id, { kind: kind.name, lost })
+    inHand.take(job.id)
     const began = steadyNow()
     this.#movedAt.set(kind.name, began)
     try {
-      await kind.run(job, AbortSignal.any([this.#stop.signal, lost.signal]))
+      await kind.run(job, AbortSignal.any([this.#stop.signal, lost.signal]), this.#elsewhere(job.id))
       for (const breaker of [machine, ...kind.breakers]) breaker.passed(job.id)
     } catch (error) {
       if (lost.signal.aborted) return
@@ -162,6 +165,7 @@ export class Queue implements AsyncDisposable {
       }
     } finally {
       this.#running.delete(job.id)
+      inHand.release(job.id)
       this.#movedAt.set(kind.name, steadyNow())
       // One that was lost has not been moved by us.
       jobs.load.stopped(job.id)
@@ -179,6 +183,14 @@ export class Queue implements AsyncDisposable {
         if (!isDatabaseDown(error) || tries === maxHandBacks) throw error
         await delay(500)
       }
+    }
+  }
+
+  #elsewhere(id: number): Elsewhere {
+    const { inHand } = this.#parts
+    return async (work) => {
+      inHand.release(id)
+      return await work().finally(() => inHand.take(id))
     }
   }
 

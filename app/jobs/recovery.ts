@@ -1,6 +1,7 @@
 import { isDatabaseDown } from '../core/database-errors.ts'
 import type { Log } from '../core/log.ts'
 import { steadyNow } from '../core/steady.ts'
+import type { InHand } from './in-hand.ts'
 import type { ClaimedJob, Job } from './job.ts'
 import type { Jobs } from './jobs.ts'
 import { JobCrashes, type JobKind, OtherBot } from './kind.ts'
@@ -18,6 +19,7 @@ interface Parts {
   kinds: JobKind[]
   botId: number
   delays: number[]
+  inHand: InHand
   transaction: <T>(work: () => Promise<T>) => Promise<T>
   log: Log
 }
@@ -35,7 +37,10 @@ export class Recovery {
     const { jobs } = this.#parts
     const running = await jobs.running()
     const gone = running.filter(({ worker, leaseUntil }) => leaseUntil < steadyNow() || isGone(worker))
-    for (const job of gone) await this.#recover(job, hasCrashed(job.worker))
+    const { inHand } = this.#parts
+    for (const job of gone) {
+      await this.#recover(job, hasCrashed(job.worker) && inHand.had(job.worker, job.id))
+    }
     return gone.length
   }
 

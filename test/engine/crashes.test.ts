@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
@@ -109,16 +110,41 @@ test('a word that cannot be said to a user keeps no queue from its start', async
   t.is(await desk.statusOf(id), 'FAILED')
 })
 
-test('its user is told, and can ask again', async (t) => {
+test('a job that another program works on while the process ends has not ended it', async (t) => {
+  await using desk = await openDesk()
+  const ids = [await desk.job({ user: 1 }), await desk.job({ user: 2 })]
+  const worker = await crashedWorker()
+  for (const _ of ids) await desk.jobs.claim('test', 1, aLease(worker))
+  await writeFile(`${desk.databaseFile}.in-hand`, JSON.stringify({ worker, jobs: [ids[1]] }))
+  const queue = desk.queue({})
+  t.is(await queue.recover(), 2)
+  const crashes = await Promise.all(ids.map(async (id) => (await desk.jobs.find(id))?.crashes))
+  t.deepEqual(crashes, [0, 1])
+})
+
+test('the user of a job that is given up is told, and can ask again', async (t) => {
   t.timeout(90_000)
   await using api = await startBotApi()
   await using bot = await createApp({ api, roles: ['bot'], env: { ...wide, RETRY_DELAYS: '0' } })
   await bot.start()
   await api.settings({ download_bytes_per_second: 1000 })
   const sent = await api.sendFile({ from: { id: 1 }, size: 1_000_000 })
-  for (let crash = 0; crash < 3; crash++) {
-    await bot.log(({ event }) => event === 'WORKER_ASSIGNED')
+  const inHand = `${bot.databaseFile}.in-hand`
+  const kill = async () => {
+    const asked = (await api.calls('getFile')).length
+    await until('the server is asked', async () => (await api.calls('getFile')).length > asked)
     await bot.kill('SIGSEGV')
+  }
+  // As long as the server fetches the file, the process ends by other causes.
+  for (let crash = 0; crash < 4; crash++) {
+    await kill()
+    await bot.start()
+  }
+  t.like(bot.sql('SELECT crashes FROM jobs')[0], { crashes: 0 })
+  for (let crash = 0; crash < 3; crash++) {
+    await kill()
+    const { worker } = JSON.parse(await readFile(inHand, 'utf8'))
+    await writeFile(inHand, JSON.stringify({ worker, jobs: [1] }))
     await bot.start()
   }
   const { message_id, inline_keyboard } = await api.waitForMessage(1, ({ text }) =>
@@ -129,5 +155,4 @@ test('its user is told, and can ask again', async (t) => {
   const data = String(inline_keyboard?.[0]?.[0]?.callback_data)
   await api.press({ from: { id: 1 }, chat_id: 1, message_id, data })
   await linkFor(api, sent)
-  t.pass()
 })

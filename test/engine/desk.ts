@@ -1,4 +1,4 @@
-import { Breaker, type JobKind, Jobs, Queue } from '../../app/jobs/index.ts'
+import { Breaker, InHand, type JobKind, Jobs, Queue } from '../../app/jobs/index.ts'
 import { Links } from '../../app/links/index.ts'
 import { openRecords, type Records } from '../helpers/records.ts'
 
@@ -30,7 +30,8 @@ export function queueOf(
   { delays = [5, 30], botId = 1, probe = async () => {} }: QueueOptions = {},
 ): Queue {
   const machine = new Breaker({ name: 'machine', probe, log })
-  return new Queue({ jobs, kinds, botId, machine, delays, transaction: database.transaction, log })
+  const inHand = new InHand(`${database.file}.in-hand`, log)
+  return new Queue({ jobs, kinds, botId, machine, delays, inHand, transaction: database.transaction, log })
 }
 
 interface QueueOptions {
