@@ -190,9 +190,12 @@ test('a link that the closed topic General has refused arrives when someone writ
   await using server = await startBotApi()
   await using program = await startApp({ api: server })
   const chat = newGroup({ is_forum: true })
+  await server.settings({ download_bytes_per_second: 0 })
+  const sent = await server.sendFile({ chat, from: ann, size: 100, caption: server.mention })
+  await server.waitForMessage(chat.id, ({ from }) => from.is_bot)
   const error = { error_code: 400, description: 'Bad Request: TOPIC_CLOSED' }
   await server.fault({ method: '*', chat_id: chat.id, error, count: -1 })
-  const sent = await server.sendFile({ chat, from: ann, size: 100, caption: server.mention })
+  await server.settings({ download_bytes_per_second: null })
   await until('the link is refused', () => {
     const refused = "SELECT 1 FROM messages WHERE failure IS NOT NULL AND text LIKE '%/download/%'"
     return program.sql(refused).length > 0
