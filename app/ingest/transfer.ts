@@ -5,6 +5,7 @@ import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { type Place, TelegramRefusal } from '../telegram/index.ts'
 import { classify, machineProblem, OverQuota, stalledForGood } from './failures.ts'
+import { FetchTurns } from './fetch-turns.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { IngestSettings } from './settings.ts'
 import { Speed } from './speed.ts'
@@ -43,10 +44,13 @@ const stallDelays = [60, 120, 300, 900, 1800, 3600, 3600, 3600, 3600, 3600]
 const fetchedContent = 'ingest'
 
 /**
- * Small ones of them: they never wait behind a large one, since the server serves the newest call first. One at a
- * time: of several, the one that was asked for first would end last, or never while new ones come.
+ * Small ones of them: they never wait behind a large one, since the server serves the newest call first. They begin one
+ * after the other ({@link FetchTurns}); the further places are for when nothing comes of those before.
  */
-const smallContent = { name: 'ingest-small', concurrency: 1 }
+const smallContent = { name: 'ingest-small', concurrency: 6 }
+
+/** The part of STALL_SECONDS after which a small file of which nothing comes holds back the next one no longer. */
+const passedBy = 1 / 18
 
 /** Contents that are stored already: many at a time, and past those that wait for a transfer. */
 const knownContent = { name: 'ingest-known', concurrency: 4 }
@@ -86,9 +90,10 @@ export function transfers(house: BotHouse, settings: IngestSettings, status: Sta
   const large = { ...fetches, name: fetchedContent, concurrency: settings.FETCHES_PER_BOT }
   const small = { ...fetches, ...smallContent }
   const known = { ...knownContent, breakers: [], ready: isReady }
+  const turns = new FetchTurns(settings.STALL_SECONDS * 1000 * passedBy)
   return [large, small, known].map((kind) => ({
     ...kind,
-    run: (job, signal, elsewhere) => transfer({ house, settings, status, elsewhere }, job, signal),
+    run: (job, signal, elsewhere) => transfer({ house, settings, status, turns, elsewhere }, job, signal),
 
     judge(job, error) {
       const { errorType, passing, fault } = classify(error)
@@ -142,6 +147,7 @@ interface Parts {
   house: BotHouse
   settings: IngestSettings
   status: Status
+  turns: FetchTurns
   elsewhere: Elsewhere
 }
 
@@ -240,7 +246,7 @@ async function shareKnown(
 }
 
 async function download(
-  { house: { jobs, store, telegram }, settings, status, elsewhere }: Parts,
+  { house: { jobs, store, telegram }, settings, status, turns, elsewhere }: Parts,
   job: Job,
   payload: Payload,
   signal: AbortSignal,
@@ -253,13 +259,20 @@ async function download(
     const shown = { received: bytes, speed: speed.at(bytes) }
     status.showProgress(job, () => progress(payload, shown))
   }
-  const fetched = await elsewhere(() =>
-    telegram.files.fetch(
-      { fileId, size, patience: STALL_SECONDS * 1000, grew: () => jobs.load.grew(job.id) },
-      received,
-      signal,
-    ),
-  )
+  const fetched = await elsewhere(async () => {
+    using turn = job.kind === smallContent.name ? await turns.take(signal) : undefined
+    const grew = () => {
+      jobs.load.grew(job.id)
+      turn?.moved()
+    }
+    let last = 0
+    const seen = (bytes: number) => {
+      if (bytes > last) turn?.moved()
+      last = bytes
+      received(bytes)
+    }
+    return await telegram.files.fetch({ fileId, size, patience: STALL_SECONDS * 1000, grew }, seen, signal)
+  })
   if ('stream' in fetched) {
     await store.receive(uuid, fetched.stream, { size, limit, received })
     return { intake: 'stream' }
