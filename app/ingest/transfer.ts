@@ -5,7 +5,7 @@ import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
 import { type Place, TelegramRefusal } from '../telegram/index.ts'
 import { classify, machineProblem, OverQuota, stalledForGood } from './failures.ts'
-import { FetchTurns } from './fetch-turns.ts'
+import { FetchTurns, type Turn } from './fetch-turns.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { IngestSettings } from './settings.ts'
 import { Speed } from './speed.ts'
@@ -224,10 +224,14 @@ async function take(
     return undefined
   }
   await status.begin(job, signal)
+  const { turns, elsewhere } = parts
+  using turn = job.kind === smallContent.name ? await elsewhere(() => turns.take(signal)) : undefined
+  // One before it in the line may have been the same.
+  if (turn && (await shareKnown(house, payload))) return { intake: 'known' }
   await checkRoom(house, size)
   await jobs.events.record(job, 'DOWNLOAD_STARTED', { size })
   try {
-    return await download(parts, job, payload, signal)
+    return await download(parts, job, payload, turn, signal)
   } catch (error) {
     // Fetched for two jobs at once, and taken away with the record of the other.
     if (codeOf(error) === 'ENOENT' && (await shareKnown(house, payload))) return { intake: 'known' }
@@ -246,9 +250,10 @@ async function shareKnown(
 }
 
 async function download(
-  { house: { jobs, store, telegram }, settings, status, turns, elsewhere }: Parts,
+  { house: { jobs, store, telegram }, settings, status, elsewhere }: Parts,
   job: Job,
   payload: Payload,
+  turn: Turn | undefined,
   signal: AbortSignal,
 ): Promise<Taken> {
   const { uuid, size, fileId } = payload
@@ -260,7 +265,6 @@ async function download(
     status.showProgress(job, () => progress(payload, shown))
   }
   const fetched = await elsewhere(async () => {
-    using turn = job.kind === smallContent.name ? await turns.take(signal) : undefined
     const grew = () => {
       jobs.load.grew(job.id)
       turn?.moved()
