@@ -21,10 +21,15 @@ export interface Turn extends Disposable {
 export class FetchTurns {
   readonly #places: Place[] = []
   readonly #patience: number
+  readonly #mayBegin: () => boolean
 
-  /** @param patience milliseconds without a byte after which the next one begins */
-  constructor(patience: number) {
+  /**
+   * @param patience milliseconds without a byte after which the next one begins
+   * @param mayBegin false while nobody should: those who stood in line since before are to wait as well
+   */
+  constructor(patience: number, mayBegin: () => boolean) {
     this.#patience = patience
+    this.#mayBegin = mayBegin
   }
 
   /** @throws AbortError */
@@ -33,7 +38,7 @@ export class FetchTurns {
     this.#places.push(mine)
     const leave = () => void this.#places.splice(this.#places.indexOf(mine), 1)
     try {
-      while (this.#isHeldUp(mine)) await delay(look, undefined, { signal })
+      while (!this.#mayBegin() || this.#isHeldUp(mine)) await delay(look, undefined, { signal })
     } catch (error) {
       leave()
       throw error
