@@ -11,7 +11,7 @@ SWITCHED=0
 
 main() {
   local file
-  for file in lib options bot-api release nginx services; do
+  for file in lib options builder bot-api release nginx services; do
     # shellcheck source=/dev/null
     source "$SOURCE/deploy/$file.sh"
   done
@@ -20,7 +20,9 @@ main() {
   read_arguments "$@"
   ((EUID == 0)) || die 'must be run as root: sudo ./install.sh'
   umask 022
-  exec 9>/run/tgdepot-install.lock
+  # Whoever can open the file can hold the lock.
+  install -d -m 0700 /run/tgdepot-install
+  exec 9>/run/tgdepot-install/lock
   # A killed run's npm or compiler still holds the lock: two of them in one folder would spoil it.
   if ! flock --nonblock 9; then
     say 'another install.sh, or what it had started, is still running: waiting for its end'

@@ -55,12 +55,17 @@ run() {
   log_line "+ $*"
   "$@" >"$output" 2>&1 </dev/null || status=$?
   cat "$output" >>"$LOG"
-  if ((status)); then
-    cat "$output" >&2
-    rm -f "$output"
-    die "'$*' failed with status $status (all of it above and in $LOG)"
-  fi
+  ((status == 0)) || fail_with "$output" "'$*' failed with status $status"
   rm -f "$output"
+}
+
+# Ends with what a command has printed, and a word of ours where its own is easily missed.
+fail_with() {
+  local output=$1 what=$2
+  cat "$output" >&2
+  ! grep -qE 'ENOSPC|No space left on device' "$output" || what="a disk is full: $what"
+  rm -f "$output"
+  die "$what (all of it above and in $LOG)"
 }
 
 # Runs the step in deploy/steps/NN-name.sh: a title in $step_title and a function step_name.

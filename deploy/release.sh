@@ -24,14 +24,20 @@ release_id() {
   printf '%s-%s\n' "${version:-0}" "${digest:0:12}"
 }
 
-# Names and sizes of the installed libraries, to notice what was damaged since.
-list_libraries() { (cd "$1" && find node_modules -type f -printf '%P %s\n' | LC_ALL=C sort | sha256sum | cut -c1-64); }
+# One hash for the content of the installed libraries, to notice what was changed or damaged since.
+hash_libraries() {
+  (
+    cd "$1" || exit
+    find node_modules -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum --
+    find node_modules -type l -printf '%p -> %l\n' | LC_ALL=C sort
+  ) | sha256sum | cut -c1-64
+}
 
-runtime_works() { [[ $("$1/node_modules/.bin/node" --version 2>/dev/null) == v24.* ]]; }
+runtime_works() { [[ $(as_builder "$1/node_modules/.bin/node" --version 2>/dev/null) == v24.* ]]; }
 
 release_is_whole() {
   [[ -f $1/.libraries && $(release_id "$1") == "$(basename "$1")" ]] &&
-    [[ $(list_libraries "$1") == "$(<"$1/.libraries")" ]] && runtime_works "$1"
+    [[ $(hash_libraries "$1") == "$(<"$1/.libraries")" ]] && runtime_works "$1"
 }
 
 same_libraries() {
@@ -41,22 +47,26 @@ same_libraries() {
   done
 }
 
-# Fills the code cache that the units read: with it they need 20 MB less and start in a third of the time. It is filled
-# here, as root, since a role that could write it could plant code in it. It is bound to the release's final place.
+# Puts the code cache in place that the units read: with it they need 20 MB less and start in a third of the time. It
+# is root's, since a role that could write it could plant code in it, and bound to the release's final place.
 warm_release() {
-  local release=$1 node=$1/node_modules/.bin/node cache=$1/.compile-cache made user
-  rm -rf "$cache"
-  mkdir "$cache"
-  # shellcheck disable=SC2016  # JavaScript
-  run env -C "$release" NODE_COMPILE_CACHE="$cache" "$node" --input-type=module --eval '
-    const { globSync } = await import("node:fs")
-    for (const file of globSync("app/**/*.ts")) if (file !== "app/main.ts") await import(`${process.cwd()}/${file}`)'
-  # main.ts refuses a role that it does not know, but is in the cache then.
-  env -C "$release" NODE_COMPILE_CACHE="$cache" "$node" app/main.ts warm-up >/dev/null 2>&1 || true
+  local release=$1 made user
+  rm -rf "$release/.compile-cache"
+  take_from_builder .compile-cache "$release" "$release/deploy/build/code-cache.sh" "$release"
   # Node gives every user a folder of his own.
-  made=$(basename "$cache"/*-0)
-  for user in tgdepot tgdepot-web; do ln -sfn "$made" "$cache/${made%-0}-$(id -u "$user")"; done
-  chmod -R go-w,a+rX "$cache"
+  made=$(cd "$release/.compile-cache" && printf '%s\n' *-"$(id -u "$BUILDER")")
+  for user in tgdepot tgdepot-web; do
+    ln -sfn "$made" "$release/.compile-cache/${made%-*}-$(id -u "$user")"
+  done
+  chmod -R go-w,a+rX "$release/.compile-cache"
+}
+
+# Debian's npm, run as root by earlier releases, left files to whoever has the number that a packer of a library had.
+own_releases() {
+  local owned
+  owned=$(find "$OPT" \( ! -uid 0 -o ! -gid 0 \) -print -exec chown --no-dereference 0:0 {} + | head -n 1)
+  find "$OPT" ! -type l -perm /022 -exec chmod go-w {} +
+  [[ -z $owned ]] || mark_changed
 }
 
 # Makes /opt/tgdepot/releases/<id> from the checkout; it appears whole or not at all.
@@ -71,11 +81,11 @@ build_release() {
     # The very same libraries: their files are shared, nothing is fetched.
     run cp -al "$OPT/current/node_modules" "$new/node_modules"
   else
-    run env -C "$new" HOME=/root npm ci --omit=dev --no-audit --no-fund --no-update-notifier
+    take_from_builder node_modules "$new" "$new/deploy/build/libraries.sh" "$new"
   fi
   runtime_works "$new" || die 'the Node runtime from the lock file does not start on this machine'
   chmod -R go-w,a+rX "$new"
-  list_libraries "$new" >"$new/.libraries"
+  hash_libraries "$new" >"$new/.libraries"
   rm -rf "$target"
   mv -T "$new" "$target"
   warm_release "$target"
@@ -83,6 +93,8 @@ build_release() {
 }
 
 current_release() { basename "$(readlink "$OPT/current" 2>/dev/null || true)"; }
+
+current_release_folder() { stat --dereference --format="$(current_release) %i" "$OPT/current"; }
 
 release_has_worked() { [[ $(current_release) == "$(cat "$STATE/healthy" 2>/dev/null)" ]]; }
 
@@ -103,19 +115,35 @@ keep_way_back() {
 
 has_way_back() { [[ -s $STATE/undo/release && -d $OPT/$(<"$STATE/undo/release") ]]; }
 
-# Puts the kept release with its units, settings and nginx files back. Data and secrets stay as they are.
+# Puts the kept release with its units, settings and nginx files back. Data and secrets stay as they are. Everything is
+# unpacked beside its place first: a disk that is full ends it there, with nothing changed.
 go_back() {
-  local back
+  local back kept=$STATE/.restored file beside
   back=$(<"$STATE/undo/release")
+  rm -rf "$kept"
+  mkdir "$kept"
+  tar -C "$kept" -xf "$STATE/undo/files.tar"
+  for file in "${MANAGED[@]}"; do
+    beside=$(beside "$file")
+    rm -rf "$beside"
+    [[ ! -e $kept$file ]] || cp -a "$kept$file" "$beside"
+  done
   [[ ! -f $ETC/tgdepot.env ]] || cp -p "$ETC/tgdepot.env" "$ETC/tgdepot.env.rejected"
-  rm -rf "${MANAGED[@]}"
-  tar -C / -xf "$STATE/undo/files.tar"
+  for file in "${MANAGED[@]}"; do
+    beside=$(beside "$file")
+    # A folder is in its new one's way.
+    [[ -e $beside && -f $file ]] || rm -rf "$file"
+    [[ ! -e $beside ]] || mv -T "$beside" "$file"
+  done
   # Kept only if it holds lines of the owner's that the restored one lacks.
   ! cmp -s "$ETC/tgdepot.env" "$ETC/tgdepot.env.rejected" || rm -f "$ETC/tgdepot.env.rejected"
   point_link "$back" "$OPT/current"
   [[ ! -s $STATE/undo/bot-api ]] || point_link "$(<"$STATE/undo/bot-api")" "$OPT/bot-api/current"
-  rm -rf "$STATE/undo"
+  rm -rf "$kept" "$STATE/undo"
 }
+
+# A name that neither nginx nor systemd reads.
+beside() { printf '%s/.restored-%s\n' "$(dirname "$1")" "$(basename "$1")"; }
 
 # Only what runs and what a rollback needs stays. Built Bot API servers stay too: they are small and took long.
 remove_old_releases() {

@@ -1,15 +1,16 @@
 # Sourced by install.sh: starts the units, restarts only what changed, and asks whether all of it works.
 # shellcheck shell=bash disable=SC2034
 
-# Everything a service reads when it starts. The release is named by its content, so its name stands for it.
+# Everything a service reads when it starts. The release is named by its content, so its name stands for it, and the
+# number of its folder for one that was made anew because somebody had changed it.
 service_digest() {
   local service=$1 files=("$UNITS/$1.service" "$UNITS/tgdepot-.service.d"/*.conf "$UNITS/$1.service.d"/*.conf)
   local release=none
   case $service in
     tgdepot-bot-api)
       files+=("$ETC/bot-api.env" "$SECRETS/TELEGRAM_API_ID" "$SECRETS/TELEGRAM_API_HASH" "$OPT/bot-api/current/telegram-bot-api") ;;
-    tgdepot-bot) files+=("$ETC/tgdepot.env" "$SECRETS/TELEGRAM_BOT_TOKEN") release=$(current_release) ;;
-    tgdepot-web) files+=("$ETC/tgdepot.env" "$SECRETS/ADMIN_TOKEN") release=$(current_release) ;;
+    tgdepot-bot) files+=("$ETC/tgdepot.env" "$SECRETS/TELEGRAM_BOT_TOKEN") release=$(current_release_folder) ;;
+    tgdepot-web) files+=("$ETC/tgdepot.env" "$SECRETS/ADMIN_TOKEN") release=$(current_release_folder) ;;
   esac
   printf '%s %s\n' "$release" "$(digest_of "${files[@]}")"
 }

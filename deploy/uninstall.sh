@@ -71,7 +71,7 @@ remove_users() {
   for name in tgdepot tgdepot-web tgdepot-build; do
     ! id "$name" >/dev/null 2>&1 || userdel "$name"
   done
-  for name in tgdepot tgdepot-web tgdepot-db tgdepot-files; do
+  for name in tgdepot tgdepot-web tgdepot-build tgdepot-db tgdepot-files; do
     ! getent group "$name" >/dev/null || groupdel "$name"
   done
   rm -f /etc/sysusers.d/tgdepot.conf /etc/tmpfiles.d/tgdepot.conf

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 step_title='Debian packages'
 
-# Installs what is missing, without recommended packages (for npm those are hundreds).
+# Installs what is missing, without recommended packages.
 install_packages() {
   local package missing=()
   for package in "$@"; do
@@ -21,7 +21,6 @@ APT_FRESH=0
 
 step_packages() {
   local packages=(ca-certificates curl iproute2 nftables openssl)
-  command -v npm >/dev/null || packages+=(nodejs npm)
   # A fresh nginx comes with a site that greets visitors; one that was here before is its owner's affair.
   if ! command -v nginx >/dev/null; then
     touch "$STATE/fresh-nginx"

@@ -5,5 +5,6 @@ step_release() {
   RELEASE=$(release_id "$SOURCE")
   NOTE=$RELEASE
   mkdir -p "$OPT/releases"
+  own_releases
   release_is_whole "$OPT/releases/$RELEASE" || build_release "$SOURCE" "$RELEASE"
 }

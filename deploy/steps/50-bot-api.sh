@@ -6,7 +6,7 @@ step_bot_api() {
   if [[ -n $wanted && $wanted != build && -x $wanted ]]; then
     digest=$(sha256sum <"$wanted")
     BOT_API=${digest:0:12}
-    keep_bot_api "$wanted" "$BOT_API"
+    keep_bot_api "$BOT_API" <"$wanted"
   elif [[ -n $wanted && $wanted != build ]]; then
     # The given program is gone since; its copy stays in use.
     BOT_API=$(readlink "$OPT/bot-api/current")

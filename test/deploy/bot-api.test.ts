@@ -3,13 +3,37 @@ import { join } from 'node:path'
 import test from 'ava'
 import { Bench } from './bash.ts'
 
-// Stands in for runuser: the rest of the command line, as whoever runs the test.
-const asMyself = 'while [[ $1 != -- ]]; do shift; done; shift; exec "$@"'
-const git = `echo "git $*" >>"$BENCH/calls"
-  [[ $* != *"rev-parse HEAD"* ]] || cat "$BENCH/head"
-  [[ $* != "init --quiet source" ]] || mkdir -p source/.git`
-const source = `install() { if [[ $1 == -d ]]; then mkdir -p "\${@: -1}"; else command install "$@"; fi; }
-  export BENCH=$PWD; echo "$BOT_API_COMMIT" >head; `
+/** A bench whose builder is whoever runs the test, and whose git, cmake and php only write down what they are told. */
+async function openBuild(): Promise<Bench> {
+  const bench = await Bench.open()
+  const note = (name: string) => `echo "${name} $* CC=\${CC-} CXXFLAGS=\${CXXFLAGS-}" >>"$BENCH/calls"`
+  await bench.fake('systemctl', 'true')
+  await bench.fake(
+    'systemd-run',
+    'while [[ $1 != -- ]]; do shift; done; shift; mkdir -p "$BUILD"; cd "$BUILD" && exec "$@"',
+  )
+  await bench.fake('php', note('php'))
+  await bench.fake(
+    'git',
+    `${note('git')}
+    [[ $* != *"rev-parse HEAD"* ]] || cat "$BENCH/head"
+    [[ $* != "init --quiet source" ]] || mkdir -p source/td`,
+  )
+  await bench.fake(
+    'cmake',
+    `${note('cmake')}
+    [[ $* == *telegram-bot-api* ]] || exit 0
+    [[ ! -e $BENCH/broken ]] || { echo "internal compiler error"; exit 2; }
+    for i in 1 2 3 50 51 100; do printf '[%3d%%] Building\n' $i; done
+    mkdir -p build && echo program >build/telegram-bot-api`,
+  )
+  return bench
+}
+
+const build = `export BENCH=$PWD BUILD; echo "$BOT_API_COMMIT" >head; RELEASE=one; ln -s "$SOURCE" "$OPT/releases/one"
+  memory_mb() { echo "\${MEMORY-8000}"; }; add_swap() { :; }; install_packages() { :; }
+  build() { build_bot_api "\${BOT_API_COMMIT:0:12}"; }
+  `
 
 test('the compiler fits the memory', async (t) => {
   await using bench = await Bench.open()
@@ -26,57 +50,49 @@ test('so many compilers run at a time as fit, at least one, at most one for each
 })
 
 test('exactly the pinned commit is fetched, once', async (t) => {
-  await using bench = await Bench.open()
-  await bench.fake('runuser', asMyself)
-  await bench.fake('git', git)
-  const { status, stderr } = await bench.run(`${source} fetch_source; echo -- >>"$BENCH/calls"; fetch_source`)
+  await using bench = await openBuild()
+  const { status, stderr } = await bench.run(
+    `${build} touch broken; (build) || mv calls first; (build) || true`,
+  )
   t.is(status, 0, stderr)
-  const [first, second] = (await readFile(join(bench.dir, 'calls'), 'utf8')).split('--\n')
-  t.regex(first ?? '', /fetch --depth 1 https:\/\/github\.com\/tdlib\/telegram-bot-api\.git [0-9a-f]{40}\n/)
-  t.regex(first ?? '', /submodule update --init --recursive/)
-  t.is(second, '')
+  const first = await readFile(join(bench.dir, 'first'), 'utf8')
+  t.regex(first, /fetch --depth 1 https:\/\/github\.com\/tdlib\/telegram-bot-api\.git [0-9a-f]{40} /)
+  t.regex(first, /submodule update --init --recursive/)
+  t.notRegex(await readFile(join(bench.dir, 'calls'), 'utf8'), /^git/m)
 })
 
 test('a source that is not the pinned commit is not built', async (t) => {
-  await using bench = await Bench.open()
-  await bench.fake('runuser', asMyself)
-  await bench.fake('git', git)
-  const { status, stderr } = await bench.run(`${source} echo 0000 >head; fetch_source`)
+  await using bench = await openBuild()
+  const { status, stderr } = await bench.run(`${build} echo 0000 >head; build`)
   t.is(status, 1)
   t.regex(stderr, /not the pinned commit/)
+  t.notRegex(await readFile(join(bench.dir, 'calls'), 'utf8'), /^cmake/m)
 })
 
 test('the build shows its percentage, compiles with clang where it was chosen, and its program is kept by commit', async (t) => {
-  await using bench = await Bench.open()
-  await bench.fake('runuser', asMyself)
-  await bench.fake(
-    'cmake',
-    `echo "cmake $* CC=\${CC-} CXXFLAGS=\${CXXFLAGS-}" >>"$BENCH/calls"
-    [[ $* == *telegram-bot-api* ]] || exit 0
-    for i in 1 2 3 50 51 100; do printf '[%3d%%] Building\\n' $i; done
-    mkdir -p build && echo program >build/telegram-bot-api`,
-  )
-  const { status, stderr } = await bench.run(`${source} mkdir -p build; run_build clang 2
-    keep_bot_api build/build/telegram-bot-api "\${BOT_API_COMMIT:0:12}"`)
+  await using bench = await openBuild()
+  const { status, stderr } = await bench.run(`${build} MEMORY=4000 build`)
   t.is(status, 0, stderr)
   t.deepEqual(stderr.match(/\d+%/g), ['1%', '50%', '100%'])
   const calls = await readFile(join(bench.dir, 'calls'), 'utf8')
   t.regex(calls, /CMAKE_BUILD_TYPE=Release.* CC=clang CXXFLAGS=-stdlib=libc\+\+/)
-  t.regex(calls, /--target telegram-bot-api --parallel 2/)
+  t.regex(calls, /--target telegram-bot-api --parallel \d/)
   t.is(await readFile(join(bench.dir, 'opt/bot-api/fa6706fc8f6e/telegram-bot-api'), 'utf8'), 'program\n')
 })
 
 test('with little memory the sources are split once, so that a resumed build goes on', async (t) => {
-  await using bench = await Bench.open()
-  await bench.fake('runuser', asMyself)
-  await bench.fake('php', 'echo "php $*" >>"$BENCH/calls"')
-  await bench.fake(
-    'cmake',
-    '[[ $* != *telegram-bot-api* || -e $BENCH/fixed ]] || { echo "internal compiler error"; exit 2; }',
-  )
-  const { stdout, stderr } = await bench.run(`${source} mkdir -p build/source/td
-    (run_build split 1) || echo "failed with $?"
-    touch fixed; run_build split 1; cat "$BENCH/calls"`)
-  t.is(stdout, 'failed with 1\nphp SplitSource.php\n', stderr)
+  await using bench = await openBuild()
+  const { stdout, stderr } = await bench.run(`${build} MEMORY=1000; touch broken
+    (build) || echo "failed with $?"
+    rm broken; build; grep -c ^php calls`)
+  t.is(stdout, 'failed with 1\n1\n', stderr)
   t.regex(stderr, /internal compiler error/)
+})
+
+test('a build that fills the disk says so', async (t) => {
+  await using bench = await openBuild()
+  await bench.fake('cmake', 'echo "fatal error: error writing to x.o: No space left on device"; exit 1')
+  const { status, stderr } = await bench.run(`${build} build`)
+  t.is(status, 1)
+  t.regex(stderr, /a disk is full: the Bot API server could not be built/)
 })

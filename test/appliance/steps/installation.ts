@@ -80,4 +80,55 @@ export const installation: Step[] = [
       t.notRegex(stdout, /^changed/m)
     },
   },
+  {
+    title: "all of the program is root's, and nobody else can change it",
+    async run(t, depot) {
+      t.is(await depot.machine.sh('find /opt/tgdepot ! -uid 0 -o ! -gid 0'), '')
+      t.is(await depot.machine.sh('find /opt/tgdepot ! -type l -perm /022'), '')
+    },
+  },
+  {
+    title: "the installer needs neither npm nor a Node of the machine's",
+    async run(t, depot) {
+      t.not((await depot.machine.run('command -v npm || command -v node')).code, 0)
+      t.is(
+        await depot.machine.sh("dpkg-query -Wf '${Package}\\n' 'node-*' 'nodejs*' 2>/dev/null | head -n 1"),
+        '',
+      )
+    },
+  },
+  {
+    title:
+      'a library that was changed, its size kept, is put right, is never run as root, and those that ran it restart',
+    limit: 420,
+    async run(t, depot) {
+      const { machine } = depot
+      const library = '/opt/tgdepot/current/node_modules/pino/pino.js'
+      const before = await machine.sh(`sha256sum <${library}`)
+      const pid = await depot.property('tgdepot-bot.service', 'MainPID')
+      const code = "if(process.getuid()===0)require('fs').writeFileSync('/root/taken','')//"
+      // Over the first line, as long as it was.
+      await machine.sh(`perl -0pi -e 's/^.{${code.length}}/$ENV{CODE}/s' ${library}`, {
+        env: { CODE: code },
+      })
+      // As an earlier release left them.
+      await machine.sh('chown 1000:1000 /opt/tgdepot/current/node_modules/koa/package.json')
+      await machine.sh('chmod 0666 /opt/tgdepot/current/node_modules/koa/package.json')
+      t.not(await machine.sh(`sha256sum <${library}`), before)
+      const { code: status, stdout, stderr } = await depot.install('--yes')
+      t.is(status, 0, stdout + stderr)
+      t.is(await machine.sh(`sha256sum <${library}`), before)
+      t.not((await machine.run('test -e /root/taken')).code, 0)
+      t.not(await depot.property('tgdepot-bot.service', 'MainPID'), pid)
+      t.is(await machine.sh('find /opt/tgdepot ! -uid 0 -o ! -type l -perm /022'), '')
+    },
+  },
+  {
+    title: 'no other user can hold up the installer',
+    async run(t, depot) {
+      const lock = 'flock --nonblock /run/tgdepot-install/lock true'
+      t.not((await depot.machine.run(`setpriv --reuid=nobody --clear-groups ${lock}`)).code, 0)
+      t.is((await depot.machine.run(lock)).code, 0)
+    },
+  },
 ]

@@ -1,0 +1,62 @@
+# Sourced by install.sh: the user for whatever runs code that came over the network. Nothing of a release, no compiler
+# and no npm ever runs as root; root takes what they made as a stream, and writes nothing where they can write.
+# shellcheck shell=bash
+
+BUILD=/var/cache/tgdepot-build
+BUILDER=tgdepot-build
+# Not tgdepot-…: those are services, and the sandbox that they share starts them again.
+BUILD_UNIT=build-tgdepot.service
+
+BUILD_PROPERTIES=(
+  "User=$BUILDER" CacheDirectory=tgdepot-build CacheDirectoryMode=0700 "WorkingDirectory=$BUILD"
+  "Environment=HOME=$BUILD" UMask=0022 Nice=5
+  NoNewPrivileges=yes CapabilityBoundingSet= ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes
+  ProtectProc=invisible ProtectKernelTunables=yes ProtectKernelModules=yes ProtectControlGroups=yes
+  RestrictNamespaces=yes RestrictSUIDSGID=yes LockPersonality=yes KeyringMode=private LimitCORE=0
+  InaccessiblePaths=-/etc/tgdepot InaccessiblePaths=-/var/lib/tgdepot InaccessiblePaths=-/run/tgdepot
+)
+
+# What a machine needs to reach the net, if it needs anything: a proxy, another registry, an authority of its own.
+NETWORK_VARIABLES=(http_proxy https_proxy no_proxy all_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY
+  NPM_CONFIG_REGISTRY NODE_EXTRA_CA_CERTS SSL_CERT_FILE SSL_CERT_DIR)
+
+# Runs a command as the builder, in its own folder and able to write nowhere else; its output is the caller's. It ends
+# with all that it has started.
+as_builder() {
+  local name settings=$STATE/builder.env
+  # Of an installer that was killed.
+  systemctl stop "$BUILD_UNIT" 2>/dev/null || true
+  # By a file of root's: a proxy's address may hold a password, and arguments show in ps.
+  for name in "${NETWORK_VARIABLES[@]}"; do
+    [[ ! -v $name ]] || printf '%s=%s\n' "$name" "${!name}"
+  done | (umask 077 && cat >"$settings")
+  systemd-run --quiet --pipe --wait --collect --unit="$BUILD_UNIT" --service-type=exec \
+    "${BUILD_PROPERTIES[@]/#/--property=}" --property="EnvironmentFile=$settings" -- "$@" </dev/null
+}
+
+# The same for a step of the installer: its output is kept, and shown when it fails.
+run_as_builder() {
+  local output status=0
+  output=$(mktemp)
+  log_line "+ as $BUILDER: $*"
+  as_builder "$@" >"$output" 2>&1 || status=$?
+  cat "$output" >>"$LOG"
+  ((status == 0)) || fail_with "$output" "'$*' failed with status $status"
+  rm -f "$output"
+}
+
+# Unpacks the folder $1 of an archive that a command of the builder's writes into the folder $2; whatever owners and
+# modes it names, the files are root's, and none of them lies outside.
+take_from_builder() {
+  local folder=$1 target=$2 errors
+  shift 2
+  errors=$(mktemp)
+  log_line "+ as $BUILDER: $*"
+  if ! as_builder "$@" 2>"$errors" |
+    tar -C "$target" --no-same-owner --no-same-permissions --delay-directory-restore -xf - "$folder" 2>>"$errors"; then
+    cat "$errors" >>"$LOG"
+    fail_with "$errors" "'$*' failed"
+  fi
+  cat "$errors" >>"$LOG"
+  rm -f "$errors"
+}
