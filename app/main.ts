@@ -60,6 +60,7 @@ function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
       ...ofFeatures,
     },
     env,
+    [httpSettings, telegramSettings, usersSettings, jobsSettings],
   )
   const settingsOf: SettingsOf = ({ name }) =>
     (settings as ReturnType<SettingsOf>)[name] as ReturnType<SettingsOf>

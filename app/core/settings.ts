@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { codeOf, StartError } from './errors.ts'
+import { unknownSettings } from './setting-names.ts'
 
 type Shapes = Record<string, z.ZodObject | undefined>
 type Settings<T extends Shapes> = {
@@ -15,10 +16,19 @@ type Settings<T extends Shapes> = {
  * does not run here: its settings are neither read nor missed.
  *
  * A value comes from the file `$CREDENTIALS_DIRECTORY/<NAME>` (systemd.exec(5), LoadCredential=) or else from the
- * environment; an empty one counts as not set. All faults are thrown at once, as one {@link StartError}.
+ * environment; an empty one counts as not set. All faults are thrown at once, as one {@link StartError}; a setting that
+ * nobody knows is one of them.
+ *
+ * @param elsewhere what other roles read, so that it is not unknown here
  */
-export function readSettings<T extends Shapes>(shapes: T, env: NodeJS.ProcessEnv): Settings<T> {
-  const faults: string[] = []
+export function readSettings<T extends Shapes>(
+  shapes: T,
+  env: NodeJS.ProcessEnv,
+  elsewhere: z.ZodObject[] = [],
+): Settings<T> {
+  const here = Object.values(shapes).filter((shape) => shape !== undefined)
+  const known = [...here, ...elsewhere].flatMap(({ shape }) => Object.keys(shape))
+  const faults = unknownSettings(known, env)
   const settings: Record<string, unknown> = {}
   for (const [owner, shape] of Object.entries(shapes)) {
     if (!shape) continue

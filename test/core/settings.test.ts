@@ -90,3 +90,41 @@ test('an address may have a path and loses the slash at its end', (t) => {
   const { two } = readSettings(shapes, { SECRET: 's', BASE: 'https://x.org/files/' })
   t.is(two.BASE, 'https://x.org/files')
 })
+
+async function settingsFile(t: import('ava').ExecutionContext, text: string): Promise<string> {
+  const file = join(await credentials(t), 'tgdepot.env')
+  await writeFile(file, text)
+  return file
+}
+
+test('an unknown name in the settings file is a fault, with the name that may be meant', async (t) => {
+  const SETTINGS_FILE = await settingsFile(
+    t,
+    '# Mine\nPROT=1\n export_me=2\nNODE_OPTIONS=--x\nTZ=UTC\nPORT=1\n;BSAE=1\n',
+  )
+  const error = t.throws(() => readSettings(shapes, { SECRET: 's', SETTINGS_FILE }), {
+    instanceOf: StartError,
+  })
+  t.deepEqual(error?.faults, ['PROT: no such setting; is PORT meant?', 'export_me: no such setting'])
+})
+
+test('what another role reads is not unknown', async (t) => {
+  const SETTINGS_FILE = await settingsFile(t, 'TOKEN=x\n')
+  const elsewhere = [z.object({ TOKEN: z.string() })]
+  t.notThrows(() => readSettings(shapes, { SECRET: 's', SETTINGS_FILE, TOKEN: 'x' }, elsewhere))
+})
+
+test('of the environment only what looks like a setting is a fault', (t) => {
+  const env = { SECRET: 's', HOME: '/', SECRETS: 'x', place: 'y', MY_OWN_VARIABLE: 'z' }
+  const error = t.throws(() => readSettings(shapes, env), { instanceOf: StartError })
+  t.deepEqual(error?.faults, [
+    'SECRETS: no such setting; is SECRET meant?',
+    'place: no such setting; is PLACE meant?',
+  ])
+})
+
+test('a settings file that cannot be read is a fault', (t) => {
+  const env = { SECRET: 's', SETTINGS_FILE: '/nowhere/tgdepot.env' }
+  const error = t.throws(() => readSettings(shapes, env), { instanceOf: StartError })
+  t.deepEqual(error?.faults, ['SETTINGS_FILE: cannot be read (ENOENT)'])
+})
