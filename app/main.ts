@@ -36,6 +36,7 @@ const migrations = [
 const commands = features.flatMap((feature) => feature.owner ?? [])
 
 const usage = `Usage: app/main.ts [bot] [web]    runs these roles; without one, both in one process
+       app/main.ts --check [bot] [web]    says what would keep them from working, and changes nothing
        app/main.ts <command>
 
 ${commands.map(({ name, description }) => `  ${name.padEnd(14)} ${description}`).join('\n')}
@@ -140,6 +141,28 @@ async function requireDatabase(file: string): Promise<void> {
   throw new StartError(`DATABASE_URL: there is no database at ${file}; its first start by the bot makes one`)
 }
 
+/** Says what would keep these roles from working, before anything that works is stopped for them. */
+async function runCheck(roles: string[]): Promise<void> {
+  const { settings } = settingsFor(roles, process.env)
+  log = createLog('fatal', { journal })
+  const { findFaults } = await import('./check.ts')
+  const subject = {
+    databaseFile: databaseFile(settings.database),
+    storePath: settings.store.STORAGE_PATH,
+    socket: settings.http?.SERVER_SOCKET,
+    migrations,
+  }
+  const faults = await findFaults(subject, log)
+  if (faults.length > 0) throw new StartError(...faults)
+}
+
+/** For a person who asked: what is set up wrong, as lines of text. */
+function sayFaults(error: unknown): void {
+  if (!(error instanceof StartError)) throw error
+  process.exitCode = 1
+  for (const fault of error.faults) process.stderr.write(`${scrub(fault)}\n`)
+}
+
 async function runCommand(command: OwnerCommand, stop: AbortSignal): Promise<void> {
   const read = settingsFor([], process.env)
   log = createLog('error', { journal })
@@ -180,13 +203,16 @@ async function main(words: string[]): Promise<void> {
   if (words.includes('--help')) process.stdout.write(usage)
   else if (command) await runCommand(command, stop)
   else {
-    const unknown = words.filter((role) => role !== 'bot' && role !== 'web')
+    const roles = words.filter((word) => word !== '--check')
+    const unknown = roles.filter((role) => role !== 'bot' && role !== 'web')
     if (unknown.length > 0) {
       throw new StartError(
         `unknown role ${unknown.join(', ')}: the roles are bot and web; --help names the commands`,
       )
     }
-    const read = settingsFor(words.length === 0 ? ['bot', 'web'] : words, process.env)
+    const asked = roles.length === 0 ? ['bot', 'web'] : roles
+    if (words.includes('--check')) return await runCheck(asked).catch(sayFaults)
+    const read = settingsFor(asked, process.env)
     log = createLog(read.settings.log.LOG_LEVEL, { journal })
     takeOverConsole(log)
     try {

@@ -23,7 +23,8 @@ nginx_version() { nginx -v 2>&1 | sed -n 's|^nginx version: nginx/\([0-9.]*\).*|
 
 version_at_least() { [[ $(printf '%s\n' "$1" "$2" | sort -V | head -n 1) == "$2" ]]; }
 
-has_ipv6() { [[ -s /proc/net/if_inet6 ]]; }
+# Its size is 0, whatever is in it.
+has_ipv6() { [[ -n $(cat /proc/net/if_inet6 2>/dev/null) ]]; }
 
 # Writes the site made of the given parts of nginx/ (http, redirect, tls, plain) to standard output.
 fill_site() {
@@ -153,4 +154,20 @@ load_nginx() {
     mark_changed
   fi
   printf '%s\n' "$now" >"$STATE/nginx"
+}
+
+# Where the site is to listen, as ss prints it: "0.0.0.0:80".
+wanted_sockets() {
+  sed -nE 's/^[[:space:]]*listen[[:space:]]+([^[:space:];]+).*/\1/p' "$SITE" |
+    sed -E 's/^([0-9]+)$/0.0.0.0:\1/; s/^(\[.*\]|.*):([0-9]+)$/\1:\2/' | sort -u
+}
+
+# Where it does not: after a reload that could not open one, nginx goes on with the sockets and settings that it had, and
+# says so in its log alone.
+missing_sockets() {
+  local socket open
+  open=$(ss -Hltnp 2>/dev/null | awk '/"nginx"/ { print $4 }')
+  for socket in $(wanted_sockets); do
+    grep -qxF "$socket" <<<"$open" || printf '%s\n' "$socket"
+  done
 }

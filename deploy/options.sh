@@ -178,6 +178,7 @@ check_answers() {
       value=${ANSWERS[TGDEPOT_LISTEN]##*:}
       if [[ ! ${ANSWERS[TGDEPOT_LISTEN]} =~ ^(([0-9.]+|\[[0-9A-Fa-f:]+\]):)?[0-9]{1,5}$ ]] || ((10#$value < 1 || 10#$value > 65535)); then
         fault "listen '${ANSWERS[TGDEPOT_LISTEN]}': not [ADDRESS:]PORT"
+      else check_listen "${ANSWERS[TGDEPOT_LISTEN]}"
       fi ;;
     self-signed) ;;
     '') fault 'no kind of TLS: give --tls acme, self-signed or none' ;;
@@ -199,6 +200,15 @@ check_answers() {
     [[ -v GIVEN[TGDEPOT_BOT_API] || ! -e $OPT/bot-api/current ]]; then
     fault "bot api '$value': not a program"
   fi
+}
+
+# nginx would refuse it, or fail to open it, when everything else is done.
+check_listen() {
+  local address=${1%:*}
+  [[ $1 == *:* && $address != 0.0.0.0 && $address != '[::]' ]] && command -v ip >/dev/null || return 0
+  address=${address#[} address=${address%]}
+  [[ $(ip -oneline route get "$address" 2>/dev/null) == 'local '* ]] ||
+    fault "listen '$1': $address is no address of this machine"
 }
 
 save_answers() {

@@ -62,6 +62,11 @@ load_socket() {
   printf '%s\n' "$now" >"$STATE/web-socket"
 }
 
+# The runs that are to have ended by now, by service: a unit that systemd cannot read keeps its old process.
+declare -A RUN_BEFORE=()
+
+run_of() { systemctl show --property=InvocationID --value "$1"; }
+
 # Restarts the services whose files changed since they were last started by us, and starts those that are down.
 start_services() {
   local service now restarted=()
@@ -73,6 +78,7 @@ start_services() {
     if [[ $(cat "$STATE/$service" 2>/dev/null) == "$now" ]] && systemctl is-active --quiet "$service"; then continue; fi
     systemctl reset-failed "$service" 2>/dev/null || true
     log_line "restart $service"
+    RUN_BEFORE[$service]=$(run_of "$service")
     # One that does not even start is seen by the final check, with its last words.
     systemctl restart "$service" >>"$LOG" 2>&1 || true
     printf '%s\n' "$now" >"$STATE/$service"
@@ -102,16 +108,35 @@ ask_socket() { curl --silent --show-error --max-time 5 --unix-socket "$WEB_SOCKE
 
 # Says what does not work, one line each; nothing when all of it does.
 find_troubles() {
-  local service status
-  for service in tgdepot-firewall tgdepot-web.socket "${SERVICES[@]}" nginx; do
-    [[ $service != *.socket || -e $UNITS/$service ]] || continue
-    systemctl is-active --quiet "$service" || printf '%s is %s\n' "$service" "$(systemctl is-active "$service" || true)"
+  local unit status socket
+  for unit in tgdepot-firewall.service tgdepot-web.socket "${SERVICES[@]/%/.service}" nginx.service; do
+    [[ $unit != *.socket || -e $UNITS/$unit ]] || continue
+    find_unit_trouble "$unit"
+  done
+  for socket in $(missing_sockets); do
+    printf 'nginx does not listen on %s: look into /var/log/nginx/error.log, and systemctl restart nginx\n' "$socket"
   done
   # 000 is curl's word for no answer at all.
   status=$(ask_socket --output /dev/null --write-out '%{http_code}' 2>/dev/null) || true
   [[ $status == 200 ]] || printf 'the web role answers /health with %s\n' "${status/000/nothing}"
   status=$(ask_nginx --output /dev/null --write-out '%{http_code}' 2>/dev/null) || true
   [[ $status == 200 ]] || printf 'nginx answers /health with %s\n' "${status/000/nothing}"
+}
+
+# A unit works when systemd could read it, when it runs, and when what runs is what we have started.
+find_unit_trouble() {
+  local unit=$1 service=${1%.service} LoadState='' ActiveState='' InvocationID='' MainPID='' program
+  eval "$(systemctl show --property=LoadState,ActiveState,InvocationID,MainPID "$unit" | sed -E 's/^(\w+)=([A-Za-z0-9-]*)$/\1=\2/; t; d')"
+  if [[ $LoadState != loaded ]]; then
+    printf '%s cannot be loaded (%s): systemctl status %s\n' "$unit" "$LoadState" "$unit"
+  elif [[ $ActiveState != active ]]; then
+    printf '%s is %s\n' "$unit" "$ActiveState"
+  elif [[ -n ${RUN_BEFORE[$service]-} && ${RUN_BEFORE[$service]} == "$InvocationID" ]]; then
+    printf '%s was not restarted: its old process still runs\n' "$unit"
+  elif [[ ${MainPID:-0} != 0 && " tgdepot-bot tgdepot-web " == *" $service "* ]]; then
+    program=$(readlink "/proc/$MainPID/exe" || true)
+    [[ $program == "$(readlink -f "$OPT/current")/"* ]] || printf '%s runs a program of another release\n' "$unit"
+  fi
 }
 
 # A program that ended six times in a row will not become healthy by waiting.

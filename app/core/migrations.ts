@@ -21,6 +21,27 @@ const own: Migration = {
   statements: ['ALTER TABLE migrations ADD COLUMN breaking INTEGER NOT NULL DEFAULT 0'],
 }
 
+interface Applied {
+  name: string
+  breaking?: number
+}
+
+function unknownTo(migrations: Migration[], applied: Applied[]): Applied[] {
+  const known = new Set([own, ...migrations].map(({ name }) => name))
+  return applied.filter(({ name }) => !known.has(name))
+}
+
+/** Why these migrations' release cannot work with a database to which others were applied; empty when it can. */
+export function breakingChanges(applied: Applied[], migrations: Migration[]): string[] {
+  const breaking = unknownTo(migrations, applied).filter(({ breaking }) => breaking === 1)
+  if (breaking.length === 0) return []
+  const names = breaking.map(({ name }) => name).join(', ')
+  return [
+    `DATABASE_URL: a newer release of tgdepot has changed this database (${names}) in a way that ` +
+      'this one cannot work with; install the newer release again, or put back a backup from before it',
+  ]
+}
+
 /**
  * Applies what is not yet applied, in order, in one transaction: several roles may start at the same moment.
  * Returns the names of those that only a newer release knows.
@@ -31,16 +52,10 @@ export async function applyMigrations(database: Target, migrations: Migration[])
     await database.query(
       'CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at BIGINT NOT NULL)',
     )
-    const rows = await database.query<{ name: string; breaking?: number }>('SELECT * FROM migrations')
-    const known = new Set([own, ...migrations].map(({ name }) => name))
-    const newer = rows.filter(({ name }) => !known.has(name))
-    const breaking = newer.filter(({ breaking }) => breaking === 1).map(({ name }) => name)
-    if (breaking.length > 0) {
-      throw new StartError(
-        `DATABASE_URL: a newer release of tgdepot has changed this database (${breaking.join(', ')}) in a way that ` +
-          'this one cannot work with; install the newer release again, or put back a backup from before it',
-      )
-    }
+    const rows = await database.query<Applied & Record<string, unknown>>('SELECT * FROM migrations')
+    const faults = breakingChanges(rows, migrations)
+    if (faults.length > 0) throw new StartError(...faults)
+    const newer = unknownTo(migrations, rows)
     const applied = new Set(rows.map(({ name }) => name))
     for (const { name, statements, breaking } of [own, ...migrations]) {
       if (applied.has(name)) continue

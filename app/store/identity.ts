@@ -79,9 +79,10 @@ export class Identity {
     await this.#join(marked)
   }
 
-  /** Why the store is not to be touched now; undefined when it is there. */
-  async absence(): Promise<string | undefined> {
+  /** Why the store is not to be touched now; undefined when it is there, or `ifKnown`, when the database knows none. */
+  async absence({ ifKnown = false } = {}): Promise<string | undefined> {
     const recorded = this.#recorded ?? (await this.#read())
+    if (ifKnown && recorded === undefined) return undefined
     try {
       const marked = await readMarker(this.#root)
       if (marked === undefined) return 'its marker is not there'

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import type { Database } from '../core/database.ts'
 import { codeOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
+import type { Queries } from '../core/reader.ts'
 import { type Claims, Identity, readMarker } from './identity.ts'
 import { incoming, nameOf, shards } from './layout.ts'
 import { Presence } from './presence.ts'
@@ -42,6 +43,11 @@ export class SizeMismatch extends Error {
 /** The file is above its limit; nothing was kept. */
 export class TooLarge extends Error {
   override name = 'TooLarge'
+}
+
+/** Why the folder is not the store that this database describes, if it describes one; undefined when it is. */
+export async function whyAbsent(root: string, database: Queries): Promise<string | undefined> {
+  return await new Identity(root, database).absence({ ifKnown: true })
 }
 
 /**

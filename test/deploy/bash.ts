@@ -32,7 +32,7 @@ export class Bench {
   run(script: string, env: Record<string, string> = {}): Promise<Outcome> {
     const prelude = `set -euo pipefail
       SOURCE=${root}
-      for file in lib options builder bot-api release nginx services; do source "$SOURCE/deploy/$file.sh"; done
+      for file in lib options settings builder bot-api release nginx services; do source "$SOURCE/deploy/$file.sh"; done
       source "$SOURCE/deploy/versions.env"
       cd ${this.dir}; OPT=$PWD/opt ETC=$PWD/etc SECRETS=$PWD/etc/secrets DATA=$PWD/data STATE=$PWD/state LOG=$PWD/log
       BUILD=$PWD/build NGINX_CONF=$PWD/nginx.conf NGINX_LIMITS=$PWD/modules-enabled/90-tgdepot.conf; mkdir -p "$OPT/releases" "$SECRETS" "$STATE"; touch "$LOG"\n`
