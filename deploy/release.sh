@@ -121,12 +121,13 @@ go_back() {
   local back kept=$STATE/.restored file beside
   back=$(<"$STATE/undo/release")
   rm -rf "$kept"
-  mkdir "$kept"
-  tar -C "$kept" -xf "$STATE/undo/files.tar"
+  # Said by each of them, since bash minds no failure in a function that is part of a condition.
+  mkdir "$kept" || die "the files of $back cannot be unpacked; nothing was changed"
+  tar -C "$kept" -xf "$STATE/undo/files.tar" || die "the files of $back cannot be unpacked; nothing was changed"
   for file in "${MANAGED[@]}"; do
     beside=$(beside "$file")
     rm -rf "$beside"
-    [[ ! -e $kept$file ]] || cp -a "$kept$file" "$beside"
+    [[ ! -e $kept$file ]] || cp -a "$kept$file" "$beside" || die "$file of $back cannot be unpacked; nothing was changed"
   done
   [[ ! -f $ETC/tgdepot.env ]] || cp -p "$ETC/tgdepot.env" "$ETC/tgdepot.env.rejected"
   for file in "${MANAGED[@]}"; do

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import test from 'ava'
 import { Bench } from './bash.ts'
 
@@ -67,4 +68,38 @@ test('a machine without IPv6 gets no IPv6 listener', async (t) => {
     ANSWERS=([TGDEPOT_DOMAIN]=a.example [TGDEPOT_LISTEN]=''); choose_certificate acme; fill_site "$SOURCE" http redirect tls`)
   t.regex(stdout, /listen 80;/)
   t.notRegex(stdout, /\[::\]/)
+})
+
+test('IPv6 is seen by what the kernel says, not by the size of its file', async (t) => {
+  await using bench = await Bench.open()
+  const { stdout } = await bench.run(`
+    cat() { [[ $1 == /proc/net/if_inet6 ]] && echo '00000000000000000000000000000001 01 80 10 80 lo'; }
+    has_ipv6 && echo yes; cat() { :; }; has_ipv6 || echo no`)
+  t.is(stdout, 'yes\nno\n')
+})
+
+test('the lock file says where the runtime comes from, for machines that have no npm', async (t) => {
+  const lock = JSON.parse(await readFile('package-lock.json', 'utf8'))
+  for (const arch of ['x64', 'arm64']) {
+    const { resolved, version, integrity } = lock.packages[`node_modules/node-linux-${arch}`]
+    t.true(resolved.endsWith(`/node-linux-${arch}/-/node-linux-${arch}-${version}.tgz`))
+    t.regex(integrity, /^sha512-/)
+  }
+})
+
+test('a rollback that meets a full disk changes nothing', async (t) => {
+  await using bench = await Bench.open()
+  const { status, stdout, stderr } = await bench.run(`
+    MANAGED=("$PWD/live/one" "$PWD/live/folder" "$PWD/live/new"); mkdir -p live/folder state/undo opt/releases/{a,b}
+    echo old >live/one; echo old >live/folder/x; echo releases/a >state/undo/release; ln -s releases/b opt/current
+    tar -C / -cf state/undo/files.tar "\${MANAGED[0]#/}" "\${MANAGED[1]#/}"
+    echo new | tee live/one live/folder/x live/new >/dev/null
+    cp() { echo 'cp: No space left on device' >&2; return 1; }
+    (set -e; go_back) || echo failed
+    head live/one live/folder/x live/new; readlink opt/current; unset -f cp
+    go_back; cat live/one live/folder/x; ls -A live; readlink opt/current`)
+  t.is(status, 0, stderr)
+  t.regex(stdout, /^failed\n/)
+  t.is(stdout.match(/new/g)?.length, 4, stdout)
+  t.regex(stdout, /releases\/b\nold\nold\nfolder\none\nreleases\/a\n$/)
 })

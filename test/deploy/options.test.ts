@@ -36,7 +36,16 @@ test('values that could break out of a configuration file are refused', async (t
     const { stdout } = await bench.run(withArguments(...enough, flag, value) + settle, secrets)
     t.not(stdout.trim(), '', `${flag} ${value}`)
   }
-  for (const listen of ['0', '70000', '1.2.3.4:80;', 'host:80', '']) {
+  for (const listen of [
+    '0',
+    '70000',
+    '1.2.3.4:80;',
+    'host:80',
+    '999.1.1.1:8080',
+    '192.0.2.77:80',
+    '[2001:db8::7]:80',
+    '',
+  ]) {
     const args = [...enough, '--tls', 'none', '--listen', listen]
     const { stdout } = await bench.run(`${withArguments(...args)}${settle}`, secrets)
     if (listen === '') t.is(stdout.trim(), '')
