@@ -1,10 +1,11 @@
 import type { Stats } from 'node:fs'
-import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Database } from '../core/database.ts'
 import { codeOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
+import { removeFile } from '../core/remove-file.ts'
 import { type Claims, Identity, readMarker } from './identity.ts'
 import { incoming, nameOf, shards } from './layout.ts'
 import { Presence } from './presence.ts'
@@ -207,10 +208,7 @@ export class Store {
 
   /** Removes one name; without complaint when there is none, so {@link look} first. */
   async remove(uuid: string): Promise<void> {
-    // Not rm(), which takes a file that may not be removed for a folder, and says ENOTDIR.
-    await unlink(this.pathOf(uuid)).catch((error) => {
-      if (codeOf(error) !== 'ENOENT') throw error
-    })
+    await removeFile(this.pathOf(uuid))
   }
 
   /** Room of each file system that holds a part of the house. */
@@ -276,7 +274,7 @@ export class Store {
         if (a.ino === b.ino && a.dev === b.dev) return 'link'
         // A copy whose record was lost in a crash: its name appears only when it is whole.
         if (a.size === b.size) return 'copy'
-        await rm(target)
+        await removeFile(target)
         return await this.#linkOrCopy(uuid, source)
       }
       // EXDEV: another file system or mount. EPERM: another owner's file. EMLINK: ext4 allows 65000 names.

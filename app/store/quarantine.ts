@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { codeOf } from '../core/errors.ts'
+import { removeFile } from '../core/remove-file.ts'
 import { quarantine } from './layout.ts'
 
 const day = 86_400_000
@@ -39,7 +40,7 @@ export class Quarantine {
       await mkdir(dirname(to), { recursive: true })
       const there = await statOf(to)
       // Two names of one inode: rename(2) would leave both where they are.
-      if (there && there.ino === (await statOf(from))?.ino) await rm(from)
+      if (there && there.ino === (await statOf(from))?.ino) await removeFile(from)
       else await rename(from, there ? `${to}.${now}` : to)
       return true
     } catch (error) {
@@ -103,7 +104,10 @@ export class Quarantine {
 
   /** Removes for good one that is {@link outdated}. */
   async remove(path: string): Promise<void> {
-    await rm(path, { recursive: true, force: true })
+    await removeFile(path).catch(async (error) => {
+      if (codeOf(error) !== 'EISDIR') throw error
+      await rm(path, { recursive: true, force: true })
+    })
   }
 
   /** The dated folders, oldest first; anything else that lies there is nobody's business. */

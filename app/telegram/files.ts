@@ -1,8 +1,9 @@
-import { readdir, realpath, rm, stat } from 'node:fs/promises'
+import { readdir, realpath, stat } from 'node:fs/promises'
 import { isAbsolute, join, relative, sep } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, StartError } from '../core/errors.ts'
+import { removeFile } from '../core/remove-file.ts'
 import type { TelegramApi } from './api.ts'
 import { Arrivals, type Watched } from './arrivals.ts'
 import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
@@ -127,7 +128,7 @@ export class TelegramFiles {
     const [bot, type, name, ...deeper] = relative(await realpath(this.#directory), path).split(sep)
     const ours = bot?.startsWith(`${this.#api.botId}:`) || bot?.startsWith(`${this.#api.botId}~`)
     if (!ours || !type || type === 'temp' || !name?.startsWith('file_') || deeper.length > 0) return
-    await rm(path, { force: true })
+    await removeFile(path)
   }
 
   /**
