@@ -42,17 +42,26 @@ export async function takeBack({ store, links, log }: OwnerHouse): Promise<strin
 
 export async function setAside(house: OwnerHouse): Promise<string> {
   await requireStore(house.store)
+  let failed = 0
   const trying = {
     holds: () => false,
     async attempt<T>(file: string, work: () => Promise<T>): Promise<T | undefined> {
       return await work().catch((error) => {
+        failed++
         house.log.error({ file, error }, 'a file cannot be moved')
         return undefined
       })
     },
   }
-  const { orphans } = await new Reconciliation(house, trying).runWhole(new AbortController().signal, true)
-  return `${orphans} files that nobody knows are in the quarantine, to be had back for 7 days: take-back.`
+  const { orphans } = await new Reconciliation(house, trying).setAllAside(new AbortController().signal)
+  // One that went away meanwhile ends the round early.
+  await requireStore(house.store)
+  return [
+    `${orphans} files that nobody knows are in the quarantine, to be had back for 7 days: take-back.`,
+    failed > 0 && `${failed} cannot be moved; the lines above say why.`,
+  ]
+    .filter(Boolean)
+    .join('\n')
 }
 
 async function requireStore(store: OwnerHouse['store']): Promise<void> {

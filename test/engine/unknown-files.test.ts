@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -99,6 +99,39 @@ test.serial('of many unknown files none moves: the owner is told once, and decid
   t.regex(await bot.command('set-aside'), /^21 files/)
   t.deepEqual((await bot.setAside()).sort(), strange)
   t.is((await cleanUp(web)).orphans, 0)
+})
+
+test.serial('set-aside goes on until no unknown file is left, however many they are', async (t) => {
+  t.timeout(240_000)
+  await using api = await startBotApi()
+  await using app = await startApp({ api, roles: ['bot'] })
+  await app.kill('SIGTERM')
+  for (let made = 0; made < 100_300; made++) {
+    const uuid = randomUUID()
+    writeFileSync(join(app.storage, uuid.slice(0, 2), uuid), '')
+  }
+  const [known = ''] = await fill(app, 1)
+  t.is(
+    await app.command('set-aside'),
+    '100300 files that nobody knows are in the quarantine, to be had back for 7 days: take-back.\n',
+  )
+  t.deepEqual(await app.stored(), [known])
+})
+
+test.serial('set-aside says how many files it cannot move', async (t) => {
+  if (process.getuid?.() !== 0) return t.pass('only root can make a file that nobody can move')
+  await using api = await startBotApi()
+  await using disk = await mountSmallDisk(64)
+  await using app = await startApp({ api, roles: ['bot'], dir: disk.folder })
+  const [first = ''] = await putFiles(app, 5)
+  const path = join(app.storage, first.slice(0, 2), first)
+  await execFileAsync('chattr', ['+i', path])
+  try {
+    t.regex(await app.command('set-aside'), /4 files that nobody knows.*\n1 cannot be moved/)
+    t.deepEqual(await app.stored(), [first])
+  } finally {
+    await execFileAsync('chattr', ['-i', path])
+  }
 })
 
 test.serial('of a large store one in a hundred may be unknown', async (t) => {
