@@ -73,6 +73,14 @@ export class WallClock implements AsyncDisposable {
     return Math.min(0, now - (row?.steady_at ?? now))
   }
 
+  /** Takes up what is recorded in a process that only asks: that time went by since then is no jump. */
+  async consult(): Promise<void> {
+    const row = await this.#read()
+    if (row === undefined) return
+    this.#trusted = { wall: Math.max(Date.now(), row.trusted_at), steady: steadyNow() }
+    this.#doubted = row.doubted_at !== null
+  }
+
   /** Whether what is to be removed for its time may be removed. */
   get isTrusted(): boolean {
     return !this.#doubted && Math.abs(this.#ahead()) <= tolerance

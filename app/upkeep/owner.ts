@@ -42,6 +42,13 @@ export async function takeBack({ store, links, log }: OwnerHouse): Promise<strin
 
 export async function setAside(house: OwnerHouse): Promise<string> {
   await requireStore(house.store)
+  await house.clock.consult()
+  if (!house.clock.isTrusted) {
+    throw new StartError(
+      `The server's clock jumped; it says ${new Date().toUTCString()}. Files set aside now would have a wrong date: ` +
+        'set it right first, or, if it is right: tgdepot confirm-clock',
+    )
+  }
   let failed = 0
   const trying = {
     holds: () => false,

@@ -147,7 +147,8 @@ export class Reconciliation {
           some.map(({ name }) => name),
         ),
       )
-      if (!(await this.#house.store.look())) return
+      // Their days in the quarantine are counted from the date of entry: a clock in doubt gives none.
+      if (!this.#house.clock.isTrusted || !(await this.#house.store.look())) return
       findings.orphans += await this.#setAside(some.filter(({ name }) => names.has(name)))
     }
   }

@@ -1,4 +1,4 @@
-import { mkdir, rename } from 'node:fs/promises'
+import { mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import base from 'ava'
 import { type StandIn, startBotApi } from '../bot-api/client.ts'
@@ -154,4 +154,25 @@ test('with a clock set back while it was off, what waits goes on, and a link mad
   await linkFor(api, sent, 40_000)
   const [link] = app.sql<{ expires_at: number }>('SELECT expires_at FROM links')
   t.true(Number(link?.expires_at) > Date.now() + 29 * day * 1000)
+})
+
+test('while the clock lags nothing is set aside, so that no date of entry is too old when it is right again', async (t) => {
+  t.timeout(240_000)
+  await using api = await startBotApi()
+  const { app, clock } = await openApp(api)
+  await using _ = app
+  await app.kill('SIGTERM')
+  await clock.set(-20 * day)
+  await start(app, clock)
+  await jumped(app)
+  const uuid = await putFile(app)
+  const error = await t.throwsAsync(app.command('set-aside', clock.env))
+  t.regex(String(error), /clock jumped.*confirm-clock/)
+  await afterSweeps(app)
+  t.deepEqual(await app.stored(), [uuid])
+  await clock.set(0)
+  await app.log(({ message }) => message === 'the clock is trusted again')
+  await until('it is set aside', async () => (await app.setAside()).length === 1, 75_000)
+  const today = new Date().toISOString().slice(0, 10)
+  t.deepEqual(await readdir(join(app.storage, 'quarantine')), [today])
 })
