@@ -112,21 +112,21 @@ export async function startBot(
   return started.move()
 }
 
-/** What waits is due when it was to be, although the clock was set back since: moved once, with the clock's record. */
+/** What waits is due when it was to be, although the clock was set since: moved once, with the clock's record. */
 async function openClock(
   { database, clock, jobs, telegram, log }: BotHouse,
   parts: BotParts[],
 ): Promise<void> {
   const moved = await database.transaction(async () => {
     const by = await clock.open()
-    if (by < 0) {
+    if (by !== 0) {
       await jobs.shiftTimes(by)
       await telegram.messages.shiftTimes(by)
       for (const part of parts) await part.shiftTimes?.(by)
     }
     return by
   })
-  if (moved < 0) log.warn({ milliseconds: moved }, 'the clock was set back: what waits is moved with it')
+  if (moved !== 0) log.warn({ milliseconds: moved }, 'the clock was set: what waits is moved with it')
 }
 
 /** For the owner. */

@@ -66,7 +66,7 @@ export interface BotParts {
   commands?: Command[]
   jobKinds?: JobKind[]
   cron?: CronEntry[]
-  /** Moves what its tables keep in steady time by so many milliseconds: the clock was set back between two runs. */
+  /** Moves what its tables keep in steady time by so many milliseconds: the clock was set between two runs. */
   shiftTimes?(by: number): Promise<void>
 }
 

@@ -30,14 +30,17 @@ export const clockMigrations: Migration[] = [
 interface Row extends Record<string, unknown> {
   /** The wall time last known to be right. */
   trusted_at: number
-  /** What waits were counted by at the same moment, or later. */
+  /** What waits were counted by when the wall clock was last looked at. */
   steady_at: number
-  /** When the wall clock was found to be elsewhere; NULL while it is trusted. */
+  /** What the wall clock said then, if it was elsewhere than it should be; NULL while it is trusted. */
   doubted_at: number | null
 }
 
 /** Milliseconds that the wall clock may be away from where it should be. */
 const tolerance = 3_600_000
+
+/** Milliseconds of a difference that no wait is worth moving for. */
+const negligible = 1000
 
 /**
  * Whether the wall clock may decide what is removed. It is compared with the last time recorded and, while the process
@@ -58,7 +61,7 @@ export class WallClock implements AsyncDisposable {
 
   /**
    * Takes up what the last run recorded; in the transaction in which the caller moves what waits. Returns by how many
-   * milliseconds the clock stands before the time that the last run counted its waits by: 0 or less.
+   * milliseconds: this run counts from where the clock stands now, and the last one counted from elsewhere.
    */
   async open(): Promise<number> {
     const now = Date.now()
@@ -70,7 +73,7 @@ export class WallClock implements AsyncDisposable {
       await this.#database.query(sql, now)
     }
     await this.#settle(now)
-    return Math.min(0, now - (row?.steady_at ?? now))
+    return row === undefined ? 0 : movedBetween(row, now)
   }
 
   /** Takes up what is recorded in a process that only asks: that time went by since then is no jump. */
@@ -116,8 +119,11 @@ export class WallClock implements AsyncDisposable {
 
   /** The owner's word that the clock is right, to whichever process runs with this database. */
   async confirm(): Promise<void> {
+    // Waits go on being counted from where they were: the next start moves them.
     await this.#database.query(
-      'UPDATE clock SET trusted_at = $1, steady_at = $1, doubted_at = NULL WHERE id = 1',
+      `UPDATE clock SET trusted_at = $1, doubted_at = NULL, steady_at = steady_at +
+         CASE WHEN $1 > COALESCE(doubted_at, trusted_at) THEN $1 - COALESCE(doubted_at, trusted_at) ELSE 0 END
+       WHERE id = 1`,
       Date.now(),
     )
   }
@@ -139,7 +145,7 @@ export class WallClock implements AsyncDisposable {
     }
     await this.#database.query(
       `UPDATE clock SET steady_at = $1, trusted_at = CASE WHEN $2 = 1 THEN $3 ELSE trusted_at END,
-         doubted_at = CASE WHEN $2 = 1 THEN NULL ELSE COALESCE(doubted_at, $3) END WHERE id = 1`,
+         doubted_at = CASE WHEN $2 = 1 THEN NULL ELSE $3 END WHERE id = 1`,
       steadyNow(),
       Number(isNear),
       now,
@@ -164,6 +170,17 @@ export class WallClock implements AsyncDisposable {
     const [row] = await this.#database.query<Row>('SELECT * FROM clock WHERE id = 1')
     return row
   }
+}
+
+/**
+ * How far the clock was set between the last run's count of its waits and this one's. That the process was away for a
+ * while is no such thing; of a longer time nobody knows whether it was one, so it counts as none.
+ */
+function movedBetween({ trusted_at, steady_at, doubted_at }: Row, now: number): number {
+  const looked = doubted_at ?? trusted_at
+  const away = now - looked
+  const moved = looked - steady_at + (away >= 0 && away <= tolerance ? 0 : away)
+  return Math.abs(moved) < negligible ? 0 : moved
 }
 
 /** Whether the owner's word stands in the row; a doubt that could not be written leaves another time there. */

@@ -3,7 +3,7 @@ import { type Log, scrub } from '../core/log.ts'
 import { steadyNow } from '../core/steady.ts'
 import { JobEvents } from './events.ts'
 import { type ClaimedJob, fromRow, type Job, type JobRow, type Lease, type NewJob } from './job.ts'
-import { Load } from './load.ts'
+import { Load, longestSpan } from './load.ts'
 import { active, ended, type Move, mayMove, type Status } from './states.ts'
 import { Turns, type Waiting } from './turns.ts'
 
@@ -242,14 +242,16 @@ export class Jobs {
 
   /**
    * Moves the times of jobs that have not ended, and of those that limits still count, by so many milliseconds: the
-   * clock was set back, and what was due in a minute would be due in a month.
+   * clock was set, and what was due in a minute would be due in a month, or have been a month ago.
    */
   async shiftTimes(by: number): Promise<void> {
     const sql = `UPDATE jobs SET due_at = due_at + $1, lease_until = lease_until + $1 WHERE status IN ${active}`
     await this.#database.query(sql, by)
-    for (const column of ['created_at', 'slot_at']) {
+    const now = Date.now()
+    const moves = { slot_at: by < 0 ? now : now - by - longestSpan, created_at: now }
+    for (const [column, since] of Object.entries(moves)) {
       const sql = `UPDATE jobs SET ${column} = ${column} + $1 WHERE ${column} > $2`
-      await this.#database.query(sql, by, Date.now())
+      await this.#database.query(sql, by, since)
     }
   }
 

@@ -2,6 +2,9 @@ import type { Database } from '../core/database.ts'
 import { steadyNow } from '../core/steady.ts'
 import { active } from './states.ts'
 
+/** Milliseconds of the longest span of a limit. */
+export const longestSpan = 3_600_000
+
 /** So many jobs of a user, or of a chat, may begin within any `span` milliseconds. */
 export interface RateLimit {
   of: { userId: number } | { chatId: number }

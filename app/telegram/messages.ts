@@ -99,7 +99,7 @@ export class Messages {
     return await this.#rows.forget(before, limit)
   }
 
-  /** Moves the times of what waits by so many milliseconds: the clock was set back while nobody looked. */
+  /** Moves the times of what waits by so many milliseconds: the clock was set. */
   async shiftTimes(by: number): Promise<void> {
     await this.#rows.shiftTimes(by)
   }

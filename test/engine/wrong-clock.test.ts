@@ -176,3 +176,33 @@ test('while the clock lags nothing is set aside, so that no date of entry is too
   const today = new Date().toISOString().slice(0, 10)
   t.deepEqual(await readdir(join(app.storage, 'quarantine')), [today])
 })
+
+for (const [title, hasRun] of [
+  ['while it runs', true],
+  ['while it is stopped', false],
+] as const) {
+  test(`a clock set 40 days forward ${title} makes no file wait longer, by what /health says after a restart`, async (t) => {
+    t.timeout(120_000)
+    await using api = await startBotApi()
+    // Files wait for room.
+    const app = await createApp({ api, env: { MIN_FREE_DISK: '99%' } })
+    await using _ = app
+    const clock = new FakeClock(app.dir)
+    await clock.set(0)
+    await start(app, clock)
+    await api.sendFile({ from: { id: 1 } })
+    const detail = async () => JSON.parse((await app.get('/health')).text).parts.queue.detail
+    const isSaid = () => until('it is told', async () => /^1 waiting/.test(await detail()), 20_000)
+    await isSaid()
+    if (!hasRun) await app.kill('SIGTERM')
+    await clock.set(40 * day)
+    if (hasRun) {
+      await jumped(app)
+      await app.kill('SIGTERM')
+    }
+    app.sql('DELETE FROM health')
+    await start(app, clock)
+    await isSaid()
+    t.is(await detail(), '1 waiting, the oldest for less than a minute')
+  })
+}
