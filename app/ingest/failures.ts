@@ -32,6 +32,9 @@ export interface Failure {
   advice: string
 }
 
+/** The type of an error by which Telegram asked this bot to wait. */
+export const rateLimited = 'RATE_LIMIT'
+
 /** The disk has no room for the file any more. */
 export class NoRoom extends Error {
   override name = 'NoRoom'
@@ -139,7 +142,7 @@ const rules: Rule[] = [
   {
     matches: (error) => error instanceof TelegramRefusal && error.code === 429,
     fault: 'flood',
-    errorType: 'RATE_LIMIT',
+    errorType: rateLimited,
     passing: true,
     reason: 'Telegram asks this bot to slow down.',
     advice: tryLater,

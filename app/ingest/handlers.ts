@@ -4,10 +4,13 @@ import type { Message } from 'telegraf/types'
 import type { BotHouse } from '../house.ts'
 import { askedOf, type NewMessage, placeOf, writerOf } from '../telegram/index.ts'
 import { attachmentOf } from './attachment.ts'
+import { rateLimited } from './failures.ts'
 import type { Asked, Intake } from './intake.ts'
 import type { IngestSettings } from './settings.ts'
 import {
   anonymous,
+  goesOn,
+  type Hold,
   help,
   helpInGroup,
   linkWithoutFile,
@@ -118,8 +121,24 @@ async function retry(house: BotHouse, intake: Intake, userId: number, jobId: num
     return 'Only who asked for the link can do that.'
   }
   if (job.status === 'COMPLETED') return 'It is done already.'
+  if (job.status === 'FAILED') {
+    const made = await intake.again(job)
+    return made === undefined ? 'Not now: the chat says why.' : await retry(house, intake, userId, made)
+  }
   // A wait that Telegram asked for is kept.
-  if (job.status === 'QUEUED') await jobs.hurry(jobId, { unless: 'RATE_LIMIT' })
-  if (job.status === 'FAILED' && !(await intake.again(job))) return 'Not now: the chat says why.'
-  return 'Trying again.'
+  const queued = await jobs.hurry(jobId, { unless: rateLimited })
+  if (!queued) return 'Your file is on its way already.'
+  const held = await heldBy(house, queued)
+  return held === undefined ? 'Trying again.' : goesOn(held, queued.wait / 1000)
+}
+
+/** Why a queued job does not begin now, if it does not. */
+async function heldBy(
+  { breakers, store }: BotHouse,
+  { wait, errorType }: { wait: number; errorType: string | null },
+): Promise<Hold | undefined> {
+  if (wait > 0) return errorType === rateLimited ? 'flood' : 'turn'
+  if (!breakers.machine.isClosed) return 'machine'
+  if (!breakers.telegram.isClosed) return 'telegram'
+  return (await store.isLow()) ? 'room' : undefined
 }

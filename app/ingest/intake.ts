@@ -46,7 +46,7 @@ export class Intake {
     const { chatId } = place
     const key = `ingest:${telegram.id}:${chatId}:${place.replyTo}`
     // The same message under another update id, as after a move to another Bot API server.
-    if (await jobs.has(key)) return
+    if ((await jobs.idOf(key)) !== undefined) return
     const refusal = await refusalOf(house, settings, { userId, chatId }, file)
     if (refusal) {
       log.info(
@@ -77,14 +77,15 @@ export class Intake {
     await telegram.messages.post(firstMessage(payload, text))
   }
 
-  /** Makes a job of one that has failed. Returns whether that may be. */
-  async again({ id, userId, chatId, botId, payload: of }: Job): Promise<boolean> {
+  /** Makes a job of one that has failed, once. Returns its id, or undefined when that may not be. */
+  async again(failed: Job): Promise<number | undefined> {
     const { house, settings, refusals, status } = this.#parts
-    const payload = of as Payload
+    const { id, userId, chatId, botId } = failed
+    const payload = failed.payload as Payload
     const refusal = await refusalOf(house, settings, { userId, chatId }, payload)
     if (refusal) {
       await refusals.add(userId, payload.place ?? { chatId, replyTo: payload.messageId }, refusal)
-      return false
+      return undefined
     }
     const dueAt = await this.#slotOf(userId, chatId)
     const sort = await kindOf(house.links, settings, payload)
@@ -102,7 +103,7 @@ export class Intake {
     })
     const job = made === undefined ? undefined : await house.jobs.find(made)
     if (job) await status.tell(job, { text: received(payload, (dueAt - steadyNow()) / 1000) })
-    return true
+    return made ?? (await house.jobs.idOf(key))
   }
 
   /** When one more file of a user may begin (`steadyNow`). */

@@ -162,6 +162,21 @@ export function waitingForRoom(file: Named): string {
   return `${title(file)}\nThe server's disk is full. Your file waits and goes on by itself when there is room.`
 }
 
+/** What keeps a file in the queue, although someone has asked to go on with it. */
+export type Hold = 'turn' | 'flood' | 'telegram' | 'machine' | 'room'
+
+/** @param seconds until its turn comes, or the end of what Telegram asked for */
+export function goesOn(hold: Hold, seconds: number): string {
+  const texts = {
+    turn: `Your file waits for its turn, which comes in ${about(seconds)}.`,
+    flood: `Telegram asks this bot to slow down. Your file goes on by itself in ${about(seconds)}.`,
+    telegram: 'Your file goes on by itself as soon as Telegram lets it.',
+    machine: 'The server has a problem. Your file goes on by itself when it is over.',
+    room: "The server's disk is full. Your file goes on by itself when there is room.",
+  }
+  return texts[hold]
+}
+
 export function retrying(file: Named, reason: string, seconds: number): string {
   return `${title(file)}\n${reason} The next try is in ${duration(seconds)}.`
 }

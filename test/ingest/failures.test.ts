@@ -244,3 +244,53 @@ test.serial('Retry pressed by someone else does nothing, and they are told', asy
   t.regex(answer?.text ?? '', /Only who asked/)
   t.deepEqual(app.sql('SELECT status FROM jobs WHERE chat_id = ?', chat.id), [{ status: 'FAILED' }])
 })
+
+test.serial('Retry of a file that waits for its turn says so, however often it is pressed', async (t) => {
+  const from = { id: 8303 }
+  const { message, data } = await fail(from)
+  app.sql(
+    `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
+     INSERT INTO jobs (kind, job_key, status, bot_id, user_id, chat_id, size, payload, turn, due_at, slot_at, created_at, updated_at)
+     SELECT kind, 'others ' || i, status, bot_id, user_id, chat_id, 0, payload, 0, due_at, slot_at, created_at, updated_at
+     FROM jobs, n WHERE user_id = ?`,
+    from.id,
+  )
+  const press = () => api.press({ from, chat_id: from.id, message_id: message.message_id, data })
+  await Promise.all([press(), press()])
+  const answers = await until('both presses are answered', async () => {
+    const { answers } = await api.chat(from.id)
+    return answers.length === 2 && answers
+  })
+  for (const { text } of answers) {
+    t.regex(text ?? '', /^Your file waits for its turn, which comes in about (1 h|1 h 5 min)\.$/)
+  }
+  t.is(app.sql(`SELECT 1 FROM jobs WHERE user_id = ? AND status = 'QUEUED'`, from.id).length, 1)
+  app.sql('DELETE FROM jobs WHERE user_id = ?', from.id)
+})
+
+test.serial('Retry of a file for which Telegram wants the bot to wait says so', async (t) => {
+  const from = { id: 8304 }
+  // The failures of other tests speak for this one's no more.
+  await linkFor(api, await api.sendFile({ from, seed: 'first' }))
+  await api.fault({ method: 'getFile', ...refusal(500, 'Internal Server Error') })
+  const sent = await api.sendFile({ from })
+  const message = await api.waitForMessage(from.id, ({ text }) => /next try/.test(text ?? ''))
+  const data = String(message.inline_keyboard?.[0]?.[0]?.callback_data)
+  await api.fault({ method: 'getFile', ...refusal(429, 'Too Many Requests: retry after 5', 5) })
+  const press = () => api.press({ from, chat_id: from.id, message_id: message.message_id, data })
+  await press()
+  await until(
+    'it is held',
+    () => app.sql(`SELECT 1 FROM jobs WHERE user_id = ? AND error_type = 'RATE_LIMIT'`, from.id).length === 1,
+  )
+  await press()
+  await until('both presses are answered', async () => (await api.chat(from.id)).answers.length === 2)
+  t.deepEqual(
+    (await api.chat(from.id)).answers.map(({ text }) => text),
+    [
+      'Trying again.',
+      'Telegram asks this bot to slow down. Your file goes on by itself in less than a minute.',
+    ],
+  )
+  await linkFor(api, sent)
+})
