@@ -2,6 +2,7 @@ import { codeOf } from '../core/errors.ts'
 import { JobCrashes, OtherBot } from '../jobs/index.ts'
 import { SizeMismatch, TooLarge } from '../store/index.ts'
 import { ForeignPath, Stalled, TelegramRefusal, TelegramUnreachable } from '../telegram/index.ts'
+import { Unreadable } from './payload.ts'
 import { ChatClosed } from './status.ts'
 
 /** Whose fault a failure is, before anyone was asked. */
@@ -188,6 +189,15 @@ const rules: Rule[] = [
     passing: true,
     reason: 'Telegram sends nothing of this file at the moment.',
     advice: tryLater,
+  },
+  {
+    matches: (error) => error instanceof Unreadable,
+    fault: 'file',
+    errorType: 'UNREADABLE',
+    passing: false,
+    final: true,
+    reason: 'The server has lost what it knew of this file; its owner finds the cause in the log.',
+    advice: 'Send the file again.',
   },
   {
     matches: (error) => error instanceof JobCrashes,

@@ -6,6 +6,7 @@ import { askedOf, type NewMessage, placeOf, writerOf } from '../telegram/index.t
 import { attachmentOf } from './attachment.ts'
 import { rateLimited } from './failures.ts'
 import type { Asked, Intake } from './intake.ts'
+import { readPayload } from './payload.ts'
 import type { IngestSettings } from './settings.ts'
 import {
   anonymous,
@@ -121,6 +122,7 @@ async function retry(house: BotHouse, intake: Intake, userId: number, jobId: num
     return 'Only who asked for the link can do that.'
   }
   if (job.status === 'COMPLETED') return 'It is done already.'
+  if (!readPayload(job)) return 'The server has lost what it knew of this file. Send it again.'
   if (job.status === 'FAILED') {
     const made = await intake.again(job)
     return made === undefined ? 'Not now: the chat says why.' : await retry(house, intake, userId, made)

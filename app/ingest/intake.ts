@@ -5,11 +5,12 @@ import type { Job } from '../jobs/index.ts'
 import type { Place } from '../telegram/index.ts'
 import { refusalOf } from './admission.ts'
 import type { Attachment } from './attachment.ts'
+import { payloadOf } from './payload.ts'
 import type { Refusals } from './refusals.ts'
 import type { IngestSettings } from './settings.ts'
 import { firstMessage, type Status } from './status.ts'
 import { received, waitingForRoom } from './texts.ts'
-import { kindOf, type Payload } from './transfer.ts'
+import { kindOf } from './transfer.ts'
 import type { Waiting } from './waiting.ts'
 
 const minute = 60_000
@@ -77,11 +78,11 @@ export class Intake {
     await telegram.messages.post(firstMessage(payload, text))
   }
 
-  /** Makes a job of one that has failed, once. Returns its id, or undefined when that may not be. */
+  /** Makes a job of one that has failed, once. Returns its id, or undefined when that may not be. @throws Unreadable */
   async again(failed: Job): Promise<number | undefined> {
     const { house, settings, refusals, status } = this.#parts
     const { id, userId, chatId, botId } = failed
-    const payload = failed.payload as Payload
+    const payload = payloadOf(failed)
     const refusal = await refusalOf(house, settings, { userId, chatId }, payload)
     if (refusal) {
       await refusals.add(userId, payload.place ?? { chatId, replyTo: payload.messageId }, refusal)

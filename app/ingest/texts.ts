@@ -181,6 +181,9 @@ export function retrying(file: Named, reason: string, seconds: number): string {
   return `${title(file)}\n${reason} The next try is in ${duration(seconds)}.`
 }
 
+export const unreadable =
+  'The server has lost what it knew of a file that you sent; its owner finds the cause in the log. Send the file again.'
+
 export function failed(file: Named, reason: string, advice: string): string {
   return `${title(file)}\n${reason} ${advice}`
 }

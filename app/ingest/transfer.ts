@@ -3,33 +3,15 @@ import type { BotHouse } from '../house.ts'
 import type { ClaimedJob, Elsewhere, Job, JobKind } from '../jobs/index.ts'
 import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
-import { type Place, TelegramRefusal } from '../telegram/index.ts'
+import { TelegramRefusal } from '../telegram/index.ts'
 import { classify, machineProblem, OverQuota, stalledForGood } from './failures.ts'
 import { FetchTurns, type Turn } from './fetch-turns.ts'
+import { type Payload, payloadOf, readPayload } from './payload.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { IngestSettings } from './settings.ts'
 import { Speed } from './speed.ts'
 import type { Status } from './status.ts'
-import { done, failed, progress, retrying, waitingForRoom } from './texts.ts'
-
-/** What a job keeps about its file. */
-export interface Payload {
-  /** The link that this job makes; chosen before anything is done, so that every step can be repeated. */
-  uuid: string
-  /** The message that shows how far it is, of jobs from before these had keys. */
-  statusMessage?: number
-  /** The message that carries the file. */
-  messageId: number
-  /** Where the answer stands; of older jobs it answers the message that carries the file. */
-  place?: Place
-  /** It had to wait for its turn, and was counted in one message with the others. */
-  hasWaited?: boolean
-  fileId: string
-  fileUniqueId: string
-  name: string
-  mimeType: string
-  size: number | undefined
-}
+import { done, failed, progress, retrying, unreadable, waitingForRoom } from './texts.ts'
 
 /** Milliseconds after which a job that waits for room looks again. */
 const roomPause = 30_000
@@ -129,8 +111,9 @@ function floodWait(error: unknown): number {
 
 /** What the user reads; nothing while the bot only waits until Telegram is there again. */
 function failureText(job: Job, error: unknown, retryIn: number | undefined, isOutage: boolean) {
-  const file = job.payload as Payload
   const { reason, advice, final, fault } = classify(error)
+  const file = readPayload(job)
+  if (!file) return { text: unreadable, topic: `job:${job.id}` }
   if (retryIn !== undefined) {
     if (fault === 'room') return { text: waitingForRoom(file) }
     if (isOutage && fault !== 'machine') return undefined
@@ -154,7 +137,7 @@ interface Parts {
 async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Promise<void> {
   const { house, status } = parts
   const { jobs, store, links, telegram, database } = house
-  const payload = job.payload as Payload
+  const payload = payloadOf(job)
   const began = performance.now()
   const taken = await take(parts, job, payload, signal)
   if (!taken) return

@@ -120,10 +120,11 @@ export class Inbox {
     const { update_id, tries } = update
     try {
       await database.transaction(async () => {
-        if (tries <= maxTries) return await this.#handle(update)
-        log.error({ update_id, tries }, 'update put aside: it fails each time')
+        const read = parsed(update.body)
+        if (read && tries <= maxTries) return await this.#handle(update)
+        log.error({ update_id, tries }, `update put aside: it ${read ? 'fails each time' : 'cannot be read'}`)
         // Told once: an update that cannot even be told of must not stay in front of the others.
-        if (tries === maxTries + 1) await this.#parts.putAside(JSON.parse(update.body))
+        if (read && tries === maxTries + 1) await this.#parts.putAside(read)
         await this.#handled(update, update.body)
       })
     } catch (error) {
@@ -186,6 +187,15 @@ export class Inbox {
       this.#wake = awake
       signal.addEventListener('abort', awake)
     })
+  }
+}
+
+/** Undefined when the row is damaged: trying again helps nobody. */
+function parsed(body: string): Update | undefined {
+  try {
+    return JSON.parse(body) as Update
+  } catch {
+    return undefined
   }
 }
 
