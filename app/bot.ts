@@ -15,7 +15,7 @@ import {
   refusalOf,
   type Trouble,
 } from './jobs/index.ts'
-import { type Delivery, TelegramBot, type telegramSettings } from './telegram/index.ts'
+import { type Delivery, sayNow, TelegramBot, type telegramSettings } from './telegram/index.ts'
 import { Users, type usersSettings } from './users/index.ts'
 
 interface BotSettings {
@@ -110,6 +110,26 @@ export async function startBot(
   await queue.start()
   log.info({ bot_id: telegram.id }, 'bot: ready')
   return started.move()
+}
+
+/** Tells the owner at once of a database without which no message can be kept until it has arrived. */
+export class Alarm {
+  readonly #settings: BotSettings['telegram']
+  /** Those who have not heard of it. */
+  #left: number[]
+
+  constructor(telegram: BotSettings['telegram'], users: BotSettings['users']) {
+    this.#settings = telegram
+    this.#left = new Users(users).administrators
+  }
+
+  /** To be repeated as long as it lasts: the Bot API server may start later. @param reason ends a sentence */
+  async sound(reason: string, signal: AbortSignal): Promise<void> {
+    const text =
+      `The server's database cannot be written to: ${reason}. Links work; the bot does nothing else until you have ` +
+      'mended that, and then goes on by itself.'
+    this.#left = await sayNow(this.#settings, this.#left, text, signal)
+  }
 }
 
 /** What waits is due when it was to be, although the clock was set since: moved once, with the clock's record. */

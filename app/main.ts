@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Database } from './core/database.ts'
-import { DatabaseLocked } from './core/database-errors.ts'
+import { DatabaseLocked, DatabaseUnwritable } from './core/database-errors.ts'
 import { databaseFile, databaseSettings } from './core/database-settings.ts'
 import { StartError } from './core/errors.ts'
 import { Health, healthMigrations } from './core/health.ts'
@@ -68,18 +68,35 @@ function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
 
 type Settings = ReturnType<typeof settingsFor>
 
-/** Waits while another program holds the database: it would not help to end and to be started again. */
-async function openWhenFree({ settings }: Settings, log: Log, stop: AbortSignal): Promise<Database> {
+const isLocked = (error: unknown) => error instanceof DatabaseLocked
+const isOutside = (error: unknown) => isLocked(error) || error instanceof DatabaseUnwritable
+
+async function openDatabase({ settings }: Settings, log: Log): Promise<Database> {
   const { openDatabase } = await import('./core/database.ts')
-  for (let tries = 0; ; tries++) {
+  const database = await openDatabase(settings.database, migrations)
+  const { newer } = database
+  if (newer.length > 0) log.warn({ newer }, 'the database was changed by a newer release')
+  return database
+}
+
+/**
+ * Tries again what may pass: it would not help to end and to be started again. Does `meanwhile` before each new try.
+ * @throws AbortError
+ */
+async function keepTrying<T>(
+  work: () => Promise<T>,
+  mayPass: (error: unknown) => boolean,
+  stop: AbortSignal,
+  meanwhile?: (error: unknown) => Promise<void>,
+): Promise<T> {
+  for (let said = ''; ; ) {
     try {
-      const database = await openDatabase(settings.database, migrations)
-      const { newer } = database
-      if (newer.length > 0) log.warn({ newer }, 'the database was changed by a newer release')
-      return database
+      return await work()
     } catch (error) {
-      if (!(error instanceof DatabaseLocked)) throw error
-      if (tries === 0) log.error(`${error.message}: waiting until it is free`)
+      if (!(error instanceof Error) || !mayPass(error)) throw error
+      if (error.message !== said) log.error(`${error.message}: waiting until that is over`)
+      said = error.message
+      await meanwhile?.(error)
       await delay(1000, undefined, { signal: stop })
     }
   }
@@ -98,33 +115,42 @@ function recordsOf({ settings }: Settings, database: Database, log: Log): Record
 async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<void> {
   const { telegram, users, jobs, http, store, database: ofDatabase } = read.settings
   await using owned = new AsyncDisposableStack()
-  const serve = async (house: House) => {
-    if (!http) return
+  let isServing = false
+  const serve = async (house: () => House) => {
+    if (!http || isServing) return
+    isServing = true
     const { startWeb } = await import('./web.ts')
     const inherited = inheritedSocket(process.env, process.pid)
-    owned.use(await startWeb(house, http, read.settingsOf, inherited))
+    owned.use(await startWeb(house(), http, read.settingsOf, inherited))
+  }
+  /** For a web role that needs no one to write. */
+  const readers = (): House => {
+    const database = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
+    const links = new LinkLookup(database)
+    return { log, database, health: new Health(database), store: new Store(store, log), links }
   }
   // Each role's libraries are loaded for that role alone: memory is what a small machine has least of.
   if (telegram && users && jobs) {
-    const database = owned.use(await openWhenFree(read, log, stop))
+    const { startBot, Alarm } = await import('./bot.ts')
+    const alarm = new Alarm(telegram, users)
+    /** Links go on, and the owner hears of what nobody else can mend. */
+    const meanwhile = async (error: unknown) => {
+      await serve(readers)
+      if (error instanceof DatabaseUnwritable) await alarm.sound(error.reason, stop)
+    }
+    const open = async () => {
+      const { reserveOf } = await import('./core/database.ts')
+      await reserveOf(ofDatabase).require()
+      return await openDatabase(read, log)
+    }
+    const database = owned.use(await keepTrying(open, isOutside, stop, meanwhile))
     const { holdLock } = await import('./core/lock.ts')
     // Before anything of the bot's is touched, such as the files of another bot that are not whole yet.
     owned.use(holdLock(database.file))
     const records = recordsOf(read, database, log)
-    await serve(records)
-    const { startBot } = await import('./bot.ts')
+    await serve(() => records)
     owned.use(await startBot(records, { telegram, users, jobs }, read.settingsOf))
-  } else {
-    const database = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
-    const links = new LinkLookup(database)
-    await serve({
-      log,
-      database,
-      health: new Health(database),
-      store: new Store(store, log),
-      links,
-    })
-  }
+  } else await serve(readers)
   await ended(stop)
   log.info({ signal: stop.reason }, 'stopping')
 }
@@ -145,7 +171,7 @@ async function runCommand(command: OwnerCommand, stop: AbortSignal): Promise<voi
   const { runForOwner } = await import('./owner.ts')
   try {
     await requireDatabase(databaseFile(read.settings.database))
-    await using database = await openWhenFree(read, log, stop)
+    await using database = await keepTrying(() => openDatabase(read, log), isLocked, stop)
     const said = await runForOwner(recordsOf(read, database, log), command)
     process.stdout.write(`${said}\n`)
   } catch (error) {

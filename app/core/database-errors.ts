@@ -5,6 +5,18 @@ export class DatabaseLocked extends StartError {
   override name = 'DatabaseLocked'
 }
 
+/** The database is there and takes no writes, as on a full disk: it will when the owner of the machine has seen to that. */
+export class DatabaseUnwritable extends StartError {
+  override name = 'DatabaseUnwritable'
+  /** For people, without a path; ends a sentence about the database. */
+  readonly reason: string
+
+  constructor(fault: string, reason: string) {
+    super(fault)
+    this.reason = reason
+  }
+}
+
 const outside = [
   'SQLITE_FULL',
   'SQLITE_BUSY',

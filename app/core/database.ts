@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { mkdir, open } from 'node:fs/promises'
+import { mkdir, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { QueryTypes, Sequelize, Transaction } from 'sequelize'
-import { DatabaseLocked, isFull, sqliteCode } from './database-errors.ts'
+import { DatabaseLocked, DatabaseUnwritable, isFull, sqliteCode } from './database-errors.ts'
 import { type DatabaseSettings, databaseFile } from './database-settings.ts'
 import { codeOf, StartError } from './errors.ts'
 import { applyMigrations, type Migration } from './migrations.ts'
@@ -42,7 +42,7 @@ Sequelize.useCLS({
 
 /**
  * Opens the database, creating file and folder when missing, and brings its tables up to date.
- * @throws StartError when the file cannot be used; DatabaseLocked when it cannot be now
+ * @throws StartError when the file cannot be used; DatabaseLocked or DatabaseUnwritable when it cannot be now
  */
 export async function openDatabase(settings: DatabaseSettings, migrations: Migration[]): Promise<Database> {
   const file = databaseFile(settings)
@@ -57,7 +57,7 @@ export async function openDatabase(settings: DatabaseSettings, migrations: Migra
     // The dialect waits for its turn by itself; asking again in the same tick helps nobody.
     retry: { max: 1 },
   })
-  const reserve = new Reserve(`${file}.reserve`)
+  const reserve = reserveOf(settings)
   let reader: Reader | undefined
   const again = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
@@ -124,6 +124,11 @@ export async function openDatabase(settings: DatabaseSettings, migrations: Migra
   }
 }
 
+/** The room that is kept for a database. */
+export function reserveOf(settings: DatabaseSettings): Reserve {
+  return new Reserve(`${databaseFile(settings)}.reserve`)
+}
+
 /** SQLite gives its -wal and -shm files the mode of this one, so that another role's user can write to all three. */
 async function createFile(file: string): Promise<void> {
   try {
@@ -134,7 +139,16 @@ async function createFile(file: string): Promise<void> {
     if (created) await created.chmod(0o660).finally(() => created.close())
     else await (await open(file, 'a')).close()
   } catch (error) {
-    throw new StartError(`DATABASE_URL: ${file} cannot be opened for writing (${codeOf(error)})`)
+    const code = codeOf(error)
+    const fault = `DATABASE_URL: ${file} cannot be opened for writing (${code})`
+    // Of one that is there, the disk has become read-only; a folder in which none can be made is a mistake.
+    const isThere = await stat(file).then(
+      ({ size }) => size > 0,
+      () => false,
+    )
+    throw code === 'EROFS' && isThere
+      ? new DatabaseUnwritable(fault, 'its disk is read-only')
+      : new StartError(fault)
   }
 }
 
@@ -153,9 +167,12 @@ function refusal(file: string, error: Error): StartError {
           'with its -wal and -shm files',
       )
     case 'SQLITE_FULL':
-      return new StartError(`DATABASE_URL: the disk of ${file} is full`)
+      return new DatabaseUnwritable(`DATABASE_URL: the disk of ${file} is full`, 'its disk is full')
     case 'SQLITE_READONLY':
-      return new StartError(`DATABASE_URL: ${file} cannot be written to (${code})`)
+      return new DatabaseUnwritable(
+        `DATABASE_URL: ${file} cannot be written to (${code})`,
+        'it may only be read',
+      )
     default:
       return new StartError(`DATABASE_URL: ${file} cannot be used as a database (${error.message})`)
   }

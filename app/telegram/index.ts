@@ -50,6 +50,28 @@ export interface Command {
   description: string
 }
 
+/**
+ * Says something at once, without the database that sees to it that messages arrive. Returns the chats for which there
+ * was no answer yet.
+ */
+export async function sayNow(
+  settings: TelegramSettings,
+  chats: number[],
+  text: string,
+  signal: AbortSignal,
+): Promise<number[]> {
+  const api = new TelegramApi(settings.TELEGRAM_API_URL, settings.TELEGRAM_BOT_TOKEN)
+  const left: number[] = []
+  for (const chat_id of chats) {
+    await api.call('sendMessage', { chat_id, text }, { timeout: probeTimeout, signal }).catch((error) => {
+      const isRefused = error instanceof TelegramRefusal && (error.code === 400 || error.code === 403)
+      if (!isRefused) left.push(chat_id)
+    })
+  }
+  api.close()
+  return left
+}
+
 /** One bot: its updates, its files, and its messages. */
 export class TelegramBot implements AsyncDisposable {
   readonly messages: Messages
