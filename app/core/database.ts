@@ -1,10 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { mkdir, open, stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { QueryTypes, Sequelize, Transaction } from 'sequelize'
 import { DatabaseLocked, DatabaseUnwritable, isFull, sqliteCode } from './database-errors.ts'
 import { type DatabaseSettings, databaseFile } from './database-settings.ts'
 import { codeOf, StartError } from './errors.ts'
+import { makeFolder } from './make-folder.ts'
 import { applyMigrations, type Migration } from './migrations.ts'
 import { type Read, Reader, type Row } from './reader.ts'
 import { Reserve } from './reserve.ts'
@@ -132,7 +133,7 @@ export function reserveOf(settings: DatabaseSettings): Reserve {
 /** SQLite gives its -wal and -shm files the mode of this one, so that another role's user can write to all three. */
 async function createFile(file: string): Promise<void> {
   try {
-    await mkdir(dirname(file), { recursive: true })
+    await makeFolder(dirname(file))
     const created = await open(file, 'ax').catch((error) => {
       if (codeOf(error) !== 'EEXIST') throw error
     })

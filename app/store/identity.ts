@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, StartError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import type { Queries } from '../core/reader.ts'
 import { nameOf, quarantine, shards } from './layout.ts'
 
@@ -122,7 +123,7 @@ export class Identity {
   }
 
   async #mark(id: string): Promise<void> {
-    await mkdir(this.#root, { recursive: true })
+    await makeFolder(this.#root)
     const path = join(this.#root, marker)
     const file = await open(`${path}.new`, 'w', 0o644)
     try {

@@ -80,6 +80,31 @@ const impossible: [
     (dir) => writeFile(join(dir, 'a-file'), ''),
   ],
   [
+    'a BOT_API_DIR below /proc',
+    { BOT_API_DIR: '/proc/bot-api/below' },
+    /^BOT_API_DIR: .*cannot be read \(ENOENT\)$/,
+  ],
+  [
+    'a STORAGE_PATH below /proc, where nobody can make a folder',
+    { STORAGE_PATH: '/proc/store/below' },
+    /^STORAGE_PATH: .*cannot be written to \(ENOENT\)$/,
+  ],
+  [
+    'a STORAGE_PATH below /sys',
+    { STORAGE_PATH: '/sys/store/below' },
+    /^STORAGE_PATH: .*cannot be written to \(E(PERM|ACCES|ROFS)\)$/,
+  ],
+  [
+    'a database below /proc',
+    { DATABASE_URL: 'sqlite:/proc/db/below/x.db' },
+    /^DATABASE_URL: .*cannot be opened for writing \(ENOENT\)$/,
+  ],
+  [
+    'a database below /sys',
+    { DATABASE_URL: 'sqlite:/sys/db/below/x.db' },
+    /^DATABASE_URL: .*cannot be opened for writing \(E(PERM|ACCES|ROFS)\)$/,
+  ],
+  [
     'a socket in a folder that is not there',
     { SERVER_SOCKET: 'nowhere/web.sock' },
     /^SERVER_SOCKET: cannot listen/,

@@ -80,6 +80,9 @@ test.serial('a command that the file system refuses says so in a sentence', asyn
   await app.kill('SIGTERM')
   const error = await t.throwsAsync(app.command('accept-store', { STORAGE_PATH: '/dev/null/store' }))
   t.like(error, { stdout: '', stderr: "ENOTDIR: not a directory, mkdir '/dev/null/store'\n" })
+  // Where nobody can make a folder, and the system says that the one above it is missing.
+  const below = await t.throwsAsync(app.command('accept-store', { STORAGE_PATH: '/proc/store/below' }))
+  t.like(below, { stdout: '', stderr: "ENOENT: no such file or directory, mkdir '/proc/store'\n" })
 })
 
 test.serial('of many unknown files none moves: the owner is told once, and decides', async (t) => {
