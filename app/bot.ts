@@ -27,11 +27,13 @@ interface BotSettings {
 /**
  * Starts the bot role: updates, jobs and the clock. Disposing of it ends the running handler, hands running jobs back
  * to the queue, and ends after the messages on their way.
+ * @param bootId the machine's, where the process may not see it by itself
  */
 export async function startBot(
   house: Records,
   settings: BotSettings,
   settingsOf: SettingsOf,
+  bootId?: string,
 ): Promise<AsyncDisposable> {
   const { database, health, log, store, links } = house
   const telegram = new TelegramBot({ settings: settings.telegram, database, health, log })
@@ -85,7 +87,7 @@ export async function startBot(
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const delays = settings.jobs.RETRY_DELAYS
   const { transaction } = database
-  const inHand = new InHand(`${database.file}.in-hand`, log)
+  const inHand = new InHand(`${database.file}.in-hand`, log, bootId)
   const endedOthers = (count: number) => tellOwners(describeOthers(count))
   const queue = started.use(
     new Queue({ jobs, kinds, botId: telegram.id, machine, delays, inHand, transaction, log, endedOthers }),

@@ -149,7 +149,9 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
     owned.use(holdLock(database.file))
     const records = recordsOf(read, database, log)
     await serve(() => records)
-    owned.use(await startBot(records, { telegram, users, jobs }, read.settingsOf))
+    // From the unit: its sandbox hides the kernel's own.
+    const bootId = process.env.BOOT_ID || undefined
+    owned.use(await startBot(records, { telegram, users, jobs }, read.settingsOf, bootId))
   } else await serve(readers)
   await ended(stop)
   log.info({ signal: stop.reason }, 'stopping')
