@@ -55,7 +55,7 @@ export class Courier {
    * the program, is thrown.
    */
   async deliver(id: number): Promise<void> {
-    const { api, database, rows, log } = this.#parts
+    const { api, database, rows, pace, log } = this.#parts
     const row = await rows.find(id)
     if (!row) return
     if (!isKeyboard(row.keyboard)) {
@@ -65,6 +65,7 @@ export class Courier {
     try {
       const sent = row.message_id ?? (await this.#post(row))
       if (row.message_id !== null) await edit(api, row)
+      pace.passed()
       await database.transaction(async () => {
         await rows.taken(row, sent)
         await this.#tellEnd(row, 'finished')
