@@ -16,7 +16,7 @@ import { done, failed, progress, retrying, waitingForRoom } from './texts.ts'
 export interface Payload {
   /** The link that this job makes; chosen before anything is done, so that every step can be repeated. */
   uuid: string
-  /** The message that shows how far it is, of jobs from before these had keys. */
+  /** The message that shows how far it is: of jobs with a place, only for the release before, which knows no keys. */
   statusMessage?: number
   /** The message that carries the file. */
   messageId: number
