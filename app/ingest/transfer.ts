@@ -245,8 +245,9 @@ async function shareKnown(
   { store, links }: BotHouse,
   { uuid, size, fileUniqueId }: Payload,
 ): Promise<boolean> {
-  const known = size !== undefined && (await links.withContent(fileUniqueId, size))
-  return Boolean(known) && (await store.share(known as string, uuid))
+  if (size === undefined) return false
+  const known = await links.withContent(fileUniqueId, size)
+  return known !== undefined && (await store.share(known, uuid, size))
 }
 
 async function download(
