@@ -2,7 +2,7 @@ import type { CronEntry } from '../core/cron.ts'
 import type { BotHouse } from '../house.ts'
 import { answerCleanups } from './cleanup.ts'
 import { DiskGuard } from './disk-guard.ts'
-import { watchClock, watchStore } from './guards.ts'
+import { watchClock, watchDatabase, watchStore } from './guards.ts'
 import { forgetHistory } from './history.ts'
 import { Notices } from './notices.ts'
 import { type Findings, Reconciliation } from './reconciliation.ts'
@@ -37,6 +37,7 @@ export function clock(house: BotHouse, settings: UpkeepSettings): CronEntry[] {
         const looks = [
           house.telegram.reportHealth(),
           watchStore(house, notices),
+          watchDatabase(house, notices),
           watchClock(house, notices),
           guard.look(),
         ]
