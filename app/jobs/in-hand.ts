@@ -22,8 +22,8 @@ export class InHand {
   constructor(file: string, log: Log) {
     this.#file = file
     this.#log = log
+    // It stays until a job is taken: a process that ends while it starts may not have put the jobs of this one back yet.
     this.#before = read(file)
-    this.#write()
   }
 
   take(id: number): void {
