@@ -92,7 +92,9 @@ export async function startBot(
   const queue = started.use(
     new Queue({ jobs, kinds, botId: telegram.id, machine, delays, inHand, transaction, log, endedOthers }),
   )
-  const reportQueue = async () => await health.report('queue', await queue.health())
+  const damaged = { ok: false, detail: 'the database is damaged' }
+  const reportQueue = async () =>
+    await health.report('queue', database.isDamaged ? damaged : await queue.health())
   const watch = { name: 'queue health', schedule: '*/10 * * * * *', atStart: true, run: reportQueue }
   started.use(new Cron([watch, ...parts.flatMap((part) => part.cron ?? [])], log))
 

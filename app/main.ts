@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Database } from './core/database.ts'
-import { DatabaseLocked, DatabaseUnwritable } from './core/database-errors.ts'
+import { DatabaseLocked, DatabaseUnwritable, isDamage } from './core/database-errors.ts'
 import { databaseFile, databaseSettings } from './core/database-settings.ts'
 import { StartError } from './core/errors.ts'
 import { Health, healthMigrations } from './core/health.ts'
@@ -237,6 +237,7 @@ try {
   await main(process.argv.slice(2))
 } catch (error) {
   if (error instanceof StartError) for (const fault of error.faults) log.fatal(fault)
+  else if (isDamage(error)) log.fatal({ error }, 'DATABASE_URL: the database is damaged; put back a backup')
   else log.fatal({ error }, 'ended by a fault of the program')
   process.exitCode = 1
 }

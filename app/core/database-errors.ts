@@ -31,6 +31,11 @@ export function isDatabaseDown(error: unknown): boolean {
   return outside.includes(sqliteCode(error) ?? '')
 }
 
+/** Whether a statement met what is no database any more: a bad disk, or a program that wrote into the file. */
+export function isDamage(error: unknown): boolean {
+  return ['SQLITE_CORRUPT', 'SQLITE_NOTADB'].includes(sqliteCode(error) ?? '')
+}
+
 export function isFull(error: unknown): boolean {
   return sqliteCode(error) === 'SQLITE_FULL'
 }

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { QueryTypes, Sequelize, Transaction } from 'sequelize'
-import { DatabaseLocked, DatabaseUnwritable, isFull, sqliteCode } from './database-errors.ts'
+import { DatabaseLocked, DatabaseUnwritable, isDamage, isFull, sqliteCode } from './database-errors.ts'
 import { type DatabaseSettings, databaseFile } from './database-settings.ts'
 import { codeOf, StartError } from './errors.ts'
 import { makeFolder } from './make-folder.ts'
@@ -26,6 +26,8 @@ export interface Database extends AsyncDisposable {
   afterCommit(action: () => void): void
   /** Rows of one SQL statement with `$1`, `$2` … in it; also of UPDATE … RETURNING. Undefined is written as NULL. */
   query<R extends Row>(sql: string, ...parameters: unknown[]): Promise<R[]>
+  /** Whether a statement has met damage: the rest of the file may be well. */
+  readonly isDamaged: boolean
   /** Migrations that only a newer release knows; none of them is breaking. */
   readonly newer: string[]
   /** Prepares a SELECT with `?` places that is read thousands of times a second, past Sequelize (10 times faster). */
@@ -60,10 +62,12 @@ export async function openDatabase(settings: DatabaseSettings, migrations: Migra
   })
   const reserve = reserveOf(settings)
   let reader: Reader | undefined
+  let isDamaged = false
   const again = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
     } catch (error) {
+      isDamaged ||= isDamage(error)
       if (!isFull(error) || !(await reserve.release())) throw error
       return await work()
     } finally {
@@ -114,6 +118,9 @@ export async function openDatabase(settings: DatabaseSettings, migrations: Migra
   return {
     ...database,
     newer,
+    get isDamaged() {
+      return isDamaged
+    },
     prepare: <R extends Row>(sql: string) => {
       const read = reads.prepare<R>(sql)
       return async (...parameters: (string | number)[]) => read(...parameters)

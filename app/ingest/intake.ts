@@ -59,8 +59,12 @@ export class Intake {
     const { fileId, fileUniqueId, name, mimeType, size } = file
     const dueAt = await this.#slotOf(userId, chatId)
     const hasWaited = dueAt > steadyNow()
-    const about = { messageId, place, ...(hasWaited && { hasWaited }) }
-    const payload = { uuid: randomUUID(), ...about, fileId, fileUniqueId, name, mimeType, size }
+    const uuid = randomUUID()
+    const text = (await store.isLow()) ? waitingForRoom(file) : received(file)
+    const shown = hasWaited
+      ? { hasWaited }
+      : { statusMessage: await telegram.messages.post(firstMessage(uuid, place, text)) }
+    const payload = { uuid, ...shown, messageId, place, fileId, fileUniqueId, name, mimeType, size }
     const sort = await kindOf(links, settings, payload)
     const job = await jobs.create({
       ...sort,
@@ -72,10 +76,7 @@ export class Intake {
       subject: payload.uuid,
       dueAt,
     })
-    if (job === undefined) return
-    if (hasWaited) return await waiting.add(job, userId, place, dueAt)
-    const text = (await store.isLow()) ? waitingForRoom(file) : received(file)
-    await telegram.messages.post(firstMessage(payload, text))
+    if (job !== undefined && hasWaited) await waiting.add(job, userId, place, dueAt)
   }
 
   /** Makes a job of one that has failed, once. Returns its id, or undefined when that may not be. @throws Unreadable */

@@ -11,7 +11,7 @@ const payload = z
   .object({
     /** The link that this job makes; chosen before anything is done, so that every step can be repeated. */
     uuid: z.string().regex(/^[0-9a-f-]{36}$/),
-    /** The message that shows how far it is, of jobs from before these had keys. */
+    /** The message that shows how far it is: of jobs with a place, only for the release before, which knows no keys. */
     statusMessage: z.int().optional(),
     /** The message that carries the file. */
     messageId: z.int(),

@@ -29,8 +29,9 @@ export class Status {
   async tell(job: Job, revision: Revision): Promise<void> {
     const { messages } = this.#house.telegram
     await this.#waiting.leave(job.id)
-    const statusMessage = readPayload(job)?.statusMessage
-    if (statusMessage === undefined) await messages.post({ botId: job.botId, ...messageOf(job), ...revision })
+    const { statusMessage, place } = readPayload(job) ?? {}
+    if (place || statusMessage === undefined)
+      await messages.post({ botId: job.botId, ...messageOf(job), ...revision })
     else await messages.revise(statusMessage, revision)
   }
 
@@ -65,6 +66,6 @@ function messageOf(job: Job): Place & { key: string } {
 }
 
 /** The message of a file that has just come. */
-export function firstMessage(payload: Payload & { place: Place }, text: string): NewMessage {
-  return { ...payload.place, key: `file:${payload.uuid}`, text }
+export function firstMessage(uuid: string, place: Place, text: string): NewMessage {
+  return { ...place, key: `file:${uuid}`, text }
 }

@@ -34,6 +34,9 @@ const smallContent = { name: 'ingest-small', concurrency: 6 }
 /** The part of STALL_SECONDS after which a small file of which nothing comes holds back the next one no longer. */
 const passedBy = 1 / 18
 
+/** The part after which a small one is put off: until then as many others pass it by as there are places for. */
+const putOff = passedBy * smallContent.concurrency
+
 /** Contents that are stored already: many at a time, and past those that wait for a transfer. */
 const knownContent = { name: 'ingest-known', concurrency: 4 }
 
@@ -208,7 +211,8 @@ async function take(
   }
   await status.begin(job, signal)
   const { turns, elsewhere } = parts
-  using turn = job.kind === smallContent.name ? await elsewhere(() => turns.take(signal)) : undefined
+  using turn =
+    job.kind === smallContent.name ? await elsewhere(() => turns.take(signal, job.deferrals > 0)) : undefined
   // One before it in the line may have been the same.
   if (turn && (await shareKnown(house, payload))) return { intake: 'known' }
   await checkRoom(house, size)
@@ -228,8 +232,9 @@ async function shareKnown(
   { store, links }: BotHouse,
   { uuid, size, fileUniqueId }: Payload,
 ): Promise<boolean> {
-  const known = size !== undefined && (await links.withContent(fileUniqueId, size))
-  return Boolean(known) && (await store.share(known as string, uuid))
+  if (size === undefined) return false
+  const known = await links.withContent(fileUniqueId, size)
+  return known !== undefined && (await store.share(known, uuid, size))
 }
 
 async function download(
@@ -241,6 +246,7 @@ async function download(
 ): Promise<Taken> {
   const { uuid, size, fileId } = payload
   const { MAX_FILE_SIZE: limit, STALL_SECONDS } = settings
+  const patience = STALL_SECONDS * 1000 * (turn ? putOff : 1)
   const speed = new Speed()
   const received = (bytes: number) => {
     jobs.load.progressed(job.id, bytes)
@@ -258,7 +264,7 @@ async function download(
       last = bytes
       received(bytes)
     }
-    return await telegram.files.fetch({ fileId, size, patience: STALL_SECONDS * 1000, grew }, seen, signal)
+    return await telegram.files.fetch({ fileId, size, patience, grew }, seen, signal)
   })
   if ('stream' in fetched) {
     await store.receive(uuid, fetched.stream, { size, limit, received })

@@ -26,8 +26,8 @@ export class InHand {
     this.worker = thisWorker(bootId)
     this.#file = file
     this.#log = log
+    // It stays until a job is taken: a process that ends while it starts may not have put the jobs of this one back yet.
     this.#before = read(file)
-    this.#write()
   }
 
   take(id: number): void {

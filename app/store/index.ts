@@ -138,7 +138,7 @@ export class Store {
     if (size !== undefined && actual !== size) throw new SizeMismatch(size, actual)
     if (actual > limit) throw new TooLarge()
     await this.#presence?.require()
-    const intake = await this.#linkOrCopy(uuid, source)
+    const intake = await this.#inFolders(() => this.#linkOrCopy(uuid, source))
     await this.settle(uuid)
     return intake
   }
@@ -166,7 +166,7 @@ export class Store {
   ): Promise<void> {
     await this.#presence?.require()
     const partial = join(this.#incoming(), uuid)
-    const file = await open(partial, 'w', 0o644)
+    const file = await this.#inFolders(() => open(partial, 'w', 0o644))
     let bytes = 0
     try {
       const counted = async function* () {
@@ -182,7 +182,7 @@ export class Store {
       await file.chmod(0o644)
       await file.sync()
       await this.#presence?.require()
-      await rename(partial, this.pathOf(uuid))
+      await this.#inFolders(() => rename(partial, this.pathOf(uuid)))
       await this.#syncFolder(uuid)
     } finally {
       await file.close()
@@ -191,13 +191,19 @@ export class Store {
   }
 
   /**
-   * Gives the bytes of `from` a second name, for a second link. Returns false when they are gone.
+   * Gives the bytes of `from` a second name, for a second link. Returns false when they are gone, or not of their size:
+   * a damaged file must not be given to others.
    * @throws StoreAbsent
    */
-  async share(from: string, uuid: string): Promise<boolean> {
+  async share(from: string, uuid: string, size: number): Promise<boolean> {
     await this.#presence?.require()
     try {
-      await this.#linkOrCopy(uuid, this.pathOf(from))
+      const { size: actual } = await stat(this.pathOf(from))
+      if (actual !== size) {
+        this.#log.error({ uuid: from, size, actual }, 'a file in the store is not of its size')
+        return false
+      }
+      await this.#inFolders(() => this.#linkOrCopy(uuid, this.pathOf(from)))
       await this.#syncFolder(uuid)
       return true
     } catch (error) {
@@ -244,7 +250,7 @@ export class Store {
   async probe(): Promise<void> {
     await this.#presence?.require()
     const name = join(this.#incoming(), `.probe-${process.pid}`)
-    const file = await open(name, 'w')
+    const file = await this.#inFolders(() => open(name, 'w'))
     try {
       await file.write('tgdepot')
     } finally {
@@ -260,6 +266,18 @@ export class Store {
   /** Only in a store that has its marker: on a mount point they would take in files that a mount then covers. */
   async #makeFolders(): Promise<void> {
     for (const folder of [...shards, incoming]) await mkdir(join(this.root, folder), { recursive: true })
+  }
+
+  /** Makes the folders anew when one is missing: somebody has removed what was empty. */
+  async #inFolders<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+      await this.#presence?.require()
+      await this.#makeFolders()
+      return await work()
+    }
   }
 
   async #linkOrCopy(uuid: string, source: string): Promise<Intake> {

@@ -63,6 +63,16 @@ export class Inbox {
     this.#wake()
   }
 
+  /** Up to `limit` updates that are kept and not handled yet, the oldest first. */
+  async waiting(limit: number): Promise<Update[]> {
+    const rows = await this.#parts.database.query<{ body: string }>(
+      'SELECT body FROM updates WHERE bot_id = $1 AND handled_at IS NULL ORDER BY update_id LIMIT $2',
+      this.#parts.botId,
+      limit,
+    )
+    return rows.map(({ body }) => JSON.parse(body) as Update)
+  }
+
   /** Handles what is there and what comes, until `signal` is aborted and the running handlers have ended. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {

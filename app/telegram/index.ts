@@ -134,6 +134,7 @@ export class TelegramBot implements AsyncDisposable {
         putAside: (update) => this.#tellPutAside(update, me),
         connected: (ok, detail) => this.#connected(ok, detail),
         seen: (updates) => this.#seen(updates),
+        kept: (updates) => this.#heard(updates),
       },
       updateTypes,
     )
@@ -239,11 +240,15 @@ export class TelegramBot implements AsyncDisposable {
 
   /** Messages begin when the newest ids are known: by them it finds one that was on its way in a crash. */
   #seen(updates: Update[]): void {
+    this.#heard(updates)
+    // A full answer has more behind it; a stream without end must not hold the messages back for ever.
+    if (updates.length < fullAnswer || ++this.#fullAnswers > 50) this.messages.start()
+  }
+
+  #heard(updates: Update[]): void {
     for (const update of updates) {
       if ('message' in update) this.messages.heard(update.message.chat.id, update.message.message_id)
     }
-    // A full answer has more behind it; a stream without end must not hold the messages back for ever.
-    if (updates.length < fullAnswer || ++this.#fullAnswers > 50) this.messages.start()
   }
 
   /** Says a change of state once, however often it is seen: an outage has several faces while it lasts. */

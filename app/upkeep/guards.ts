@@ -22,6 +22,15 @@ async function stateOf(store: BotHouse['store']): Promise<PartHealth> {
   )
 }
 
+/** Damage is met where something is read or written; files that need nothing of it go on. */
+export async function watchDatabase({ database }: BotHouse, notices: Notices): Promise<void> {
+  if (!database.isDamaged) return await notices.over('database')
+  await notices.say(
+    'database',
+    'The database is damaged: files may fail, or go unanswered, until you put back a backup of it. The log has more.',
+  )
+}
+
 /** Looks at the clock. One that is not trusted keeps nobody from being served, so it is no failure of /health. */
 export async function watchClock({ clock, health }: BotHouse, notices: Notices): Promise<void> {
   await clock.look()

@@ -116,6 +116,8 @@ test('a job that another program works on while the process ends has not ended i
   const worker = await crashedWorker()
   for (const _ of ids) await desk.jobs.claim('test', 1, aLease(worker))
   await writeFile(`${desk.databaseFile}.in-hand`, JSON.stringify({ worker, jobs: [ids[1]] }))
+  // A process that ended while it started.
+  desk.queue({})
   const queue = desk.queue({})
   t.is(await queue.recover(), 2)
   const crashes = await Promise.all(ids.map(async (id) => (await desk.jobs.find(id))?.crashes))

@@ -25,11 +25,15 @@ const putFiles = async (app: App, count: number) => {
 
 test.serial('a few files that nobody knows are set aside, and one command takes them back', async (t) => {
   await using api = await startBotApi()
-  await using roles = await startRoles(api)
+  await using roles = await startRoles(api, { ADMIN_USERS: String(owner) })
   const { bot, web } = roles
+  await api.sendText('/start', { from: { id: owner } })
   await betweenSweeps()
   const strange = await putFiles(bot, 20)
   t.is((await cleanUp(web)).orphans, 20)
+  const isAbout = ({ text }: { text?: string }) =>
+    /^Set aside.*: 20 files in the store.*tgdepot take-back/.test(text ?? '')
+  await api.waitForMessage(owner, isAbout)
   t.deepEqual((await bot.setAside()).sort(), strange)
   t.deepEqual(await bot.stored(), [])
   // Known by now, as when the right database is there again.
