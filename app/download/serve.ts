@@ -1,5 +1,6 @@
 import type { Stats } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Context } from 'koa'
 import send from 'send'
@@ -24,12 +25,29 @@ const always = {
 }
 
 /**
+ * Whether a range asks for nothing that there is. nginx answers 416 then, but only when it has named the file, and a
+ * browser or curl would save that answer under the name. Beside If-Range the range may not count, and all bytes come.
+ */
+function isBeyond({ method, headers: { range, 'if-range': condition } }: IncomingMessage, size: number) {
+  if (range === undefined || method !== 'GET' || condition !== undefined || size === 0) return false
+  const specs = /^bytes=(.*)$/i.exec(range)?.[1]?.split(',') ?? []
+  return specs.length > 0 && !specs.some((spec) => isWithin(spec.trim(), size))
+}
+
+function isWithin(spec: string, size: number): boolean {
+  const [, first = '', last = ''] = /^(\d*) *- *(\d*)$/.exec(spec) ?? []
+  if (first === '') return Number(last) > 0
+  return Number(first) < size && (last === '' || Number(last) >= Number(first))
+}
+
+/**
  * Leaves the bytes, ranges, validators and the headers above to nginx's location under `prefix`. Decides in one read of
  * the database, without touching the file. The name after the UUID is for people and download managers; any will do.
  * The file's name goes as X-Disposition: nginx makes its header of that where the bytes are, and no 404 carries it.
  */
 export function byNginx(links: LinkLookup, store: Store, prefix: string): Shortcut {
-  return async ({ method, url = '' }, response) => {
+  return async (request, response) => {
+    const { method, url = '' } = request
     const uuid = /^\/download\/([^/?]+)(?:[/?]|$)/.exec(url)?.[1]
     if (uuid === undefined || (method !== 'GET' && method !== 'HEAD')) return false
     const file = await links.sendable(uuid)
@@ -40,7 +58,7 @@ export function byNginx(links: LinkLookup, store: Store, prefix: string): Shortc
       'Content-Type',
       typeOf(file),
       'X-Disposition',
-      dispositionOf(file),
+      isBeyond(request, file.size) ? '' : dispositionOf(file),
       'X-Accel-Redirect',
       prefix + store.nameOf(file.uuid),
       'Content-Length',

@@ -233,3 +233,49 @@ for (const [at, name] of names.entries()) {
     },
   )
 }
+
+const beyond = ['bytes=1000-', 'bytes=2000-3000', 'bytes=-0', 'bytes=9-1', 'bytes=1000-, 5000-']
+for (const range of beyond) {
+  throughNginx(
+    `an answer that refuses ${range} carries neither the file’s name nor its validators`,
+    async (t) => {
+      for (const headers of [{ Range: range }, { Range: range, 'If-None-Match': '"x"' }]) {
+        const answer = await get(path, { headers })
+        t.is(answer.status, 416)
+        t.is(answer.headers['content-range'], 'bytes */1000')
+        t.is(answer.headers['content-disposition'], undefined)
+        t.is(answer.headers.etag, undefined)
+        t.is(answer.headers['cache-control'], 'private, no-store')
+      }
+    },
+  )
+}
+
+const named = [
+  'bytes=999-',
+  'bytes=-1',
+  'bytes=-5000',
+  'BYTES=0-',
+  'bytes=5000-, 0-1',
+  'bytes=0 - 9',
+  'items=5000-',
+  'bytes 5000-',
+  'bytes = 5000-',
+]
+for (const range of named) {
+  throughNginx(`bytes that answer ${range} carry the file’s name`, async (t) => {
+    const { status, headers } = await get(path, { headers: { Range: range } })
+    t.true(status === 200 || status === 206, String(status))
+    t.truthy(nameIn(headers['content-disposition']))
+  })
+}
+
+throughNginx('all bytes in the place of a range that does not count carry the file’s name', async (t) => {
+  const stale = { Range: 'bytes=5000-', 'If-Range': '"other"' }
+  const answers = [await get(path, { headers: stale }), await get(path, { method: 'HEAD', headers: stale })]
+  answers.push(await get(path, { method: 'HEAD', headers: { Range: 'bytes=5000-' } }))
+  for (const { status, headers } of answers) {
+    t.is(status, 200)
+    t.truthy(nameIn(headers['content-disposition']))
+  }
+})
