@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { rename, symlink } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { mkdir, rename, symlink } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import test from 'ava'
@@ -204,6 +205,29 @@ for (const what of ['the file', 'its folder']) {
     for (const answer of [await get(`/download/${link}`), await alone.get(`/download/${link}`)]) {
       t.is(answer.status, 404)
       t.false(answer.body.includes('hello'))
+    }
+  })
+}
+
+const inTheWay: [what: string, make: (place: string) => unknown, status: number][] = [
+  ['a folder', (place) => mkdir(place), 404],
+  ['a folder with files', (place) => mkdir(join(place, 'x'), { recursive: true }), 404],
+  ['a pipe', (place) => execFileSync('mkfifo', [place]), 404],
+  ['a socket', (place) => once(createServer().unref().listen(place), 'listening'), 503],
+]
+
+for (const [at, [what, make, status]] of inTheWay.entries()) {
+  throughNginx(`${what} in the place of a file is answered by a page that names nothing`, async (t) => {
+    const link = `${uuid.slice(0, 34)}c${at}`
+    await depot.share({ uuid: link, bytes: 'hello', name: 'secret.mp4' })
+    await depot.store.remove(link)
+    await make(depot.store.pathOf(link))
+    for (const method of ['GET', 'HEAD']) {
+      const answer = await get(`/download/${link}/secret.mp4`, { method, headers: { Accept: 'text/html' } })
+      t.is(answer.status, status)
+      t.is(answer.headers['cache-control'], 'no-store')
+      t.notRegex(JSON.stringify(answer.headers) + answer.text, /secret|_files|_heads|location|disposition/i)
+      t.regex(answer.text, method === 'GET' ? /<h1>(There is no such file|Please try again)/ : /^$/)
     }
   })
 }
