@@ -3,7 +3,7 @@ import { steadyNow } from '../core/steady.ts'
 import type { BotHouse } from '../house.ts'
 import type { Place } from '../telegram/index.ts'
 import type { IngestSettings } from './settings.ts'
-import { noneWaits, waiting } from './texts.ts'
+import { type Limits, noneWaits, waiting } from './texts.ts'
 
 /** Milliseconds between two edits of a message that counts files. */
 const every = 5000
@@ -106,11 +106,20 @@ export class Waiting {
       if (ended.length > 0) await telegram.messages.post({ ...message, text: noneWaits(notice.files) })
       return
     }
-    const hour = Math.min(...this.#house.jobRates({ userId, chatId }).map(({ most }) => most))
-    const limits = { minute: this.#settings.RATE_LIMIT_PER_MINUTE, hour }
-    const text = waiting(count, limits, (Number(row?.last) - steadyNow()) / 1000)
+    const last = Number(row?.last)
+    const text = waiting(count, await this.#limitsOf(userId, chatId, last), (last - steadyNow()) / 1000)
     if (text === notice.said) return
     await database.query('UPDATE waiting_notices SET said = $2 WHERE id = $1', id, text)
     await telegram.messages.post({ ...message, text })
+  }
+
+  /** The limits for which a file has its turn at a moment. */
+  async #limitsOf(userId: number, chatId: number, at: number): Promise<Limits> {
+    const { jobRates, jobs } = this.#house
+    const { user, chat } = jobRates({ userId, chatId })
+    const minute = this.#settings.RATE_LIMIT_PER_MINUTE
+    // A private chat is its user's own.
+    if (chatId === userId) return { minute, hour: Math.min(user.most, chat.most) }
+    return (await jobs.load.hasActed(chat, at)) ? { chat: chat.most } : { minute, hour: user.most }
   }
 }
