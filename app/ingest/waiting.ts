@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { steadyNow } from '../core/steady.ts'
 import type { BotHouse } from '../house.ts'
 import type { Place } from '../telegram/index.ts'
+import { moveWithChats } from './move-notices.ts'
 import type { IngestSettings } from './settings.ts'
 import { type Limits, noneWaits, waiting } from './texts.ts'
 
@@ -33,14 +34,7 @@ export class Waiting {
   constructor(house: BotHouse, settings: IngestSettings) {
     this.#house = house
     this.#settings = settings
-    house.telegram.messages.chats.whenMoved(async (from, to) => {
-      await house.database.query(
-        'UPDATE waiting_notices SET chat_id = $3, thread_id = NULL WHERE bot_id = $1 AND chat_id = $2',
-        house.telegram.id,
-        from,
-        to,
-      )
-    })
+    moveWithChats(house, 'waiting_notices')
   }
 
   /** Counts a file that waits until `slotAt`. Call it in the transaction that makes its job. */

@@ -5,12 +5,12 @@ import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import test from 'ava'
-import { findPorts } from '../bot-api/fresh.ts'
+import { type Front, startBehindNginx } from '../helpers/behind-nginx.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 import { type GetOptions, httpGet } from '../helpers/http-get.ts'
 import { nameIn } from '../helpers/names.ts'
-import { nginxProgram, startNginx } from '../helpers/nginx.ts'
-import { type App, startApp } from '../helpers/start-app.ts'
+import { nginxProgram } from '../helpers/nginx.ts'
+import { startApp } from '../helpers/start-app.ts'
 
 const throughNginx = nginxProgram === undefined ? test.skip : test
 /** For what changes the store for all. */
@@ -21,24 +21,17 @@ const path = `/download/${uuid}`
 const bytes = Buffer.from(Array.from({ length: 1000 }, (_, i) => i % 251))
 
 let depot: Depot
-let web: App
-let nginx: AsyncDisposable
-let port: number
-const get = (path: string, options?: GetOptions) => httpGet(`http://127.0.0.1:${port}`, path, options)
+let front: Front
+const get = (path: string, options?: GetOptions) => httpGet(`http://127.0.0.1:${front.port}`, path, options)
 
 test.before(async () => {
   if (nginxProgram === undefined) return
   depot = await openDepot()
   await depot.share({ uuid, bytes })
-  const socket = join(depot.dir, 'web.sock')
-  const env = { SERVER_SOCKET: socket, X_ACCEL_PREFIX: '/_files/' }
-  web = await startApp({ roles: ['web'], dir: depot.dir, env })
-  port = (await findPorts()).http
-  nginx = await startNginx({ folder: join(depot.dir, 'nginx'), port, socket, store: depot.store.root })
+  front = await startBehindNginx(depot)
 })
 test.after.always(async () => {
-  await nginx?.[Symbol.asyncDispose]()
-  await web?.[Symbol.asyncDispose]()
+  await front?.[Symbol.asyncDispose]()
   await depot?.[Symbol.asyncDispose]()
 })
 
@@ -68,7 +61,7 @@ throughNginx('If-Modified-Since with the date or a later one is 304, with an old
 
 throughNginx('any name may stand behind the UUID, in raw UTF-8 as well', async (t) => {
   for (const name of ['', 'a/b/c', '%D0%96%0A%ff.bin', '?x=%3F', 'Файл.bin', '文件', '😀']) {
-    const socket = connect(port, '127.0.0.1')
+    const socket = connect(front.port, '127.0.0.1')
     await once(socket, 'connect')
     socket.write(`GET ${path}/${name} HTTP/1.0\r\nRange: bytes=0-1\r\n\r\n`)
     t.regex(await text(socket), /^HTTP\/1\.1 206 /, name)
