@@ -44,11 +44,11 @@ export function handlers(house: BotHouse, settings: IngestSettings, intake: Inta
 
   async function hearPrivate({ message, me }: Heard): Promise<boolean> {
     const { command, isForAnother } = askedOf(message, me)
-    const [userId, place, file] = [message.from?.id, placeOf(message), attachmentOf(message)]
+    const [userId, place] = [message.from?.id, placeOf(message)]
     if (userId === undefined || writerOf(message) !== 'person') return false
     const asked = command === 'link' && !isForAnother ? answeredFile(message) : undefined
-    if (file) await take(message, message, userId)
-    else if (asked) await take(message, asked, userId)
+    const source = ownFile(message) ?? asked
+    if (source) await take(message, source, userId)
     else if (isForAnother) return false
     else if (command === 'start' || command === 'help') {
       await reply(house, userId, { ...place, text: users.mayUse(userId) ? help(terms) : notAllowed(userId) })
@@ -68,7 +68,7 @@ export function handlers(house: BotHouse, settings: IngestSettings, intake: Inta
     // Limits, quotas and the list of who may use the bot go by persons.
     if (writer === 'anonymous') await reply(house, place.chatId, { ...place, text: anonymous })
     else {
-      const source = attachmentOf(message) ? message : answeredFile(message)
+      const source = ownFile(message) ?? answeredFile(message)
       if (source) await take(message, source, userId)
       else await reply(house, userId, { ...place, text: answerInGroup(command, me) })
     }
@@ -80,18 +80,28 @@ export function handlers(house: BotHouse, settings: IngestSettings, intake: Inta
     return command === 'link' ? linkWithoutFile : unknownCommand(command)
   }
 
-  async function take(asking: Message, source: Message, userId: number): Promise<void> {
-    const file = attachmentOf(source)
+  async function take(asking: Message, source: Source, userId: number): Promise<void> {
     const place = { ...placeOf(asking), replyTo: asking.message_id }
-    const asked: Asked | undefined = file && { userId, place, messageId: source.message_id, file }
-    if (asked) await intake.receive(asked)
+    await intake.receive({ userId, place, ...source })
   }
 }
 
-/** The message with a file that this one answers. */
-function answeredFile(message: Message): Message | undefined {
-  const answered = 'reply_to_message' in message ? message.reply_to_message : undefined
-  return answered && attachmentOf(answered) ? answered : undefined
+/** A file, and the message of this chat that carries it. */
+type Source = Pick<Asked, 'file' | 'messageId'>
+
+function ownFile(message: Message): Source | undefined {
+  const file = attachmentOf(message)
+  return file && { file, messageId: message.message_id }
+}
+
+/** The file of the message that this one answers. */
+function answeredFile(message: Message): Source | undefined {
+  if ('reply_to_message' in message && message.reply_to_message) return ownFile(message.reply_to_message)
+  // An answer to a message of another chat carries the file of that one itself.
+  const other = 'external_reply' in message ? message.external_reply : undefined
+  const { date, message_id } = message
+  const file = other && attachmentOf({ ...other, date, message_id })
+  return file && { file, messageId: message_id }
 }
 
 const words = 'text sticker location contact poll dice story game paid_media checklist'.split(' ')

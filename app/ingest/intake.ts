@@ -112,7 +112,7 @@ export class Intake {
   async #slotOf(userId: number, chatId: number): Promise<number> {
     const { house, settings } = this.#parts
     const most = settings.RATE_LIMIT_PER_MINUTE
-    const rates = house.jobRates({ userId, chatId })
-    return await house.jobs.load.nextSlot([{ of: { userId }, span: minute, most }, ...rates])
+    const { user, chat } = house.jobRates({ userId, chatId })
+    return await house.jobs.load.nextSlot([{ of: { userId }, span: minute, most }, user, chat])
   }
 }

@@ -144,12 +144,19 @@ export function severalNotTaken(files: NotTaken[]): string {
   return [`${files.length} files were not taken:`, ...lines, [...advice].join(' ')].join('\n')
 }
 
+/** How many files may begin: of one person in a minute and in an hour, or of all in a chat in an hour. */
+export type Limits = { minute: number; hour: number } | { chat: number }
+
+function pace(limits: Limits): string {
+  if ('chat' in limits) return `${counted(limits.chat, 'file')} an hour from this chat`
+  return `${counted(limits.minute, 'file')} a minute and ${limits.hour} an hour from one person`
+}
+
 /** Files that begin later than they came, because of the limits. */
-export function waiting(count: number, limits: { minute: number; hour: number }, seconds: number): string {
+export function waiting(count: number, limits: Limits, seconds: number): string {
   const wait = `${counted(count, 'file')} ${count === 1 ? 'waits for its' : 'wait for their'} turn.`
-  const pace = `I take ${counted(limits.minute, 'file')} a minute and ${limits.hour} an hour from one person; each gets its link here.`
   const last = seconds > 0 ? `The last one has its turn in ${about(seconds)}.` : 'They come next, one by one.'
-  return `<b>${wait}</b>\n${pace} ${count === 1 && seconds <= 0 ? 'It comes next.' : last}`
+  return `<b>${wait}</b>\nI take ${pace(limits)}; each gets its link here. ${count === 1 && seconds <= 0 ? 'It comes next.' : last}`
 }
 
 export function noneWaits(count: number): string {

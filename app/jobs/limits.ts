@@ -24,9 +24,9 @@ export async function refusalOf(
 export function rateLimits(
   settings: JobsSettings,
   { userId, chatId }: { userId: number; chatId: number },
-): RateLimit[] {
-  return [
-    { of: { userId }, span: longestSpan, most: settings.MAX_JOBS_PER_USER_PER_HOUR },
-    { of: { chatId }, span: longestSpan, most: settings.MAX_JOBS_PER_CHAT_PER_HOUR },
-  ]
+): { user: RateLimit; chat: RateLimit } {
+  return {
+    user: { of: { userId }, span: longestSpan, most: settings.MAX_JOBS_PER_USER_PER_HOUR },
+    chat: { of: { chatId }, span: longestSpan, most: settings.MAX_JOBS_PER_CHAT_PER_HOUR },
+  }
 }

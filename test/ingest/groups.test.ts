@@ -68,6 +68,35 @@ for (const [title, ask] of [
   })
 }
 
+for (const [title, chat, ask] of [
+  ['in a group, /link', () => newGroup(), () => '/link'],
+  ['in a group, a mention', () => newGroup(), () => `${api.mention}, please`],
+  ['in a private chat, /link', () => ({ id: bob.id, type: 'private' as const }), () => '/link'],
+] as const) {
+  test.serial(`${title} as an answer to a file of another chat makes a link of it`, async (t) => {
+    const elsewhere = await api.sendFile({
+      chat: newGroup(),
+      from: ann,
+      kind: 'photo',
+      size: 100,
+      seed: title,
+    })
+    const asked = await api.sendText(ask(), { chat: chat(), from: bob, external_reply_to: elsewhere })
+    const link = await linkFor(api, asked)
+    t.regex(link.message.text ?? '', /^photo_[\d_-]+\.jpg/)
+    t.deepEqual(app.sql('SELECT user_id, chat_id, message_id FROM links WHERE uuid = ?', link.uuid), [
+      { user_id: bob.id, chat_id: asked.chat_id, message_id: asked.message_id },
+    ])
+  })
+}
+
+test.serial('/link as an answer to mere words of another chat says what to do', async (t) => {
+  const elsewhere = await api.sendText('hello', { chat: newGroup(), from: ann })
+  const asked = await api.sendText('/link', { from: bob, external_reply_to: elsewhere })
+  const { text } = await api.waitForMessage(bob.id, ({ reply_to_message_id: to }) => to === asked.message_id)
+  t.regex(text ?? '', /^There is no file here/)
+})
+
 for (const [title, caption] of [
   ['the bot’s name', () => api.mention],
   ['/link', () => '/link'],

@@ -72,6 +72,10 @@ test('one file waits, several wait', (t) => {
     waiting(2, limits, 90),
     /^<b>2 files wait for their turn\..*\n.*The last one has its turn in about 2 min\.$/,
   )
+  t.regex(
+    waiting(1, { chat: 1 }, 3600),
+    /^<b>1 file waits for its turn\.<\/b>\nI take 1 file an hour from this chat; each gets its link here\. /,
+  )
   t.regex(waiting(2, limits, -1), /They come next, one by one\.$/)
   t.regex(waiting(1, limits, -1), /It comes next\.$/)
   t.is(noneWaits(1), 'The file that had to wait has had its turn.')
