@@ -21,9 +21,14 @@ export class TelegramRefusal extends Error {
     this.method = method
     this.code = code
     this.description = description
-    this.retryAfter = parameters.retry_after
+    this.retryAfter = waitOf(parameters.retry_after)
     this.migrateTo = parameters.migrate_to_chat_id
   }
+}
+
+/** Nobody is asked again at once, nor never: a timer of more than 24 days ends at once, too. */
+function waitOf(seconds: unknown): number | undefined {
+  return typeof seconds === 'number' ? Math.min(Math.max(seconds, 1), 86_400) : undefined
 }
 
 /** No answer of the Bot API server: it is down, silent, or hung up. */

@@ -68,6 +68,15 @@ test('a token that Telegram refuses is named as the cause', async (t) => {
   t.is(parts.bot_api?.detail, 'the bot token is refused by Telegram')
 })
 
+test('a program that says ok to everything is not taken for the server', async (t) => {
+  await using api = await startBotApi()
+  await api.fault({ method: 'getMe', body: '{"ok":true,"status":"up"}', status: 200 })
+  await using app = await startApp({ api })
+  t.is(warnings(app)[0]?.reason, 'not reachable (NOT_BOT_API_200)')
+  await api.fault({ method: 'sendMessage', body: '{"ok":true,"result":{}}', status: 200 })
+  await linkFor(api, await api.sendFile())
+})
+
 test('links work while the bot role is not there, and /health says that it is not', async (t) => {
   await using api = await startBotApi()
   await using bot = await startApp({ api, roles: ['bot'] })
