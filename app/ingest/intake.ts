@@ -7,8 +7,8 @@ import { refusalOf } from './admission.ts'
 import type { Attachment } from './attachment.ts'
 import type { Refusals } from './refusals.ts'
 import type { IngestSettings } from './settings.ts'
-import { firstMessage, type Status } from './status.ts'
-import { received, waitingForRoom } from './texts.ts'
+import { firstMessage, messageOf, type Status } from './status.ts'
+import { notTaken, received, waitingForRoom } from './texts.ts'
 import { kindOf, type Payload } from './transfer.ts'
 import type { Waiting } from './waiting.ts'
 
@@ -78,12 +78,15 @@ export class Intake {
   }
 
   /** Makes a job of one that has failed. Returns whether that may be. */
-  async again({ id, userId, chatId, botId, payload: of }: Job): Promise<boolean> {
-    const { house, settings, refusals, status } = this.#parts
-    const payload = of as Payload
+  async again(failed: Job): Promise<boolean> {
+    const { house, settings, status } = this.#parts
+    const { id, userId, chatId, botId } = failed
+    const payload = failed.payload as Payload
     const refusal = await refusalOf(house, settings, { userId, chatId }, payload)
     if (refusal) {
-      await refusals.add(userId, payload.place ?? { chatId, replyTo: payload.messageId }, refusal)
+      // The same file however often it is asked for: others are listed, this one has a message of its own.
+      const message = { ...messageOf(failed), key: `not-again:${id}`, text: notTaken(refusal) }
+      await house.telegram.messages.post(message)
       return false
     }
     const dueAt = await this.#slotOf(userId, chatId)

@@ -53,7 +53,8 @@ export class Status {
   }
 }
 
-function messageOf(job: Job): Place & { key: string } {
+/** Where the message of a job stands, and its key. */
+export function messageOf(job: Job): Place & { key: string } {
   const { uuid, messageId, place } = job.payload as Payload
   const key = `file:${uuid}`
   if (!place) return { key, chatId: job.chatId, replyTo: messageId }
