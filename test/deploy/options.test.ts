@@ -144,3 +144,24 @@ test('what the installer itself writes among the settings has no fault', async (
     check_settings; printf '%s\\n' "\${FAULTS[@]}"`
   t.is((await bench.run(script)).stdout.trim(), '')
 })
+
+test('a setting of the owner’s stays, whatever became of the lines around it', async (t) => {
+  await using bench = await Bench.open()
+  const script = (make: string) => `source "$SOURCE/deploy/steps/65-configuration.sh"
+    ANSWERS[TGDEPOT_DOMAIN]=files.example.org; write_settings >new; mv new "$ETC/tgdepot.env"
+    ${make}
+    for run in 1 2; do write_settings >new; mv new "$ETC/tgdepot.env"; done; cat "$ETC/tgdepot.env"`
+  const made = (await bench.run(script(':'))).stdout
+  for (const make of [
+    `echo ALLOWED_USERS=5 >>"$ETC/tgdepot.env"`,
+    `echo ALLOWED_USERS=5 >"$ETC/tgdepot.env"`,
+    `sed -i '1i ALLOWED_USERS=5' "$ETC/tgdepot.env"`,
+    `sed -i '/own settings/c ALLOWED_USERS=5' "$ETC/tgdepot.env"`,
+  ]) {
+    t.is(
+      (await bench.run(`rm -f "$ETC/tgdepot.env"; ${script(make)}`)).stdout,
+      `${made}ALLOWED_USERS=5\n`,
+      make,
+    )
+  }
+})
