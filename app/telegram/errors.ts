@@ -50,6 +50,9 @@ export function describe(error: TelegramRefusal | TelegramUnreachable): string {
   if (error instanceof TelegramUnreachable) return `not reachable (${error.code})`
   if (error.code === 401 || error.code === 404) return 'the bot token is refused by Telegram'
   if (error.code === 421) return 'the Bot API server is set up for another bot'
+  if (error.code === 409 && /webhook is active/.test(error.description)) {
+    return 'its updates go to a webhook, which the call deleteWebhook would remove'
+  }
   if (error.code === 409) return 'another program takes the updates of this bot'
   return `refused (${error.code} ${error.description})`
 }
