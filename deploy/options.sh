@@ -201,6 +201,27 @@ check_answers() {
   fi
 }
 
+# The owner's lines in the file of settings. systemd hands on whatever stands there, and a name that nobody reads says
+# nothing: ALLOWED_USER would leave the bot open to all.
+check_settings() {
+  local file=$ETC/tgdepot.env line name number=0 known
+  [[ -r $file ]] || return 0
+  known=$(sed -n 's/^#\([A-Z_]*\)=.*/\1/p' "$SOURCE/deploy/env.example")
+  while IFS= read -r line || [[ -n $line ]]; do
+    ((++number))
+    line=${line%$'\r'}
+    [[ $line =~ ^[[:space:]]*([#\;]|$) ]] && continue
+    name=${line%%=*} name=${name%"${name##*[![:space:]]}"} name=${name#"${name%%[![:space:]]*}"}
+    # Without the line itself: it may hold a secret.
+    if [[ $line != *=* ]]; then fault "$file, line $number: not NAME=value"
+    elif [[ $name != NODE_* ]] && ! grep -qxF -- "$name" <<<"$known"; then
+      fault "$file, line $number: there is no setting $name (all of them: $SOURCE/deploy/env.example)"
+    elif [[ $name == TELEGRAM_BOT_TOKEN || $name == ADMIN_TOKEN ]]; then
+      fault "$file, line $number: $name is a secret and belongs into $SECRETS/$name: everyone here can read this file"
+    fi
+  done <"$file"
+}
+
 save_answers() {
   local name
   for name in "${ANSWER_NAMES[@]}"; do

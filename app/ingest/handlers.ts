@@ -3,6 +3,7 @@ import { Composer, type Context } from 'telegraf'
 import type { Message } from 'telegraf/types'
 import type { BotHouse } from '../house.ts'
 import { askedOf, type NewMessage, placeOf, writerOf } from '../telegram/index.ts'
+import { Albums } from './albums.ts'
 import { attachmentOf } from './attachment.ts'
 import { rateLimited } from './failures.ts'
 import type { Asked, Intake } from './intake.ts'
@@ -29,6 +30,7 @@ type Heard = Context & { message: Message }
 export function handlers(house: BotHouse, settings: IngestSettings, intake: Intake): Composer<Context> {
   const { users, links } = house
   const terms = { limit: settings.MAX_FILE_SIZE, days: links.retentionDays }
+  const albums = new Albums()
   const composer = new Composer<Context>()
   composer.on('message', async (ctx, next) => {
     const isHandled = ctx.chat.type === 'private' ? await hearPrivate(ctx) : await hearGroup(ctx)
@@ -63,12 +65,18 @@ export function handlers(house: BotHouse, settings: IngestSettings, intake: Inta
   async function hearGroup({ message, me }: Heard): Promise<boolean> {
     const { command, isForUs } = askedOf(message, me)
     const writer = writerOf(message)
-    if (!isForUs || !message.from || writer === 'machine') return false
+    if (!message.from || writer === 'machine') return false
     const [userId, place] = [message.from.id, placeOf(message)]
+    const own = attachmentOf(message) && writer === 'person' ? albums.add(message, isForUs) : []
+    for (const file of own) {
+      const source = ownFile(file)
+      if (source) await take(file, source, userId)
+    }
+    if (own.length > 0 || !isForUs) return own.length > 0
     // Limits, quotas and the list of who may use the bot go by persons.
     if (writer === 'anonymous') await reply(house, place.chatId, { ...place, text: anonymous })
     else {
-      const source = ownFile(message) ?? answeredFile(message)
+      const source = answeredFile(message)
       if (source) await take(message, source, userId)
       else await reply(house, userId, { ...place, text: answerInGroup(command, me) })
     }

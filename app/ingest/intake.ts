@@ -8,8 +8,8 @@ import type { Attachment } from './attachment.ts'
 import { payloadOf } from './payload.ts'
 import type { Refusals } from './refusals.ts'
 import type { IngestSettings } from './settings.ts'
-import { firstMessage, type Status } from './status.ts'
-import { received, waitingForRoom } from './texts.ts'
+import { firstMessage, messageOf, type Status } from './status.ts'
+import { notTaken, received, waitingForRoom } from './texts.ts'
 import { kindOf } from './transfer.ts'
 import type { Waiting } from './waiting.ts'
 
@@ -81,12 +81,14 @@ export class Intake {
 
   /** Makes a job of one that has failed, once. Returns its id, or undefined when that may not be. @throws Unreadable */
   async again(failed: Job): Promise<number | undefined> {
-    const { house, settings, refusals, status } = this.#parts
+    const { house, settings, status } = this.#parts
     const { id, userId, chatId, botId } = failed
     const payload = payloadOf(failed)
     const refusal = await refusalOf(house, settings, { userId, chatId }, payload)
     if (refusal) {
-      await refusals.add(userId, payload.place ?? { chatId, replyTo: payload.messageId }, refusal)
+      // The same file however often it is asked for: others are listed, this one has a message of its own.
+      const message = { ...messageOf(failed), key: `not-again:${id}`, text: notTaken(refusal) }
+      await house.telegram.messages.post(message)
       return undefined
     }
     const dueAt = await this.#slotOf(userId, chatId)

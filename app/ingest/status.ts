@@ -54,7 +54,8 @@ export class Status {
   }
 }
 
-function messageOf(job: Job): Place & { key: string } {
+/** Where the message of a job stands, and its key. */
+export function messageOf(job: Job): Place & { key: string } {
   const payload = readPayload(job)
   // The chat may have been told of the file already.
   if (!payload) return { key: `file:${job.subject ?? `of job ${job.id}`}`, chatId: job.chatId }

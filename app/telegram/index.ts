@@ -9,6 +9,7 @@ import { askedOf, placeOf, writerOf } from './asked.ts'
 import { describe, TelegramRefusal, TelegramUnreachable } from './errors.ts'
 import { checkBotApiDir, TelegramFiles } from './files.ts'
 import { Messages } from './messages.ts'
+import { Presses } from './presses.ts'
 import type { TelegramSettings } from './settings.ts'
 import { fullAnswer, Updates } from './updates.ts'
 
@@ -81,6 +82,7 @@ export class TelegramBot implements AsyncDisposable {
   readonly #database: Database
   readonly #health: Health
   readonly #log: Log
+  readonly #presses: Presses
   #state: string | undefined
   #fullAnswers = 0
 
@@ -92,6 +94,7 @@ export class TelegramBot implements AsyncDisposable {
     this.#api = new TelegramApi(parts.settings.TELEGRAM_API_URL, parts.settings.TELEGRAM_BOT_TOKEN)
     this.files = new TelegramFiles(this.#api, parts.settings.BOT_API_DIR)
     this.messages = new Messages(this.#api, parts.database, parts.log)
+    this.#presses = new Presses(this.#api, parts.log)
   }
 
   get id(): number {
@@ -153,11 +156,7 @@ export class TelegramBot implements AsyncDisposable {
 
   /** Answers the press of a button, after the caller's transaction; Telegram shows `text` for a moment. */
   answerPress(callbackQueryId: string, text: string): void {
-    this.#database.afterCommit(() => {
-      this.#api
-        .call('answerCallbackQuery', { callback_query_id: callbackQueryId, text })
-        .catch((error) => this.#log.debug({ error }, 'press of a button not answered'))
-    })
+    this.#database.afterCommit(() => this.#presses.answer(callbackQueryId, text))
   }
 
   /**

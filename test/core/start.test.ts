@@ -121,6 +121,21 @@ const impossible: [
     /^SERVER_SOCKET: is too long: a UNIX socket may have 107 bytes/,
   ],
   [
+    'a port where the path of a socket belongs',
+    { SERVER_SOCKET: '8000' },
+    /^SERVER_SOCKET: must be a path, not a number: SERVER_PORT is for that$/,
+  ],
+  [
+    'a database of PostgreSQL',
+    { DATABASE_URL: 'postgres://u:p@localhost/tgdepot' },
+    /^DATABASE_URL: must be sqlite:<path of the database file>; it takes no other database as yet$/,
+  ],
+  [
+    'a database written as if it had a host',
+    { DATABASE_URL: 'sqlite://x.db' },
+    /^DATABASE_URL: must be sqlite:<path of the database file>/,
+  ],
+  [
     'a database in memory, which would end with the process',
     { DATABASE_URL: 'sqlite::memory:' },
     /^DATABASE_URL: must be sqlite:<path of the database file>/,

@@ -3,9 +3,9 @@ import { readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import type { FaultRule, StandIn } from '../bot-api/client.ts'
-import { linkFor, linkIn } from '../helpers/chat.ts'
-import type { App } from '../helpers/start-app.ts'
+import { type FaultRule, type StandIn, startBotApi } from '../bot-api/client.ts'
+import { linkFor, linkIn, saidIn } from '../helpers/chat.ts'
+import { type App, startApp } from '../helpers/start-app.ts'
 import { startForAll } from '../helpers/start-for-all.ts'
 import { until } from '../helpers/until.ts'
 
@@ -293,4 +293,24 @@ test.serial('Retry of a file for which Telegram wants the bot to wait says so', 
     ],
   )
   await linkFor(api, sent)
+})
+
+test('Retry pressed again and again while it cannot be is refused in one message, which names the file once', async (t) => {
+  await using server = await startBotApi()
+  await using _program = await startApp({ api: server, env: { USER_QUOTA: '5000' } })
+  const from = { id: 8303 }
+  await server.fault({ method: 'getFile', ...refusal(400, 'Bad Request: something new') })
+  await server.sendFile({ from, size: 3000, name: 'first.bin' })
+  const { message_id, inline_keyboard } = await server.waitForMessage(from.id, ({ text }) =>
+    transfer.test(text ?? ''),
+  )
+  await linkFor(server, await server.sendFile({ from, size: 4000 }))
+  const data = String(inline_keyboard?.[0]?.[0]?.callback_data)
+  for (let times = 0; times < 5; times++) await server.press({ from, chat_id: from.id, message_id, data })
+  await until('all are answered', async () => (await server.chat(from.id)).answers.length === 5)
+  await server.sendText('/help', { from })
+  await server.waitForMessage(from.id, ({ text }) => /^Send me a file/.test(text ?? ''))
+  const refusals = (await saidIn(server, from.id)).filter((text) => /not taken/.test(text))
+  t.is(refusals.length, 1)
+  t.regex(refusals[0] ?? '', /^first\.bin \(3 kB\) was not taken: of what you may keep, 1 kB is left\./)
 })

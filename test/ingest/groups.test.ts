@@ -108,6 +108,32 @@ for (const [title, caption] of [
   })
 }
 
+for (const [title, at] of [
+  ['first', 0],
+  ['last', 3],
+  ['middle', 1],
+] as const) {
+  test.serial(
+    `an album whose ${title} file has /link in its caption gets a link for each file`,
+    async (t) => {
+      const chat = newGroup()
+      const from = { id: ++lastUser }
+      const album = []
+      for (let n = 0; n < 4; n++) {
+        const caption = n === at ? '/link' : undefined
+        const file = { size: 100 + n, seed: `${title} ${n}`, media_group_id: title }
+        album.push(await api.sendFile({ chat, from, ...file, ...(caption && { caption }) }))
+        // Another album of the same time, of which nobody wants links.
+        await api.sendFile({ chat, from: bob, size: 50, media_group_id: title })
+      }
+      const uuids = new Set<string>()
+      for (const file of album) uuids.add((await linkFor(api, file)).uuid)
+      t.is(uuids.size, 4)
+      t.is((await allSaid(chat)).length, 4)
+    },
+  )
+}
+
 test.serial('two who ask for one file get a link each', async (t) => {
   const chat = newGroup()
   const file = await api.sendFile({ chat, from: ann, size: 100, seed: 'asked twice' })
