@@ -70,7 +70,7 @@ export class Inbox {
       this.#parts.botId,
       limit,
     )
-    return rows.map(({ body }) => JSON.parse(body) as Update)
+    return rows.flatMap(({ body }) => parsed(body) ?? [])
   }
 
   /** Handles what is there and what comes, until `signal` is aborted and the running handlers have ended. */
