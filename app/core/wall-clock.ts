@@ -25,6 +25,10 @@ export const clockMigrations: Migration[] = [
          WHERE NOT EXISTS (SELECT 1 FROM clock) HAVING MAX(checked_at) IS NOT NULL`,
     ],
   },
+  {
+    name: 'clock-3',
+    statements: ['ALTER TABLE clock ADD COLUMN leapt_at BIGINT'],
+  },
 ]
 
 interface Row extends Record<string, unknown> {
@@ -34,6 +38,8 @@ interface Row extends Record<string, unknown> {
   steady_at: number
   /** What the wall clock said then, if it was elsewhere than it should be; NULL while it is trusted. */
   doubted_at: number | null
+  /** What the wall clock said when it was found to have leapt forward while a process ran. */
+  leapt_at: number | null
 }
 
 /** Milliseconds that the wall clock may be away from where it should be. */
@@ -53,6 +59,7 @@ export class WallClock implements AsyncDisposable {
   /** A wall time that was right, and the steady time of that moment. */
   #trusted = { wall: 0, steady: 0 }
   #doubted = false
+  #leaptAt = 0
 
   constructor(database: Database, log: Log) {
     this.#database = database
@@ -68,11 +75,12 @@ export class WallClock implements AsyncDisposable {
     const row = await this.#read()
     this.#trusted = { wall: row?.trusted_at ?? now, steady: steadyNow() }
     this.#doubted = row !== undefined && row.doubted_at !== null
+    this.#leaptAt = row?.leapt_at ?? 0
     if (row === undefined) {
       const sql = 'INSERT INTO clock (id, trusted_at, steady_at) VALUES (1, $1, $1)'
       await this.#database.query(sql, now)
     }
-    await this.#settle(now)
+    await this.#settle(now, false)
     return row === undefined ? 0 : movedBetween(row, now)
   }
 
@@ -92,6 +100,15 @@ export class WallClock implements AsyncDisposable {
   /** The best guess at the present time, in milliseconds since 1970: a clock that lags is not believed. */
   now(): number {
     return Math.max(Date.now(), this.isTrusted ? 0 : this.#expected())
+  }
+
+  /**
+   * The moment before which a date that was given says nothing of an age: the clock leapt forward then, and may have
+   * lagged until it did. 0 when there is none.
+   */
+  get leaptAt(): number {
+    // One that leapt into the future and came back was right before.
+    return this.#leaptAt <= Date.now() ? this.#leaptAt : 0
   }
 
   /** How the clock stands, for the owner. */
@@ -134,21 +151,26 @@ export class WallClock implements AsyncDisposable {
       .catch((error) => this.#log.warn({ error }, 'the last time is not recorded'))
   }
 
-  /** Judges the clock by where it should be, and records that. */
-  async #settle(now: number): Promise<void> {
+  /**
+   * Judges the clock by where it should be, and records that.
+   * @param isWatched whether the process has run since the last time recorded
+   */
+  async #settle(now: number, isWatched = true): Promise<void> {
     const isNear = Math.abs(this.#ahead()) <= tolerance
     if (isNear && this.#doubted) this.#log.info('the clock is trusted again')
     if (isNear) this.#trust()
     else if (!this.#doubted) {
       this.#doubted = true
+      if (isWatched && this.#ahead() > 0) this.#leaptAt = now
       this.#log.error({ clock: this.describe() }, 'the clock jumped')
     }
     await this.#database.query(
       `UPDATE clock SET steady_at = $1, trusted_at = CASE WHEN $2 = 1 THEN $3 ELSE trusted_at END,
-         doubted_at = CASE WHEN $2 = 1 THEN NULL ELSE $3 END WHERE id = 1`,
+         doubted_at = CASE WHEN $2 = 1 THEN NULL ELSE $3 END, leapt_at = $4 WHERE id = 1`,
       steadyNow(),
       Number(isNear),
       now,
+      this.#leaptAt,
     )
   }
 

@@ -83,12 +83,16 @@ export class Quarantine {
     return places
   }
 
-  /** The paths of up to 10 000 files that have been in it for {@link quarantineDays} at `now`, by a clock that is right. */
-  async outdated(now: number): Promise<string[]> {
+  /**
+   * The paths of up to 10 000 files that have been in it for {@link quarantineDays} at `now`, by a clock that is right.
+   * @param since the moment before which that clock was not: what came in earlier counts from then
+   */
+  async outdated(now: number, since = 0): Promise<string[]> {
     const paths: string[] = []
     for (const date of await this.#days()) {
       // The last ones of a day came in at its end.
-      if (Date.parse(date) + (quarantineDays + 1) * day > now) break
+      const entered = Math.max(Date.parse(date) + day, since)
+      if (entered + quarantineDays * day > now) break
       for (const shard of await namesIn(join(this.#root, date))) {
         const folder = join(this.#root, date, shard)
         const names = await namesIn(folder)

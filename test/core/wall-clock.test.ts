@@ -144,3 +144,29 @@ test.serial('the owner’s word while nothing runs leaves what waits to the next
     t.is((await restart(records)).moved, 0)
   }
 })
+
+test.serial('a leap forward while it runs is remembered, one that came back is not', async (t) => {
+  await using records = await openRecords()
+  const { clock } = await restart(records)
+  t.is(clock.leaptAt, 0)
+  ahead = 20 * day
+  await clock.look()
+  t.true(Math.abs(clock.leaptAt - Date.now()) < 10_000)
+  ahead = 0
+  await clock.look()
+  t.is(clock.leaptAt, 0)
+  ahead = 20 * day
+  await clock.look()
+  await new WallClock(records.database, records.log).confirm()
+  await clock.look()
+  t.true(Math.abs((await restart(records)).clock.leaptAt - Date.now()) < 10_000)
+})
+
+test.serial('a time in which nothing ran is no leap', async (t) => {
+  await using records = await openRecords()
+  await restart(records)
+  ahead = 20 * day
+  const { clock } = await restart(records)
+  await clock.look()
+  t.is(clock.leaptAt, 0)
+})

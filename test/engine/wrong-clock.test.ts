@@ -177,6 +177,29 @@ test('while the clock lags nothing is set aside, so that no date of entry is too
   t.deepEqual(await readdir(join(app.storage, 'quarantine')), [today])
 })
 
+test('a file set aside by a clock that lags, which nobody could know, is kept for its days when it is right', async (t) => {
+  t.timeout(240_000)
+  await using api = await startBotApi()
+  const app = await createApp({ api, env: { MIN_FREE_DISK: '1000000' } })
+  await using _ = app
+  const clock = new FakeClock(app.dir)
+  // As of a machine without a battery, before it has found its time server.
+  await clock.set(-20 * day)
+  await start(app, clock)
+  const uuid = await putFile(app)
+  t.regex(await app.command('set-aside', clock.env), /^1 files/)
+  await clock.set(0)
+  await jumped(app)
+  await app.command('confirm-clock', clock.env)
+  await app.log(({ message }) => message === 'the clock is confirmed')
+  await afterSweeps(app)
+  t.deepEqual(await app.setAside(), [uuid])
+  await app.kill('SIGTERM')
+  await start(app, clock)
+  await afterSweeps(app)
+  t.deepEqual(await app.setAside(), [uuid])
+})
+
 for (const [title, hasRun] of [
   ['while it runs', true],
   ['while it is stopped', false],
