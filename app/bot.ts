@@ -1,7 +1,9 @@
 import { Composer, type Context } from 'telegraf'
 import type { z } from 'zod'
 import { Cron } from './core/cron.ts'
+import type { Database } from './core/database.ts'
 import { counted, duration } from './core/format.ts'
+import type { PartHealth } from './core/health.ts'
 import { WallClock } from './core/wall-clock.ts'
 import { features } from './features.ts'
 import type { BotHouse, BotParts, Records, SettingsOf } from './house.ts'
@@ -92,9 +94,7 @@ export async function startBot(
   const queue = started.use(
     new Queue({ jobs, kinds, botId: telegram.id, machine, delays, inHand, transaction, log, endedOthers }),
   )
-  const damaged = { ok: false, detail: 'the database is damaged' }
-  const reportQueue = async () =>
-    await health.report('queue', database.isDamaged ? damaged : await queue.health())
+  const reportQueue = async () => await health.report('queue', faultOf(database) ?? (await queue.health()))
   const watch = { name: 'queue health', schedule: '*/10 * * * * *', atStart: true, run: reportQueue }
   started.use(new Cron([watch, ...parts.flatMap((part) => part.cron ?? [])], log))
 
@@ -151,6 +151,12 @@ async function openClock(
     return by
   })
   if (moved !== 0) log.warn({ milliseconds: moved }, 'the clock was set: what waits is moved with it')
+}
+
+/** Why files cannot be relied on to go on, whatever the queue says. */
+function faultOf({ isDamaged, isInPlace }: Database): PartHealth | undefined {
+  if (!isInPlace) return { ok: false, detail: 'the database was removed or replaced' }
+  return isDamaged ? { ok: false, detail: 'the database is damaged' } : undefined
 }
 
 /** For the owner. */

@@ -28,6 +28,10 @@ export interface Database extends AsyncDisposable {
   query<R extends Row>(sql: string, ...parameters: unknown[]): Promise<R[]>
   /** Whether a statement has met damage: the rest of the file may be well. */
   readonly isDamaged: boolean
+  /** Whether its file was in its place at the last {@link look}: removed or replaced, it goes with this process. */
+  readonly isInPlace: boolean
+  /** Looks whether its file is still the one that was opened. */
+  look(): Promise<void>
   /** Migrations that only a newer release knows; none of them is breaking. */
   readonly newer: string[]
   /** Prepares a SELECT with `?` places that is read thousands of times a second, past Sequelize (10 times faster). */
@@ -63,6 +67,7 @@ export async function openDatabase(settings: DatabaseSettings, migrations: Migra
   const reserve = reserveOf(settings)
   let reader: Reader | undefined
   let isDamaged = false
+  let isInPlace = true
   const again = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
@@ -113,6 +118,13 @@ export async function openDatabase(settings: DatabaseSettings, migrations: Migra
     throw refusal(file, error)
   })
 
+  const { dev, ino } = await stat(file)
+  const look = async () => {
+    const found = await stat(file).catch((error) => {
+      if (codeOf(error) !== 'ENOENT') throw error
+    })
+    isInPlace = found?.dev === dev && found.ino === ino
+  }
   const reads = new Reader(openSqlite(file))
   reader = reads
   return {
@@ -121,6 +133,10 @@ export async function openDatabase(settings: DatabaseSettings, migrations: Migra
     get isDamaged() {
       return isDamaged
     },
+    get isInPlace() {
+      return isInPlace
+    },
+    look,
     prepare: <R extends Row>(sql: string) => {
       const read = reads.prepare<R>(sql)
       return async (...parameters: (string | number)[]) => read(...parameters)

@@ -66,7 +66,7 @@ function fetchOf({ SMALL_FILE_SIZE }: IngestSettings, size: number | undefined) 
 /** The jobs that make a link of a Telegram file: two kinds that fetch, one for what is stored already. */
 export function transfers(house: BotHouse, settings: IngestSettings, status: Status): JobKind[] {
   const { machine, telegram } = house.breakers
-  const isReady = () => house.telegram.connected && house.store.isThere
+  const isReady = () => house.telegram.connected && house.store.isThere && house.database.isInPlace
   // The server serves the newest call first, so that of two large files one would starve: one at a time, usually.
   const fetches = {
     breakers: [telegram],

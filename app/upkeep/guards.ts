@@ -22,13 +22,21 @@ async function stateOf(store: BotHouse['store']): Promise<PartHealth> {
   )
 }
 
-/** Damage is met where something is read or written; files that need nothing of it go on. */
+/** Looks at the database: damage is met where something is read or written, and what needs nothing of it goes on. */
 export async function watchDatabase({ database }: BotHouse, notices: Notices): Promise<void> {
-  if (!database.isDamaged) return await notices.over('database')
-  await notices.say(
-    'database',
-    'The database is damaged: files may fail, or go unanswered, until you put back a backup of it. The log has more.',
-  )
+  await database.look()
+  if (!database.isInPlace) {
+    await notices.say(
+      'database',
+      'The database was removed or replaced while the bot ran. Files wait, since their links would be lost. Stop the ' +
+        'bot, put the right database in its place, and start the bot again.',
+    )
+  } else if (database.isDamaged) {
+    await notices.say(
+      'database',
+      'The database is damaged: files may fail, or go unanswered, until you put back a backup of it. The log has more.',
+    )
+  } else await notices.over('database')
 }
 
 /** Looks at the clock. One that is not trusted keeps nobody from being served, so it is no failure of /health. */

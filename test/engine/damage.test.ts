@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { open, rename } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import test from 'ava'
 import { startBotApi } from '../bot-api/client.ts'
@@ -46,6 +46,34 @@ test.serial(
       30_000,
     )
     t.is((await app.get(before.path)).status, 200)
+  },
+)
+
+test.serial(
+  'a database that is removed while the bot runs makes no links that would go with it',
+  async (t) => {
+    const owner = 9001
+    await using api = await startBotApi()
+    await using app = await startApp({ api, env: { ADMIN_USERS: String(owner) } })
+    await api.sendText('/start', { from: { id: owner } })
+    await linkFor(api, await api.sendFile({ from: { id: 1 } }))
+    const move = async (from: string, to: string) => {
+      for (const part of ['', '-wal', '-shm']) {
+        await rename(`${app.databaseFile}${from}${part}`, `${app.databaseFile}${to}${part}`)
+      }
+    }
+    await move('', '.aside')
+    await api.waitForMessage(owner, ({ text }) => /was removed or replaced/.test(text ?? ''), 30_000)
+    const sent = await api.sendFile({ from: { id: 2 }, seed: 'other' })
+    await api.waitForMessage(2, ({ text }) => /Received/.test(text ?? ''))
+    await until(
+      'health says so',
+      async () => /the database was removed or replaced/.test((await app.get('/health')).text),
+      30_000,
+    )
+    t.is((await api.calls('getFile')).length, 1)
+    await move('.aside', '')
+    await linkFor(api, sent)
   },
 )
 
