@@ -168,8 +168,8 @@ function describe({ isOver, reason, seconds }: Trouble): string {
 
 function describeOthers(count: number): string {
   return (
-    `This is another bot than before. ${counted(count, 'file')} sent to the one before had not become links, and can only be fetched ` +
-    'with its token: they were given up. Should that bot come back, their senders are told and can press Retry.'
+    `This is another bot than before. ${counted(count, 'file')} sent to the one before can only be fetched with its token, ` +
+    `and ${count === 1 ? 'was' : 'were'} given up. Should that bot come back, it tells who sent them, and they can press Retry.`
   )
 }
 

@@ -87,7 +87,7 @@ const rules: Rule[] = [
     fault: 'file',
     errorType: 'QUOTA',
     passing: false,
-    reason: 'The file does not fit into what may still be kept.',
+    reason: 'The quota has no room left for this file.',
     advice: tryLater,
   },
   {
@@ -212,7 +212,7 @@ const rules: Rule[] = [
     fault: 'file',
     errorType: 'OTHER_BOT',
     passing: false,
-    reason: 'The server went on with another bot before this file was taken in.',
+    reason: 'The server was switched to another bot before it fetched this file.',
     advice: tryLater,
   },
 ]

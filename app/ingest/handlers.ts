@@ -85,7 +85,7 @@ export function handlers(house: BotHouse, settings: IngestSettings, intake: Inta
 
   function answerInGroup(command: string | undefined, me: string): string {
     if (command === undefined || command === 'start' || command === 'help') return helpInGroup(`@${me}`)
-    return command === 'link' ? linkWithoutFile : unknownCommand(command)
+    return command === 'link' ? linkWithoutFile : unknownCommand(command, `@${me}`)
   }
 
   async function take(asking: Message, source: Source, userId: number): Promise<void> {
@@ -137,7 +137,7 @@ async function retry(house: BotHouse, intake: Intake, userId: number, jobId: num
   const job = await jobs.find(jobId)
   if (!job) return 'That was too long ago. Send the file again.'
   if (!job.kind.startsWith('ingest') || job.userId !== userId || !users.mayUse(userId)) {
-    return 'Only who asked for the link can do that.'
+    return 'Only the person who asked for the link can do that.'
   }
   if (job.status === 'COMPLETED') return 'It is done already.'
   if (!readPayload(job)) return 'The server has lost what it knew of this file. Send it again.'

@@ -161,7 +161,7 @@ export class Identity {
 
   #stranger(what: string): StartError {
     return new StartError(
-      `STORAGE_PATH: ${this.#root} ${what}. Look whether DATABASE_URL and STORAGE_PATH are right, their disks ` +
+      `STORAGE_PATH: ${this.#root} ${what}. Check whether DATABASE_URL and STORAGE_PATH are right, their disks ` +
         'mounted, and the database no old copy. Only if they do belong together: tgdepot accept-store',
     )
   }

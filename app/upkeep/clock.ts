@@ -81,7 +81,7 @@ async function told(notices: Notices, { log }: BotHouse, findings: Findings): Pr
   if (tooMany === undefined || tooMany === 0) return findings
   const text =
     `${tooMany} files in the store belong to no link. So many are a sign of a wrong database, so they stay where ` +
-    'they are. Look whether the database is the right one. If nobody needs these files: tgdepot set-aside'
+    'they are. Check whether the database is the right one. If nobody needs these files: sudo tgdepot set-aside'
   if (await notices.say('unknown', text)) log.error({ files: tooMany }, 'too many files that nobody knows')
   return findings
 }

@@ -9,8 +9,8 @@ export async function watchStore({ store, health }: BotHouse, notices: Notices):
   if (store.isThere) return await notices.over('store', 'The folder of the files is there again.')
   await notices.say(
     'store',
-    'The folder of the files is not there, or is another one: look at its disk. Links answer with an error, new ' +
-      'files wait, and nothing is removed until it is back. If this folder is the right one: tgdepot accept-store',
+    'The folder of the files is not there, or is another one: check its disk. Links answer with an error, new ' +
+      'files wait, and nothing is removed until it is back. If this folder is the right one: sudo tgdepot accept-store',
   )
 }
 
@@ -48,6 +48,6 @@ export async function watchClock({ clock, health }: BotHouse, notices: Notices):
   await notices.say(
     'clock',
     `The server's clock jumped; it says ${stands} UTC. No file is removed for its age until the clock follows a ` +
-      'time server, is set back, or you confirm it: tgdepot confirm-clock',
+      'time server, is set back, or you confirm it: sudo tgdepot confirm-clock',
   )
 }

@@ -1,4 +1,5 @@
 import { StartError } from '../core/errors.ts'
+import { counted } from '../core/format.ts'
 import type { OwnerHouse } from '../house.ts'
 import { Reconciliation } from './reconciliation.ts'
 
@@ -29,12 +30,16 @@ export async function takeBack({ store, links, log }: OwnerHouse): Promise<strin
   }
   const known = await links.known(back)
   const left = places.length - back.length - failed
+  const strange = back.length - known.size
   return [
-    `${back.length} files are back in the store.`,
+    `${counted(back.length, 'file')} ${back.length === 1 ? 'is' : 'are'} back in the store.`,
     failed > 0 && `${failed} cannot be moved; the lines above say why.`,
-    left > 0 && `${left} stay in the quarantine: files of their names are in the store already.`,
-    known.size < back.length &&
-      `${back.length - known.size} of them belong to no link of this database and will be set aside again.`,
+    left > 0 &&
+      (left === 1
+        ? '1 stays in the quarantine: a file of its name is in the store already.'
+        : `${left} stay in the quarantine: files of their names are in the store already.`),
+    strange > 0 &&
+      `${strange} of them ${strange === 1 ? 'belongs' : 'belong'} to no link of this database and will be set aside again.`,
   ]
     .filter(Boolean)
     .join('\n')
@@ -64,11 +69,13 @@ export async function setAside(house: OwnerHouse): Promise<string> {
   // One that went away meanwhile ends the round early.
   await requireStore(house.store)
   return [
-    `${orphans} files that nobody knows are in the quarantine, to be had back for 7 days: take-back.`,
+    `${counted(orphans, 'file')} that nobody knows ${orphans === 1 ? 'is' : 'are'} in the quarantine now. ` +
+      'For 7 days, take-back puts back what is there.',
     failed > 0 && `${failed} cannot be moved; the lines above say why.`,
   ]
     .filter(Boolean)
-    .join('\n')
+    .join('
+')
 }
 
 async function requireStore(store: OwnerHouse['store']): Promise<void> {

@@ -29,7 +29,7 @@ test('of ten ended links one cannot be removed: nine go, the owner hears of it o
   t.deepEqual(await bot.stored(), [stuck])
   t.is(bot.lines.filter(({ message }) => message === 'a file cannot be removed').length, 1)
   const isAbout = ({ text }: { text?: string }) =>
-    /A file on the server cannot be removed \(EPERM\)/.test(text ?? '')
+    /A file on the server cannot be removed \(EPERM\)\. .* it is tried again/.test(text ?? '')
   await api.waitForMessage(owner, isAbout, 70_000)
   await bot.restart()
   await betweenSweeps()

@@ -241,7 +241,7 @@ test.serial('Retry pressed by someone else does nothing, and they are told', asy
     const { answers } = await api.chat(chat.id)
     return answers.length > 0 && answers
   })
-  t.regex(answer?.text ?? '', /Only who asked/)
+  t.regex(answer?.text ?? '', /Only the person who asked/)
   t.deepEqual(app.sql('SELECT status FROM jobs WHERE chat_id = ?', chat.id), [{ status: 'FAILED' }])
 })
 

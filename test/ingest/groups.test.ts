@@ -155,9 +155,9 @@ test.serial('who asks without a file, or by name only, is told how', async (t) =
       return said.length >= 3 && said
     }),
   )
-  t.regex(link ?? '', /^There is no file here.*answer a message that has one with \/link/)
-  t.regex(help ?? '', /^Answer a message that has a file with \/link, or with @depot_\d+_bot/)
-  t.regex(stats ?? '', /^I don't know \/stats/)
+  t.regex(link ?? '', /^There is no file here.*reply to a message that has one with \/link/)
+  t.regex(help ?? '', /^Reply to a file with \/link, or with @depot_\d+_bot/)
+  t.regex(stats ?? '', /^I don't know \/stats\. \/help@depot_\d+_bot lists what I can do/)
 })
 
 const channel = { id: -1_000_000_006_999, type: 'channel' as const, title: 'News' }
