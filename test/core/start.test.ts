@@ -96,6 +96,11 @@ const impossible: [
     /^SERVER_SOCKET: is too long: a UNIX socket may have 107 bytes/,
   ],
   [
+    'a secret that no header can carry',
+    { ADMIN_TOKEN: 'überaus-geheimes-Wort' },
+    /^ADMIN_TOKEN: must be of ASCII characters without blanks$/,
+  ],
+  [
     'a port where the path of a socket belongs',
     { SERVER_SOCKET: '8000' },
     /^SERVER_SOCKET: must be a path, not a number: SERVER_PORT is for that$/,
