@@ -41,10 +41,11 @@ const usage = `Usage: app/main.ts [bot] [web]    runs these roles; without one, 
 ${commands.map(({ name, description }) => `  ${name.padEnd(14)} ${description}`).join('\n')}
 `
 
-/** The settings of all that runs in these roles. */
+/** The settings of all that runs in these roles, and of nothing else: a slip in the bot's must not end the downloads. */
 function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
   const has = (role: string) => roles.includes(role)
-  const ofFeatures = Object.fromEntries(features.map(({ name, settings }) => [name, settings]))
+  const running = features.filter(({ bot, web }) => (bot && has('bot')) || (web && has('web')))
+  const ofFeatures = Object.fromEntries(running.map(({ name, settings }) => [name, settings]))
   const settings = readSettings(
     {
       log: z.object({
@@ -52,7 +53,7 @@ function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
       }),
       database: databaseSettings,
       store: storeSettings,
-      links: linksSettings,
+      links: has('bot') || has('owner') ? linksSettings : undefined,
       http: has('web') ? httpSettings : undefined,
       telegram: has('bot') ? telegramSettings : undefined,
       users: has('bot') ? usersSettings : undefined,
@@ -103,12 +104,14 @@ async function keepTrying<T>(
 }
 
 function recordsOf({ settings }: Settings, database: Database, log: Log): Records {
+  const { links: ofLinks } = settings
+  if (!ofLinks) throw new TypeError('the web role makes no links')
   return {
     log,
     database,
     health: new Health(database),
     store: new Store(settings.store, log),
-    links: new Links(settings.links, database),
+    links: new Links(ofLinks, database),
   }
 }
 
@@ -168,7 +171,7 @@ async function requireDatabase(file: string): Promise<void> {
 }
 
 async function runCommand(command: OwnerCommand, stop: AbortSignal): Promise<void> {
-  const read = settingsFor([], process.env)
+  const read = settingsFor(['owner'], process.env)
   log = createLog('error', { journal })
   const { runForOwner } = await import('./owner.ts')
   try {

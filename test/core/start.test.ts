@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import test from 'ava'
 import { startBotApi } from '../bot-api/client.ts'
-import { type AppOptions, createApp } from '../helpers/start-app.ts'
+import { type AppOptions, createApp, startApp } from '../helpers/start-app.ts'
 
 const token = `123456789:AA${'x'.repeat(33)}`
 
@@ -121,6 +121,11 @@ const impossible: [
     /^SERVER_SOCKET: is too long: a UNIX socket may have 107 bytes/,
   ],
   [
+    'a secret that no header can carry',
+    { ADMIN_TOKEN: 'überaus-geheimes-Wort' },
+    /^ADMIN_TOKEN: must be of ASCII characters without blanks$/,
+  ],
+  [
     'a port where the path of a socket belongs',
     { SERVER_SOCKET: '8000' },
     /^SERVER_SOCKET: must be a path, not a number: SERVER_PORT is for that$/,
@@ -151,6 +156,20 @@ for (const [title, env, says, prepare] of impossible) {
     t.deepEqual(others, [])
   })
 }
+
+test('settings that only the bot reads do not keep the web role from starting', async (t) => {
+  const env = {
+    RATE_LIMIT_PER_MINUTE: 'ten',
+    FILE_RETENTION_DAYS: '-1',
+    RETRY_DELAYS: 'x',
+    ALLOWED_USERS: 'ann',
+  }
+  await using web = await startApp({ roles: ['web'], env })
+  t.is((await web.get('/')).status, 200)
+  const { code, lines } = await refused({ env: { TELEGRAM_BOT_TOKEN: token, ...env } })
+  t.is(code, 1)
+  t.is(lines.filter(({ level }) => level === 'fatal').length, 4)
+})
 
 test('a file that is no database is one clear line, and the end', async (t) => {
   const { code, lines } = await refused({ env: { TELEGRAM_BOT_TOKEN: token } }, async (dir) => {

@@ -1,5 +1,5 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
-import { readFile, rm, symlink } from 'node:fs/promises'
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
@@ -199,6 +199,20 @@ test.serial('a path inside BOT_API_DIR that leads out of it is refused', async (
   t.is((await readFile(foreign)).length, 5000, 'it is not touched')
   // Its next attempts would meet the faults of the tests that follow.
   app.sql(`UPDATE jobs SET status = 'FAILED' WHERE user_id = 8204`)
+})
+
+test.serial('the bot’s session with Telegram, and what is not whole yet, become no link', async (t) => {
+  await mkdir(join(api.dir, api.token, 'temp'), { recursive: true })
+  await writeFile(join(api.dir, api.token, 'temp', '99'), 'half of it')
+  const wrong = [[api.token, 'td.binlog'], ['tqueue.binlog'], [api.token, 'temp', '99']]
+  for (const [at, path] of wrong.entries()) {
+    const from = { id: 8220 + at }
+    await api.fault({ method: 'getFile', wrong_path: join(api.dir, ...path) })
+    const sent = await api.sendFile({ from, announced_size: null })
+    await api.waitForMessage(from.id, ({ text }) => /not set up right|download/.test(text ?? ''))
+    t.deepEqual(app.sql('SELECT size FROM links WHERE user_id = ?', from.id), [], path.join('/'))
+    app.sql(`UPDATE jobs SET status = 'FAILED' WHERE user_id = ?`, sent.chat_id)
+  }
 })
 
 test.serial('a file that is gone when its path arrives is fetched again', async (t) => {
