@@ -1,7 +1,7 @@
 import type { BotHouse } from '../house.ts'
 import type { Job } from '../jobs/index.ts'
 import type { NewMessage, Place, Revision } from '../telegram/index.ts'
-import { type Payload, payloadOf, readPayload } from './payload.ts'
+import { payloadOf, readPayload } from './payload.ts'
 import type { Waiting } from './waiting.ts'
 
 /** Milliseconds that a transfer waits for the first word about its file to arrive. */

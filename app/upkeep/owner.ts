@@ -74,8 +74,7 @@ export async function setAside(house: OwnerHouse): Promise<string> {
     failed > 0 && `${failed} cannot be moved; the lines above say why.`,
   ]
     .filter(Boolean)
-    .join('
-')
+    .join('\n')
 }
 
 async function requireStore(store: OwnerHouse['store']): Promise<void> {

@@ -326,5 +326,5 @@ test('Retry pressed again and again while it cannot be is refused in one message
   await server.waitForMessage(from.id, ({ text }) => /^Send me a file/.test(text ?? ''))
   const refusals = (await saidIn(server, from.id)).filter((text) => /not taken/.test(text))
   t.is(refusals.length, 1)
-  t.regex(refusals[0] ?? '', /^first\.bin \(3 kB\) was not taken: of what you may keep, 1 kB is left\./)
+  t.regex(refusals[0] ?? '', /^first\.bin \(3 kB\) was not taken: your quota has 1 kB left\./)
 })
