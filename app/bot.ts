@@ -1,7 +1,9 @@
 import { Composer, type Context } from 'telegraf'
 import type { z } from 'zod'
 import { Cron } from './core/cron.ts'
+import type { Database } from './core/database.ts'
 import { counted, duration } from './core/format.ts'
+import type { PartHealth } from './core/health.ts'
 import { WallClock } from './core/wall-clock.ts'
 import { features } from './features.ts'
 import type { BotHouse, BotParts, Records, SettingsOf } from './house.ts'
@@ -15,7 +17,7 @@ import {
   refusalOf,
   type Trouble,
 } from './jobs/index.ts'
-import { type Delivery, TelegramBot, type telegramSettings } from './telegram/index.ts'
+import { type Delivery, sayNow, TelegramBot, type telegramSettings } from './telegram/index.ts'
 import { Users, type usersSettings } from './users/index.ts'
 
 interface BotSettings {
@@ -27,11 +29,13 @@ interface BotSettings {
 /**
  * Starts the bot role: updates, jobs and the clock. Disposing of it ends the running handler, hands running jobs back
  * to the queue, and ends after the messages on their way.
+ * @param bootId the machine's, where the process may not see it by itself
  */
 export async function startBot(
   house: Records,
   settings: BotSettings,
   settingsOf: SettingsOf,
+  bootId?: string,
 ): Promise<AsyncDisposable> {
   const { database, health, log, store, links } = house
   const telegram = new TelegramBot({ settings: settings.telegram, database, health, log })
@@ -85,12 +89,12 @@ export async function startBot(
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const delays = settings.jobs.RETRY_DELAYS
   const { transaction } = database
-  const inHand = new InHand(`${database.file}.in-hand`, log)
+  const inHand = new InHand(`${database.file}.in-hand`, log, bootId)
   const endedOthers = (count: number) => tellOwners(describeOthers(count))
   const queue = started.use(
     new Queue({ jobs, kinds, botId: telegram.id, machine, delays, inHand, transaction, log, endedOthers }),
   )
-  const reportQueue = async () => await health.report('queue', await queue.health())
+  const reportQueue = async () => await health.report('queue', faultOf(database) ?? (await queue.health()))
   const watch = { name: 'queue health', schedule: '*/10 * * * * *', atStart: true, run: reportQueue }
   started.use(new Cron([watch, ...parts.flatMap((part) => part.cron ?? [])], log))
 
@@ -112,21 +116,47 @@ export async function startBot(
   return started.move()
 }
 
-/** What waits is due when it was to be, although the clock was set back since: moved once, with the clock's record. */
+/** Tells the owner at once of a database without which no message can be kept until it has arrived. */
+export class Alarm {
+  readonly #settings: BotSettings['telegram']
+  /** Those who have not heard of it. */
+  #left: number[]
+
+  constructor(telegram: BotSettings['telegram'], users: BotSettings['users']) {
+    this.#settings = telegram
+    this.#left = new Users(users).administrators
+  }
+
+  /** To be repeated as long as it lasts: the Bot API server may start later. @param reason ends a sentence */
+  async sound(reason: string, signal: AbortSignal): Promise<void> {
+    const text =
+      `The server's database cannot be written to: ${reason}. Links work; the bot does nothing else until you have ` +
+      'mended that, and then goes on by itself.'
+    this.#left = await sayNow(this.#settings, this.#left, text, signal)
+  }
+}
+
+/** What waits is due when it was to be, although the clock was set since: moved once, with the clock's record. */
 async function openClock(
   { database, clock, jobs, telegram, log }: BotHouse,
   parts: BotParts[],
 ): Promise<void> {
   const moved = await database.transaction(async () => {
     const by = await clock.open()
-    if (by < 0) {
+    if (by !== 0) {
       await jobs.shiftTimes(by)
       await telegram.messages.shiftTimes(by)
       for (const part of parts) await part.shiftTimes?.(by)
     }
     return by
   })
-  if (moved < 0) log.warn({ milliseconds: moved }, 'the clock was set back: what waits is moved with it')
+  if (moved !== 0) log.warn({ milliseconds: moved }, 'the clock was set: what waits is moved with it')
+}
+
+/** Why files cannot be relied on to go on, whatever the queue says. */
+function faultOf({ isDamaged, isInPlace }: Database): PartHealth | undefined {
+  if (!isInPlace) return { ok: false, detail: 'the database was removed or replaced' }
+  return isDamaged ? { ok: false, detail: 'the database is damaged' } : undefined
 }
 
 /** For the owner. */
@@ -138,8 +168,8 @@ function describe({ isOver, reason, seconds }: Trouble): string {
 
 function describeOthers(count: number): string {
   return (
-    `This is another bot than before. ${counted(count, 'file')} sent to the one before had not become links, and can only be fetched ` +
-    'with its token: they were given up. Should that bot come back, their senders are told and can press Retry.'
+    `This is another bot than before. ${counted(count, 'file')} sent to the one before can only be fetched with its token, ` +
+    `and ${count === 1 ? 'was' : 'were'} given up. Should that bot come back, it tells who sent them, and they can press Retry.`
   )
 }
 

@@ -37,7 +37,7 @@ export interface BotHouse extends Records {
   /** Why one more job of a user is not taken now, if it is not. */
   jobLimits(of: { userId: number }): Promise<Refusal | undefined>
   /** Above which rate a user's jobs in a chat wait for their turn: for `jobs.load.nextSlot`. */
-  jobRates(of: { userId: number; chatId: number }): RateLimit[]
+  jobRates(of: { userId: number; chatId: number }): { user: RateLimit; chat: RateLimit }
   users: Users
   clock: WallClock
   /** What jobs need and cannot mend: this machine's disk and database, and Telegram. */
@@ -66,7 +66,7 @@ export interface BotParts {
   commands?: Command[]
   jobKinds?: JobKind[]
   cron?: CronEntry[]
-  /** Moves what its tables keep in steady time by so many milliseconds: the clock was set back between two runs. */
+  /** Moves what its tables keep in steady time by so many milliseconds: the clock was set between two runs. */
   shiftTimes?(by: number): Promise<void>
 }
 

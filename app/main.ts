@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Database } from './core/database.ts'
-import { DatabaseLocked } from './core/database-errors.ts'
+import { DatabaseLocked, DatabaseUnwritable, isDamage } from './core/database-errors.ts'
 import { databaseFile, databaseSettings } from './core/database-settings.ts'
 import { StartError } from './core/errors.ts'
 import { Health, healthMigrations } from './core/health.ts'
@@ -42,10 +42,11 @@ const usage = `Usage: app/main.ts [bot] [web]    runs these roles; without one, 
 ${commands.map(({ name, description }) => `  ${name.padEnd(14)} ${description}`).join('\n')}
 `
 
-/** The settings of all that runs in these roles. */
+/** The settings of all that runs in these roles, and of nothing else: a slip in the bot's must not end the downloads. */
 function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
   const has = (role: string) => roles.includes(role)
-  const ofFeatures = Object.fromEntries(features.map(({ name, settings }) => [name, settings]))
+  const running = features.filter(({ bot, web }) => (bot && has('bot')) || (web && has('web')))
+  const ofFeatures = Object.fromEntries(running.map(({ name, settings }) => [name, settings]))
   const settings = readSettings(
     {
       log: z.object({
@@ -53,7 +54,7 @@ function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
       }),
       database: databaseSettings,
       store: storeSettings,
-      links: linksSettings,
+      links: has('bot') || has('owner') ? linksSettings : undefined,
       http: has('web') ? httpSettings : undefined,
       telegram: has('bot') ? telegramSettings : undefined,
       users: has('bot') ? usersSettings : undefined,
@@ -70,63 +71,93 @@ function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
 
 type Settings = ReturnType<typeof settingsFor>
 
-/** Waits while another program holds the database: it would not help to end and to be started again. */
-async function openWhenFree({ settings }: Settings, log: Log, stop: AbortSignal): Promise<Database> {
+const isLocked = (error: unknown) => error instanceof DatabaseLocked
+const isOutside = (error: unknown) => isLocked(error) || error instanceof DatabaseUnwritable
+
+async function openDatabase({ settings }: Settings, log: Log): Promise<Database> {
   const { openDatabase } = await import('./core/database.ts')
-  for (let tries = 0; ; tries++) {
+  const database = await openDatabase(settings.database, migrations)
+  const { newer } = database
+  if (newer.length > 0) log.warn({ newer }, 'the database was changed by a newer release')
+  return database
+}
+
+/**
+ * Tries again what may pass: it would not help to end and to be started again. Does `meanwhile` before each new try.
+ * @throws AbortError
+ */
+async function keepTrying<T>(
+  work: () => Promise<T>,
+  mayPass: (error: unknown) => boolean,
+  stop: AbortSignal,
+  meanwhile?: (error: unknown) => Promise<void>,
+): Promise<T> {
+  for (let said = ''; ; ) {
     try {
-      const database = await openDatabase(settings.database, migrations)
-      const { newer } = database
-      if (newer.length > 0) log.warn({ newer }, 'the database was changed by a newer release')
-      return database
+      return await work()
     } catch (error) {
-      if (!(error instanceof DatabaseLocked)) throw error
-      if (tries === 0) log.error(`${error.message}: waiting until it is free`)
+      if (!(error instanceof Error) || !mayPass(error)) throw error
+      if (error.message !== said) log.error(`${error.message}: waiting until that is over`)
+      said = error.message
+      await meanwhile?.(error)
       await delay(1000, undefined, { signal: stop })
     }
   }
 }
 
 function recordsOf({ settings }: Settings, database: Database, log: Log): Records {
+  const { links: ofLinks } = settings
+  if (!ofLinks) throw new TypeError('the web role makes no links')
   return {
     log,
     database,
     health: new Health(database),
     store: new Store(settings.store, log),
-    links: new Links(settings.links, database),
+    links: new Links(ofLinks, database),
   }
 }
 
 async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<void> {
   const { telegram, users, jobs, http, store, database: ofDatabase } = read.settings
   await using owned = new AsyncDisposableStack()
-  const serve = async (house: House) => {
-    if (!http) return
+  let isServing = false
+  const serve = async (house: () => House) => {
+    if (!http || isServing) return
+    isServing = true
     const { startWeb } = await import('./web.ts')
     const inherited = inheritedSocket(process.env, process.pid)
-    owned.use(await startWeb(house, http, read.settingsOf, inherited))
+    owned.use(await startWeb(house(), http, read.settingsOf, inherited))
+  }
+  /** For a web role that needs no one to write. */
+  const readers = (): House => {
+    const database = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
+    const links = new LinkLookup(database)
+    return { log, database, health: new Health(database), store: new Store(store, log), links }
   }
   // Each role's libraries are loaded for that role alone: memory is what a small machine has least of.
   if (telegram && users && jobs) {
-    const database = owned.use(await openWhenFree(read, log, stop))
+    const { startBot, Alarm } = await import('./bot.ts')
+    const alarm = new Alarm(telegram, users)
+    /** Links go on, and the owner hears of what nobody else can mend. */
+    const meanwhile = async (error: unknown) => {
+      await serve(readers)
+      if (error instanceof DatabaseUnwritable) await alarm.sound(error.reason, stop)
+    }
+    const open = async () => {
+      const { reserveOf } = await import('./core/database.ts')
+      await reserveOf(ofDatabase).require()
+      return await openDatabase(read, log)
+    }
+    const database = owned.use(await keepTrying(open, isOutside, stop, meanwhile))
     const { holdLock } = await import('./core/lock.ts')
     // Before anything of the bot's is touched, such as the files of another bot that are not whole yet.
     owned.use(holdLock(database.file))
     const records = recordsOf(read, database, log)
-    await serve(records)
-    const { startBot } = await import('./bot.ts')
-    owned.use(await startBot(records, { telegram, users, jobs }, read.settingsOf))
-  } else {
-    const database = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
-    const links = new LinkLookup(database)
-    await serve({
-      log,
-      database,
-      health: new Health(database),
-      store: new Store(store, log),
-      links,
-    })
-  }
+    await serve(() => records)
+    // From the unit: its sandbox hides the kernel's own.
+    const bootId = process.env.BOOT_ID || undefined
+    owned.use(await startBot(records, { telegram, users, jobs }, read.settingsOf, bootId))
+  } else await serve(readers)
   await ended(stop)
   log.info({ signal: stop.reason }, 'stopping')
 }
@@ -164,12 +195,12 @@ function sayFaults(error: unknown): void {
 }
 
 async function runCommand(command: OwnerCommand, stop: AbortSignal): Promise<void> {
-  const read = settingsFor([], process.env)
+  const read = settingsFor(['owner'], process.env)
   log = createLog('error', { journal })
   const { runForOwner } = await import('./owner.ts')
   try {
     await requireDatabase(databaseFile(read.settings.database))
-    await using database = await openWhenFree(read, log, stop)
+    await using database = await keepTrying(() => openDatabase(read, log), isLocked, stop)
     const said = await runForOwner(recordsOf(read, database, log), command)
     process.stdout.write(`${said}\n`)
   } catch (error) {
@@ -236,6 +267,7 @@ try {
   await main(process.argv.slice(2))
 } catch (error) {
   if (error instanceof StartError) for (const fault of error.faults) log.fatal(fault)
+  else if (isDamage(error)) log.fatal({ error }, 'DATABASE_URL: the database is damaged; put back a backup')
   else log.fatal({ error }, 'ended by a fault of the program')
   process.exitCode = 1
 }

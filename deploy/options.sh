@@ -211,6 +211,23 @@ check_listen() {
     fault "listen '$1': $address is no address of this machine"
 }
 
+# The form of the owner's lines in the file of settings; the release itself looks at their names and values later.
+check_settings() {
+  local file=$ETC/tgdepot.env line name number=0
+  [[ -r $file ]] || return 0
+  while IFS= read -r line || [[ -n $line ]]; do
+    ((++number))
+    line=${line%$'\r'}
+    [[ $line =~ ^[[:space:]]*([#\;]|$) ]] && continue
+    name=${line%%=*} name=${name%"${name##*[![:space:]]}"} name=${name#"${name%%[![:space:]]*}"}
+    # Without the line itself: it may hold a secret.
+    if [[ $line != *=* ]]; then fault "$file, line $number: not NAME=value"
+    elif [[ $name == TELEGRAM_BOT_TOKEN || $name == ADMIN_TOKEN ]]; then
+      fault "$file, line $number: $name is a secret and belongs into $SECRETS/$name: everyone here can read this file"
+    fi
+  done <"$file"
+}
+
 save_answers() {
   local name
   for name in "${ANSWER_NAMES[@]}"; do

@@ -3,9 +3,17 @@
 
 OWN_LINES='# Your own settings: every line from here on is kept, and wins over the ones above.'
 
+# Whatever in the file is not the installer's, wherever it stands: ALLOWED_USERS must not get lost with a line above it.
+own_settings() {
+  awk -v mark="${OWN_LINES:0:20}" '
+    index($0, mark) == 1 && !below { below = 1; next }
+    below || !/^($|# Written by install\.sh|(TELEGRAM_API_URL|BOT_API_DIR|STORAGE_PATH|DATABASE_URL|SERVER_SOCKET|X_ACCEL_PREFIX|DOWNLOAD_URL_BASE)=)/
+  ' "$ETC/tgdepot.env"
+}
+
 write_settings() {
   local own=''
-  [[ ! -f $ETC/tgdepot.env ]] || own=$(sed "1,/^${OWN_LINES:0:20}/d" "$ETC/tgdepot.env")
+  [[ ! -f $ETC/tgdepot.env ]] || own=$(own_settings)
   cat <<EOF
 # Written by install.sh, again at every run. All settings: $OPT/current/deploy/env.example
 TELEGRAM_API_URL=http://127.0.0.1:8081

@@ -1,10 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { mkdir, open } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { QueryTypes, Sequelize, Transaction } from 'sequelize'
-import { DatabaseLocked, isFull, sqliteCode } from './database-errors.ts'
+import { DatabaseLocked, DatabaseUnwritable, isDamage, isFull, sqliteCode } from './database-errors.ts'
 import { type DatabaseSettings, databaseFile } from './database-settings.ts'
 import { codeOf, StartError } from './errors.ts'
+import { makeFolder } from './make-folder.ts'
 import { applyMigrations, type Migration } from './migrations.ts'
 import { type Read, Reader, type Row } from './reader.ts'
 import { Reserve } from './reserve.ts'
@@ -25,6 +26,12 @@ export interface Database extends AsyncDisposable {
   afterCommit(action: () => void): void
   /** Rows of one SQL statement with `$1`, `$2` … in it; also of UPDATE … RETURNING. Undefined is written as NULL. */
   query<R extends Row>(sql: string, ...parameters: unknown[]): Promise<R[]>
+  /** Whether a statement has met damage: the rest of the file may be well. */
+  readonly isDamaged: boolean
+  /** Whether its file was in its place at the last {@link look}: removed or replaced, it goes with this process. */
+  readonly isInPlace: boolean
+  /** Looks whether its file is still the one that was opened. */
+  look(): Promise<void>
   /** Migrations that only a newer release knows; none of them is breaking. */
   readonly newer: string[]
   /** Prepares a SELECT with `?` places that is read thousands of times a second, past Sequelize (10 times faster). */
@@ -42,7 +49,7 @@ Sequelize.useCLS({
 
 /**
  * Opens the database, creating file and folder when missing, and brings its tables up to date.
- * @throws StartError when the file cannot be used; DatabaseLocked when it cannot be now
+ * @throws StartError when the file cannot be used; DatabaseLocked or DatabaseUnwritable when it cannot be now
  */
 export async function openDatabase(settings: DatabaseSettings, migrations: Migration[]): Promise<Database> {
   const file = databaseFile(settings)
@@ -57,12 +64,15 @@ export async function openDatabase(settings: DatabaseSettings, migrations: Migra
     // The dialect waits for its turn by itself; asking again in the same tick helps nobody.
     retry: { max: 1 },
   })
-  const reserve = new Reserve(`${file}.reserve`)
+  const reserve = reserveOf(settings)
   let reader: Reader | undefined
+  let isDamaged = false
+  let isInPlace = true
   const again = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
     } catch (error) {
+      isDamaged ||= isDamage(error)
       if (!isFull(error) || !(await reserve.release())) throw error
       return await work()
     } finally {
@@ -108,11 +118,25 @@ export async function openDatabase(settings: DatabaseSettings, migrations: Migra
     throw refusal(file, error)
   })
 
+  const { dev, ino } = await stat(file)
+  const look = async () => {
+    const found = await stat(file).catch((error) => {
+      if (codeOf(error) !== 'ENOENT') throw error
+    })
+    isInPlace = found?.dev === dev && found.ino === ino
+  }
   const reads = new Reader(openSqlite(file))
   reader = reads
   return {
     ...database,
     newer,
+    get isDamaged() {
+      return isDamaged
+    },
+    get isInPlace() {
+      return isInPlace
+    },
+    look,
     prepare: <R extends Row>(sql: string) => {
       const read = reads.prepare<R>(sql)
       return async (...parameters: (string | number)[]) => read(...parameters)
@@ -124,17 +148,31 @@ export async function openDatabase(settings: DatabaseSettings, migrations: Migra
   }
 }
 
+/** The room that is kept for a database. */
+export function reserveOf(settings: DatabaseSettings): Reserve {
+  return new Reserve(`${databaseFile(settings)}.reserve`)
+}
+
 /** SQLite gives its -wal and -shm files the mode of this one, so that another role's user can write to all three. */
 async function createFile(file: string): Promise<void> {
   try {
-    await mkdir(dirname(file), { recursive: true })
+    await makeFolder(dirname(file))
     const created = await open(file, 'ax').catch((error) => {
       if (codeOf(error) !== 'EEXIST') throw error
     })
     if (created) await created.chmod(0o660).finally(() => created.close())
     else await (await open(file, 'a')).close()
   } catch (error) {
-    throw new StartError(`DATABASE_URL: ${file} cannot be opened for writing (${codeOf(error)})`)
+    const code = codeOf(error)
+    const fault = `DATABASE_URL: ${file} cannot be opened for writing (${code})`
+    // Of one that is there, the disk has become read-only; a folder in which none can be made is a mistake.
+    const isThere = await stat(file).then(
+      ({ size }) => size > 0,
+      () => false,
+    )
+    throw code === 'EROFS' && isThere
+      ? new DatabaseUnwritable(fault, 'its disk is read-only')
+      : new StartError(fault)
   }
 }
 
@@ -153,9 +191,12 @@ function refusal(file: string, error: Error): StartError {
           'with its -wal and -shm files',
       )
     case 'SQLITE_FULL':
-      return new StartError(`DATABASE_URL: the disk of ${file} is full`)
+      return new DatabaseUnwritable(`DATABASE_URL: the disk of ${file} is full`, 'its disk is full')
     case 'SQLITE_READONLY':
-      return new StartError(`DATABASE_URL: ${file} cannot be written to (${code})`)
+      return new DatabaseUnwritable(
+        `DATABASE_URL: ${file} cannot be written to (${code})`,
+        'it may only be read',
+      )
     default:
       return new StartError(`DATABASE_URL: ${file} cannot be used as a database (${error.message})`)
   }

@@ -1,7 +1,12 @@
-import { open, rm, stat } from 'node:fs/promises'
+import { open, rm, stat, statfs } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { DatabaseUnwritable } from './database-errors.ts'
 
 /** Bytes; enough for the database to record the end of everything that runs. */
 export const reserveSize = 16 * 1024 * 1024
+
+/** Bytes without which nothing is begun: the first word to the owner would not fit. */
+const least = 1024 * 1024
 
 const block = Buffer.alloc(1024 * 1024)
 
@@ -15,6 +20,17 @@ export class Reserve {
 
   async isHeld(): Promise<boolean> {
     return (await stat(this.#path).catch(() => undefined))?.size === reserveSize
+  }
+
+  /** @throws DatabaseUnwritable when the room is not held, and hardly any is left on the disk */
+  async require(): Promise<void> {
+    const left = await statfs(dirname(this.#path)).then(
+      ({ bavail, bsize }) => bavail * bsize,
+      // The folder is made with the database.
+      () => Number.POSITIVE_INFINITY,
+    )
+    if (left >= least || (await this.isHeld())) return
+    throw new DatabaseUnwritable(`DATABASE_URL: the disk of ${this.#path} is full`, 'its disk is full')
   }
 
   /** Takes the room. Written out, since a file with holes reserves nothing. @throws what the file system says */

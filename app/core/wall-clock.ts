@@ -25,19 +25,28 @@ export const clockMigrations: Migration[] = [
          WHERE NOT EXISTS (SELECT 1 FROM clock) HAVING MAX(checked_at) IS NOT NULL`,
     ],
   },
+  {
+    name: 'clock-3',
+    statements: ['ALTER TABLE clock ADD COLUMN leapt_at BIGINT'],
+  },
 ]
 
 interface Row extends Record<string, unknown> {
   /** The wall time last known to be right. */
   trusted_at: number
-  /** What waits were counted by at the same moment, or later. */
+  /** What waits were counted by when the wall clock was last looked at. */
   steady_at: number
-  /** When the wall clock was found to be elsewhere; NULL while it is trusted. */
+  /** What the wall clock said then, if it was elsewhere than it should be; NULL while it is trusted. */
   doubted_at: number | null
+  /** What the wall clock said when it was found to have leapt forward while a process ran. */
+  leapt_at: number | null
 }
 
 /** Milliseconds that the wall clock may be away from where it should be. */
 const tolerance = 3_600_000
+
+/** Milliseconds of a difference that no wait is worth moving for. */
+const negligible = 1000
 
 /**
  * Whether the wall clock may decide what is removed. It is compared with the last time recorded and, while the process
@@ -50,6 +59,7 @@ export class WallClock implements AsyncDisposable {
   /** A wall time that was right, and the steady time of that moment. */
   #trusted = { wall: 0, steady: 0 }
   #doubted = false
+  #leaptAt = 0
 
   constructor(database: Database, log: Log) {
     this.#database = database
@@ -58,19 +68,28 @@ export class WallClock implements AsyncDisposable {
 
   /**
    * Takes up what the last run recorded; in the transaction in which the caller moves what waits. Returns by how many
-   * milliseconds the clock stands before the time that the last run counted its waits by: 0 or less.
+   * milliseconds: this run counts from where the clock stands now, and the last one counted from elsewhere.
    */
   async open(): Promise<number> {
     const now = Date.now()
     const row = await this.#read()
     this.#trusted = { wall: row?.trusted_at ?? now, steady: steadyNow() }
     this.#doubted = row !== undefined && row.doubted_at !== null
+    this.#leaptAt = row?.leapt_at ?? 0
     if (row === undefined) {
       const sql = 'INSERT INTO clock (id, trusted_at, steady_at) VALUES (1, $1, $1)'
       await this.#database.query(sql, now)
     }
-    await this.#settle(now)
-    return Math.min(0, now - (row?.steady_at ?? now))
+    await this.#settle(now, false)
+    return row === undefined ? 0 : movedBetween(row, now)
+  }
+
+  /** Takes up what is recorded in a process that only asks: that time went by since then is no jump. */
+  async consult(): Promise<void> {
+    const row = await this.#read()
+    if (row === undefined) return
+    this.#trusted = { wall: Math.max(Date.now(), row.trusted_at), steady: steadyNow() }
+    this.#doubted = row.doubted_at !== null
   }
 
   /** Whether what is to be removed for its time may be removed. */
@@ -81,6 +100,15 @@ export class WallClock implements AsyncDisposable {
   /** The best guess at the present time, in milliseconds since 1970: a clock that lags is not believed. */
   now(): number {
     return Math.max(Date.now(), this.isTrusted ? 0 : this.#expected())
+  }
+
+  /**
+   * The moment before which a date that was given says nothing of an age: the clock leapt forward then, and may have
+   * lagged until it did. 0 when there is none.
+   */
+  get leaptAt(): number {
+    // One that leapt into the future and came back was right before.
+    return this.#leaptAt <= Date.now() ? this.#leaptAt : 0
   }
 
   /** How the clock stands, for the owner. */
@@ -108,8 +136,11 @@ export class WallClock implements AsyncDisposable {
 
   /** The owner's word that the clock is right, to whichever process runs with this database. */
   async confirm(): Promise<void> {
+    // Waits go on being counted from where they were: the next start moves them.
     await this.#database.query(
-      'UPDATE clock SET trusted_at = $1, steady_at = $1, doubted_at = NULL WHERE id = 1',
+      `UPDATE clock SET trusted_at = $1, doubted_at = NULL, steady_at = steady_at +
+         CASE WHEN $1 > COALESCE(doubted_at, trusted_at) THEN $1 - COALESCE(doubted_at, trusted_at) ELSE 0 END
+       WHERE id = 1`,
       Date.now(),
     )
   }
@@ -120,21 +151,26 @@ export class WallClock implements AsyncDisposable {
       .catch((error) => this.#log.warn({ error }, 'the last time is not recorded'))
   }
 
-  /** Judges the clock by where it should be, and records that. */
-  async #settle(now: number): Promise<void> {
+  /**
+   * Judges the clock by where it should be, and records that.
+   * @param isWatched whether the process has run since the last time recorded
+   */
+  async #settle(now: number, isWatched = true): Promise<void> {
     const isNear = Math.abs(this.#ahead()) <= tolerance
     if (isNear && this.#doubted) this.#log.info('the clock is trusted again')
     if (isNear) this.#trust()
     else if (!this.#doubted) {
       this.#doubted = true
+      if (isWatched && this.#ahead() > 0) this.#leaptAt = now
       this.#log.error({ clock: this.describe() }, 'the clock jumped')
     }
     await this.#database.query(
       `UPDATE clock SET steady_at = $1, trusted_at = CASE WHEN $2 = 1 THEN $3 ELSE trusted_at END,
-         doubted_at = CASE WHEN $2 = 1 THEN NULL ELSE COALESCE(doubted_at, $3) END WHERE id = 1`,
+         doubted_at = CASE WHEN $2 = 1 THEN NULL ELSE $3 END, leapt_at = $4 WHERE id = 1`,
       steadyNow(),
       Number(isNear),
       now,
+      this.#leaptAt,
     )
   }
 
@@ -156,6 +192,17 @@ export class WallClock implements AsyncDisposable {
     const [row] = await this.#database.query<Row>('SELECT * FROM clock WHERE id = 1')
     return row
   }
+}
+
+/**
+ * How far the clock was set between the last run's count of its waits and this one's. That the process was away for a
+ * while is no such thing; of a longer time nobody knows whether it was one, so it counts as none.
+ */
+function movedBetween({ trusted_at, steady_at, doubted_at }: Row, now: number): number {
+  const looked = doubted_at ?? trusted_at
+  const away = now - looked
+  const moved = looked - steady_at + (away >= 0 && away <= tolerance ? 0 : away)
+  return Math.abs(moved) < negligible ? 0 : moved
 }
 
 /** Whether the owner's word stands in the row; a doubt that could not be written leaves another time there. */

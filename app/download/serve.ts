@@ -1,5 +1,6 @@
-import type { Stats } from 'node:fs'
-import { realpath, stat } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import { access, realpath, stat } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Context } from 'koa'
 import send from 'send'
@@ -24,12 +25,29 @@ const always = {
 }
 
 /**
+ * Whether a range asks for nothing that there is. nginx answers 416 then, but only when it has named the file, and a
+ * browser or curl would save that answer under the name. Beside If-Range the range may not count, and all bytes come.
+ */
+function isBeyond({ method, headers: { range, 'if-range': condition } }: IncomingMessage, size: number) {
+  if (range === undefined || method !== 'GET' || condition !== undefined || size === 0) return false
+  const specs = /^bytes=(.*)$/i.exec(range)?.[1]?.split(',') ?? []
+  return specs.length > 0 && !specs.some((spec) => isWithin(spec.trim(), size))
+}
+
+function isWithin(spec: string, size: number): boolean {
+  const [, first = '', last = ''] = /^(\d*) *- *(\d*)$/.exec(spec) ?? []
+  if (first === '') return Number(last) > 0
+  return Number(first) < size && (last === '' || Number(last) >= Number(first))
+}
+
+/**
  * Leaves the bytes, ranges, validators and the headers above to nginx's location under `prefix`. Decides in one read of
  * the database, without touching the file. The name after the UUID is for people and download managers; any will do.
  * The file's name goes as X-Disposition: nginx makes its header of that where the bytes are, and no 404 carries it.
  */
 export function byNginx(links: LinkLookup, store: Store, prefix: string): Shortcut {
-  return async ({ method, url = '' }, response) => {
+  return async (request, response) => {
+    const { method, url = '' } = request
     const uuid = /^\/download\/([^/?]+)(?:[/?]|$)/.exec(url)?.[1]
     if (uuid === undefined || (method !== 'GET' && method !== 'HEAD')) return false
     const file = await links.sendable(uuid)
@@ -40,7 +58,7 @@ export function byNginx(links: LinkLookup, store: Store, prefix: string): Shortc
       'Content-Type',
       typeOf(file),
       'X-Disposition',
-      dispositionOf(file),
+      isBeyond(request, file.size) ? '' : dispositionOf(file),
       'X-Accel-Redirect',
       prefix + store.nameOf(file.uuid),
       'Content-Length',
@@ -53,53 +71,94 @@ export function byNginx(links: LinkLookup, store: Store, prefix: string): Shortc
 
 type Page = Context & { params: Record<string, string | undefined> }
 
+/** Links named in the log for their bytes; of a whole disk that fails, not each. */
+const mostNamed = 1000
+
 /** Sends the bytes from this process: ranges and conditional requests by `send`, which reads from the right place. */
 export function byItself(links: LinkLookup, store: Store, log: Log) {
+  const named = new Set<string>()
   return async (ctx: Page): Promise<void> => {
     const file = await links.sendable(ctx.params.uuid ?? '')
     if (!file) return noSuchFile(ctx)
     const { uuid } = file
-    const stats = await factsOf(store, uuid)
+    const stats = await factsOf(store, uuid).catch((error) => unreadable(uuid, error))
     if (!stats) {
       // Of a store that is not there, nothing is lost.
       if (!(await store.look())) throw new Unavailable('the store is not there')
-      log.error({ uuid }, 'the file of a link is missing')
+      report(uuid, 'the file of a link is missing')
       return noSuchFile(ctx)
     }
     ctx.set({ 'Content-Type': typeOf(file), 'Content-Disposition': dispositionOf(file), ...always })
     // nginx's form, so that a download goes on when a machine changes from one way to the other.
     const etag = `"${Math.floor(stats.mtimeMs / 1000).toString(16)}-${stats.size.toString(16)}"`
     ctx.set('ETag', etag)
-    // `send` compares weakly, and takes any later date; RFC 9110, 13.1.5 wants the very same validator.
-    const condition = ctx.get('If-Range')
-    const isOther = condition !== '' && condition !== etag && condition !== stats.mtime.toUTCString()
-    // For `send` a weak tag matches a strong one; RFC 9110, 13.1.1 wants them compared strongly.
-    const tags = ctx
-      .get('If-Match')
-      .split(',')
-      .map((tag) => tag.trim())
-    const strong = tags.filter((tag) => !tag.startsWith('W/'))
-    if (strong.length < tags.length) ctx.req.headers['if-match'] = strong.join(', ') || '"none"'
-    // RFC 9110, 14.2: only a GET has ranges.
-    if (isOther || ctx.method !== 'GET') delete ctx.req.headers.range
-    // RFC 9110, 14.1.2: a suffix longer than the file is all of it; `send` refuses that.
-    const suffix = /^bytes=-(\d+)$/.exec(ctx.req.headers.range ?? '')?.[1]
-    if (suffix !== undefined && Number(suffix) > stats.size && stats.size > 0)
-      ctx.req.headers.range = 'bytes=0-'
-    // Not Koa's setter, which would also fix the phrase: `206 OK`.
-    ctx.res.statusCode = 200
-    ctx.respond = false
-    await new Promise<void>((resolve) => {
-      ctx.res.on('close', resolve)
-      send(ctx.req, store.nameOf(uuid), {
-        root: store.root,
-        cacheControl: false,
-        etag: false,
-        index: false,
-        highWaterMark: 64 * 1024,
-      } as send.SendOptions).pipe(ctx.res)
-    })
+    readAsHttpSays(ctx, stats, etag)
+    const refusal = await sent(ctx, store, uuid)
+    if (!refusal) return
+    const { status, headers = {} } = refusal
+    for (const name of ofBytes) ctx.remove(name)
+    if (status !== 412 && status !== 416) unreadable(uuid, refusal)
+    ctx.set(headers)
+    ctx.status = status
   }
+
+  /** Once for a link: whoever asks for it again and again writes no further line. */
+  function report(uuid: string, message: string, error?: unknown): void {
+    if (named.has(uuid) || named.size >= mostNamed) return
+    named.add(uuid)
+    log.error({ uuid, error }, message)
+  }
+
+  function unreadable(uuid: string, error: unknown): never {
+    report(uuid, 'the file of a link cannot be read', error)
+    throw new Unavailable('the file cannot be read')
+  }
+}
+
+/** What an answer without bytes does not carry. */
+const ofBytes = ['Accept-Ranges', 'Content-Disposition', 'Content-Type', 'ETag', 'Last-Modified']
+
+/** Has `send` read conditions and ranges as the standard says. */
+function readAsHttpSays(ctx: Page, stats: Stats, etag: string): void {
+  // `send` compares weakly, and takes any later date; RFC 9110, 13.1.5 wants the very same validator.
+  const condition = ctx.get('If-Range')
+  const isOther = condition !== '' && condition !== etag && condition !== stats.mtime.toUTCString()
+  // For `send` a weak tag matches a strong one; RFC 9110, 13.1.1 wants them compared strongly.
+  const tags = ctx
+    .get('If-Match')
+    .split(',')
+    .map((tag) => tag.trim())
+  const strong = tags.filter((tag) => !tag.startsWith('W/'))
+  if (strong.length < tags.length) ctx.req.headers['if-match'] = strong.join(', ') || '"none"'
+  // RFC 9110, 14.2: only a GET has ranges.
+  if (isOther || ctx.method !== 'GET') delete ctx.req.headers.range
+  // RFC 9110, 14.1.2: a suffix longer than the file is all of it; `send` refuses that.
+  const suffix = /^bytes=-(\d+)$/.exec(ctx.req.headers.range ?? '')?.[1]
+  if (suffix !== undefined && Number(suffix) > stats.size && stats.size > 0)
+    ctx.req.headers.range = 'bytes=0-'
+}
+
+interface Refusal extends Error {
+  status: number
+  headers?: Record<string, string>
+}
+
+/** Sends a file. Resolves with why it could not; by then the connection is cut if a part of it had gone. */
+async function sent(ctx: Page, store: Store, uuid: string): Promise<Refusal | undefined> {
+  // Not Koa's setter, which would also fix the phrase: `206 OK`.
+  ctx.res.statusCode = 200
+  ctx.respond = false
+  const refusal = await new Promise<Refusal | undefined>((resolve) => {
+    ctx.res.on('close', () => resolve(undefined))
+    const options = { root: store.root, cacheControl: false, etag: false, index: false }
+    send(ctx.req, store.nameOf(uuid), { ...options, highWaterMark: 64 * 1024 } as send.SendOptions)
+      .on('error', resolve)
+      .pipe(ctx.res)
+  })
+  if (!refusal) return undefined
+  if (ctx.res.headersSent) ctx.res.destroy()
+  else ctx.respond = true
+  return refusal
 }
 
 /** What nginx, too, takes for a file that is not there. */
@@ -109,7 +168,7 @@ const absent = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES']
 async function factsOf(store: Store, uuid: string): Promise<Stats | undefined> {
   try {
     const [root, path] = await Promise.all([realpath(store.root), realpath(store.pathOf(uuid))])
-    const stats = await stat(path)
+    const [stats] = await Promise.all([stat(path), access(path, constants.R_OK)])
     return path === join(root, store.nameOf(uuid)) && stats.isFile() ? stats : undefined
   } catch (error) {
     if (absent.includes(codeOf(error) ?? '')) return undefined

@@ -36,8 +36,11 @@ const kinds = {
 
 type Kind = keyof typeof kinds
 
+/** A message as far as its file goes; an answer to one of another chat has the same fields. */
+type Carrier = Pick<Message, 'date' | 'message_id'>
+
 /** The file that a message carries, or undefined when it carries none. */
-export function attachmentOf(message: Message): Attachment | undefined {
+export function attachmentOf(message: Carrier): Attachment | undefined {
   for (const kind of Object.keys(kinds) as Kind[]) {
     const file = fileOf(message, kind)
     if (file) return describe(kind, file, message)
@@ -45,7 +48,7 @@ export function attachmentOf(message: Message): Attachment | undefined {
   return undefined
 }
 
-function fileOf(message: Message, kind: Kind): TelegramFile | undefined {
+function fileOf(message: Carrier, kind: Kind): TelegramFile | undefined {
   const files = message as unknown as Partial<Record<Kind, TelegramFile | TelegramFile[]>>
   const found = files[kind]
   if (!Array.isArray(found)) return found
@@ -56,7 +59,7 @@ function fileOf(message: Message, kind: Kind): TelegramFile | undefined {
   )
 }
 
-function describe(kind: Kind, file: TelegramFile, message: Message): Attachment {
+function describe(kind: Kind, file: TelegramFile, message: Carrier): Attachment {
   const { mimeType, extension } = kinds[kind]
   return {
     kind,

@@ -2,6 +2,7 @@ import { codeOf } from '../core/errors.ts'
 import { JobCrashes, OtherBot } from '../jobs/index.ts'
 import { SizeMismatch, TooLarge } from '../store/index.ts'
 import { ForeignPath, Stalled, TelegramRefusal, TelegramUnreachable } from '../telegram/index.ts'
+import { Unreadable } from './payload.ts'
 import { ChatClosed } from './status.ts'
 
 /** Whose fault a failure is, before anyone was asked. */
@@ -31,6 +32,9 @@ export interface Failure {
   /** What the user can do about it; while it is tried again, nothing. */
   advice: string
 }
+
+/** The type of an error by which Telegram asked this bot to wait. */
+export const rateLimited = 'RATE_LIMIT'
 
 /** The disk has no room for the file any more. */
 export class NoRoom extends Error {
@@ -83,7 +87,7 @@ const rules: Rule[] = [
     fault: 'file',
     errorType: 'QUOTA',
     passing: false,
-    reason: 'The file does not fit into what may still be kept.',
+    reason: 'The quota has no room left for this file.',
     advice: tryLater,
   },
   {
@@ -139,7 +143,7 @@ const rules: Rule[] = [
   {
     matches: (error) => error instanceof TelegramRefusal && error.code === 429,
     fault: 'flood',
-    errorType: 'RATE_LIMIT',
+    errorType: rateLimited,
     passing: true,
     reason: 'Telegram asks this bot to slow down.',
     advice: tryLater,
@@ -187,6 +191,15 @@ const rules: Rule[] = [
     advice: tryLater,
   },
   {
+    matches: (error) => error instanceof Unreadable,
+    fault: 'file',
+    errorType: 'UNREADABLE',
+    passing: false,
+    final: true,
+    reason: 'The server has lost what it knew of this file; its owner finds the cause in the log.',
+    advice: 'Send the file again.',
+  },
+  {
     matches: (error) => error instanceof JobCrashes,
     fault: 'file',
     errorType: 'CRASH',
@@ -199,7 +212,7 @@ const rules: Rule[] = [
     fault: 'file',
     errorType: 'OTHER_BOT',
     passing: false,
-    reason: 'The server went on with another bot before this file was taken in.',
+    reason: 'The server was switched to another bot before it fetched this file.',
     advice: tryLater,
   },
 ]

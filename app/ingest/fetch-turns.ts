@@ -32,8 +32,11 @@ export class FetchTurns {
     this.#mayBegin = mayBegin
   }
 
-  /** @throws AbortError */
-  async take(signal: AbortSignal): Promise<Turn> {
+  /**
+   * @param isDoubtful whether nothing came last time: then, the next one waits only once something comes
+   * @throws AbortError
+   */
+  async take(signal: AbortSignal, isDoubtful = false): Promise<Turn> {
     const mine: Place = { movedAt: Number.POSITIVE_INFINITY }
     this.#places.push(mine)
     const leave = () => void this.#places.splice(this.#places.indexOf(mine), 1)
@@ -46,7 +49,8 @@ export class FetchTurns {
     const moved = () => {
       mine.movedAt = steadyNow()
     }
-    moved()
+    if (isDoubtful) mine.movedAt = Number.NEGATIVE_INFINITY
+    else moved()
     return { moved, [Symbol.dispose]: leave }
   }
 

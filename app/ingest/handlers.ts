@@ -3,11 +3,16 @@ import { Composer, type Context } from 'telegraf'
 import type { Message } from 'telegraf/types'
 import type { BotHouse } from '../house.ts'
 import { askedOf, type NewMessage, placeOf, writerOf } from '../telegram/index.ts'
+import { Albums } from './albums.ts'
 import { attachmentOf } from './attachment.ts'
+import { rateLimited } from './failures.ts'
 import type { Asked, Intake } from './intake.ts'
+import { readPayload } from './payload.ts'
 import type { IngestSettings } from './settings.ts'
 import {
   anonymous,
+  goesOn,
+  type Hold,
   help,
   helpInGroup,
   linkWithoutFile,
@@ -25,6 +30,7 @@ type Heard = Context & { message: Message }
 export function handlers(house: BotHouse, settings: IngestSettings, intake: Intake): Composer<Context> {
   const { users, links } = house
   const terms = { limit: settings.MAX_FILE_SIZE, days: links.retentionDays }
+  const albums = new Albums()
   const composer = new Composer<Context>()
   composer.on('message', async (ctx, next) => {
     const isHandled = ctx.chat.type === 'private' ? await hearPrivate(ctx) : await hearGroup(ctx)
@@ -40,11 +46,11 @@ export function handlers(house: BotHouse, settings: IngestSettings, intake: Inta
 
   async function hearPrivate({ message, me }: Heard): Promise<boolean> {
     const { command, isForAnother } = askedOf(message, me)
-    const [userId, place, file] = [message.from?.id, placeOf(message), attachmentOf(message)]
+    const [userId, place] = [message.from?.id, placeOf(message)]
     if (userId === undefined || writerOf(message) !== 'person') return false
     const asked = command === 'link' && !isForAnother ? answeredFile(message) : undefined
-    if (file) await take(message, message, userId)
-    else if (asked) await take(message, asked, userId)
+    const source = ownFile(message) ?? asked
+    if (source) await take(message, source, userId)
     else if (isForAnother) return false
     else if (command === 'start' || command === 'help') {
       await reply(house, userId, { ...place, text: users.mayUse(userId) ? help(terms) : notAllowed(userId) })
@@ -59,12 +65,18 @@ export function handlers(house: BotHouse, settings: IngestSettings, intake: Inta
   async function hearGroup({ message, me }: Heard): Promise<boolean> {
     const { command, isForUs } = askedOf(message, me)
     const writer = writerOf(message)
-    if (!isForUs || !message.from || writer === 'machine') return false
+    if (!message.from || writer === 'machine') return false
     const [userId, place] = [message.from.id, placeOf(message)]
+    const own = attachmentOf(message) && writer === 'person' ? albums.add(message, isForUs) : []
+    for (const file of own) {
+      const source = ownFile(file)
+      if (source) await take(file, source, userId)
+    }
+    if (own.length > 0 || !isForUs) return own.length > 0
     // Limits, quotas and the list of who may use the bot go by persons.
     if (writer === 'anonymous') await reply(house, place.chatId, { ...place, text: anonymous })
     else {
-      const source = attachmentOf(message) ? message : answeredFile(message)
+      const source = answeredFile(message)
       if (source) await take(message, source, userId)
       else await reply(house, userId, { ...place, text: answerInGroup(command, me) })
     }
@@ -73,21 +85,31 @@ export function handlers(house: BotHouse, settings: IngestSettings, intake: Inta
 
   function answerInGroup(command: string | undefined, me: string): string {
     if (command === undefined || command === 'start' || command === 'help') return helpInGroup(`@${me}`)
-    return command === 'link' ? linkWithoutFile : unknownCommand(command)
+    return command === 'link' ? linkWithoutFile : unknownCommand(command, `@${me}`)
   }
 
-  async function take(asking: Message, source: Message, userId: number): Promise<void> {
-    const file = attachmentOf(source)
+  async function take(asking: Message, source: Source, userId: number): Promise<void> {
     const place = { ...placeOf(asking), replyTo: asking.message_id }
-    const asked: Asked | undefined = file && { userId, place, messageId: source.message_id, file }
-    if (asked) await intake.receive(asked)
+    await intake.receive({ userId, place, ...source })
   }
 }
 
-/** The message with a file that this one answers. */
-function answeredFile(message: Message): Message | undefined {
-  const answered = 'reply_to_message' in message ? message.reply_to_message : undefined
-  return answered && attachmentOf(answered) ? answered : undefined
+/** A file, and the message of this chat that carries it. */
+type Source = Pick<Asked, 'file' | 'messageId'>
+
+function ownFile(message: Message): Source | undefined {
+  const file = attachmentOf(message)
+  return file && { file, messageId: message.message_id }
+}
+
+/** The file of the message that this one answers. */
+function answeredFile(message: Message): Source | undefined {
+  if ('reply_to_message' in message && message.reply_to_message) return ownFile(message.reply_to_message)
+  // An answer to a message of another chat carries the file of that one itself.
+  const other = 'external_reply' in message ? message.external_reply : undefined
+  const { date, message_id } = message
+  const file = other && attachmentOf({ ...other, date, message_id })
+  return file && { file, messageId: message_id }
 }
 
 const words = 'text sticker location contact poll dice story game paid_media checklist'.split(' ')
@@ -115,11 +137,28 @@ async function retry(house: BotHouse, intake: Intake, userId: number, jobId: num
   const job = await jobs.find(jobId)
   if (!job) return 'That was too long ago. Send the file again.'
   if (!job.kind.startsWith('ingest') || job.userId !== userId || !users.mayUse(userId)) {
-    return 'Only who asked for the link can do that.'
+    return 'Only the person who asked for the link can do that.'
   }
   if (job.status === 'COMPLETED') return 'It is done already.'
+  if (!readPayload(job)) return 'The server has lost what it knew of this file. Send it again.'
+  if (job.status === 'FAILED') {
+    const made = await intake.again(job)
+    return made === undefined ? 'Not now: the chat says why.' : await retry(house, intake, userId, made)
+  }
   // A wait that Telegram asked for is kept.
-  if (job.status === 'QUEUED') await jobs.hurry(jobId, { unless: 'RATE_LIMIT' })
-  if (job.status === 'FAILED' && !(await intake.again(job))) return 'Not now: the chat says why.'
-  return 'Trying again.'
+  const queued = await jobs.hurry(jobId, { unless: rateLimited })
+  if (!queued) return 'Your file is on its way already.'
+  const held = await heldBy(house, queued)
+  return held === undefined ? 'Trying again.' : goesOn(held, queued.wait / 1000)
+}
+
+/** Why a queued job does not begin now, if it does not. */
+async function heldBy(
+  { breakers, store }: BotHouse,
+  { wait, errorType }: { wait: number; errorType: string | null },
+): Promise<Hold | undefined> {
+  if (wait > 0) return errorType === rateLimited ? 'flood' : 'turn'
+  if (!breakers.machine.isClosed) return 'machine'
+  if (!breakers.telegram.isClosed) return 'telegram'
+  return (await store.isLow()) ? 'room' : undefined
 }

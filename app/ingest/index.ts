@@ -23,7 +23,7 @@ export const ingest: Feature<typeof ingestSettings> = {
       commands: [
         { command: 'start', description: 'What this bot does' },
         { command: 'help', description: 'What this bot does' },
-        { command: 'link', description: 'In a group, as an answer to a file: makes its link' },
+        { command: 'link', description: 'Reply to a file with it to get its link' },
       ],
       shiftTimes: (by) => waiting.shiftTimes(by),
       jobKinds: transfers(house, settings, status),

@@ -5,11 +5,12 @@ import type { Job } from '../jobs/index.ts'
 import type { Place } from '../telegram/index.ts'
 import { refusalOf } from './admission.ts'
 import type { Attachment } from './attachment.ts'
+import { payloadOf } from './payload.ts'
 import type { Refusals } from './refusals.ts'
 import type { IngestSettings } from './settings.ts'
-import { firstMessage, type Status } from './status.ts'
-import { received, waitingForRoom } from './texts.ts'
-import { kindOf, type Payload } from './transfer.ts'
+import { firstMessage, messageOf, type Status } from './status.ts'
+import { notTaken, received, waitingForRoom } from './texts.ts'
+import { kindOf } from './transfer.ts'
 import type { Waiting } from './waiting.ts'
 
 const minute = 60_000
@@ -46,7 +47,7 @@ export class Intake {
     const { chatId } = place
     const key = `ingest:${telegram.id}:${chatId}:${place.replyTo}`
     // The same message under another update id, as after a move to another Bot API server.
-    if (await jobs.has(key)) return
+    if ((await jobs.idOf(key)) !== undefined) return
     const refusal = await refusalOf(house, settings, { userId, chatId }, file)
     if (refusal) {
       log.info(
@@ -58,8 +59,12 @@ export class Intake {
     const { fileId, fileUniqueId, name, mimeType, size } = file
     const dueAt = await this.#slotOf(userId, chatId)
     const hasWaited = dueAt > steadyNow()
-    const about = { messageId, place, ...(hasWaited && { hasWaited }) }
-    const payload = { uuid: randomUUID(), ...about, fileId, fileUniqueId, name, mimeType, size }
+    const uuid = randomUUID()
+    const text = (await store.isLow()) ? waitingForRoom(file) : received(file)
+    const shown = hasWaited
+      ? { hasWaited }
+      : { statusMessage: await telegram.messages.post(firstMessage(uuid, place, text)) }
+    const payload = { uuid, ...shown, messageId, place, fileId, fileUniqueId, name, mimeType, size }
     const sort = await kindOf(links, settings, payload)
     const job = await jobs.create({
       ...sort,
@@ -71,20 +76,20 @@ export class Intake {
       subject: payload.uuid,
       dueAt,
     })
-    if (job === undefined) return
-    if (hasWaited) return await waiting.add(job, userId, place, dueAt)
-    const text = (await store.isLow()) ? waitingForRoom(file) : received(file)
-    await telegram.messages.post(firstMessage(payload, text))
+    if (job !== undefined && hasWaited) await waiting.add(job, userId, place, dueAt)
   }
 
-  /** Makes a job of one that has failed. Returns whether that may be. */
-  async again({ id, userId, chatId, botId, payload: of }: Job): Promise<boolean> {
-    const { house, settings, refusals, status } = this.#parts
-    const payload = of as Payload
+  /** Makes a job of one that has failed, once. Returns its id, or undefined when that may not be. @throws Unreadable */
+  async again(failed: Job): Promise<number | undefined> {
+    const { house, settings, status } = this.#parts
+    const { id, userId, chatId, botId } = failed
+    const payload = payloadOf(failed)
     const refusal = await refusalOf(house, settings, { userId, chatId }, payload)
     if (refusal) {
-      await refusals.add(userId, payload.place ?? { chatId, replyTo: payload.messageId }, refusal)
-      return false
+      // The same file however often it is asked for: others are listed, this one has a message of its own.
+      const message = { ...messageOf(failed), key: `not-again:${id}`, text: notTaken(refusal) }
+      await house.telegram.messages.post(message)
+      return undefined
     }
     const dueAt = await this.#slotOf(userId, chatId)
     const sort = await kindOf(house.links, settings, payload)
@@ -102,14 +107,14 @@ export class Intake {
     })
     const job = made === undefined ? undefined : await house.jobs.find(made)
     if (job) await status.tell(job, { text: received(payload, (dueAt - steadyNow()) / 1000) })
-    return true
+    return made ?? (await house.jobs.idOf(key))
   }
 
   /** When one more file of a user may begin (`steadyNow`). */
   async #slotOf(userId: number, chatId: number): Promise<number> {
     const { house, settings } = this.#parts
     const most = settings.RATE_LIMIT_PER_MINUTE
-    const rates = house.jobRates({ userId, chatId })
-    return await house.jobs.load.nextSlot([{ of: { userId }, span: minute, most }, ...rates])
+    const { user, chat } = house.jobRates({ userId, chatId })
+    return await house.jobs.load.nextSlot([{ of: { userId }, span: minute, most }, user, chat])
   }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { steadyNow } from '../core/steady.ts'
 import type { BotHouse } from '../house.ts'
 import type { Place } from '../telegram/index.ts'
+import { moveWithChats } from './move-notices.ts'
 import { type NotTaken, notTaken, severalNotTaken } from './texts.ts'
 
 /** Milliseconds of silence after which a refusal begins a new message. */
@@ -27,14 +28,7 @@ export class Refusals {
 
   constructor(house: BotHouse) {
     this.#house = house
-    house.telegram.messages.chats.whenMoved(async (from, to) => {
-      await house.database.query(
-        'UPDATE refusal_notices SET chat_id = $3, thread_id = NULL WHERE bot_id = $1 AND chat_id = $2',
-        house.telegram.id,
-        from,
-        to,
-      )
-    })
+    moveWithChats(house, 'refusal_notices')
   }
 
   /** Call it in the transaction that handles the file. */

@@ -1,7 +1,7 @@
 import type { BotHouse } from '../house.ts'
 import type { Job } from '../jobs/index.ts'
 import type { NewMessage, Place, Revision } from '../telegram/index.ts'
-import type { Payload } from './transfer.ts'
+import { payloadOf, readPayload } from './payload.ts'
 import type { Waiting } from './waiting.ts'
 
 /** Milliseconds that a transfer waits for the first word about its file to arrive. */
@@ -29,8 +29,9 @@ export class Status {
   async tell(job: Job, revision: Revision): Promise<void> {
     const { messages } = this.#house.telegram
     await this.#waiting.leave(job.id)
-    const { statusMessage } = job.payload as Payload
-    if (statusMessage === undefined) await messages.post({ botId: job.botId, ...messageOf(job), ...revision })
+    const { statusMessage, place } = readPayload(job) ?? {}
+    if (place || statusMessage === undefined)
+      await messages.post({ botId: job.botId, ...messageOf(job), ...revision })
     else await messages.revise(statusMessage, revision)
   }
 
@@ -46,15 +47,19 @@ export class Status {
    */
   async begin(job: Job, signal: AbortSignal): Promise<void> {
     const { database, telegram } = this.#house
-    const { size, hasWaited } = job.payload as Payload
+    const { size, hasWaited } = payloadOf(job)
     if (hasWaited) await database.transaction(() => this.#waiting.leave(job.id))
     if ((size ?? 0) > small) await telegram.messages.tried(messageOf(job).key, firstWord, signal)
     if (await telegram.messages.chats.isClosed(job.chatId)) throw new ChatClosed()
   }
 }
 
-function messageOf(job: Job): Place & { key: string } {
-  const { uuid, messageId, place } = job.payload as Payload
+/** Where the message of a job stands, and its key. */
+export function messageOf(job: Job): Place & { key: string } {
+  const payload = readPayload(job)
+  // The chat may have been told of the file already.
+  if (!payload) return { key: `file:${job.subject ?? `of job ${job.id}`}`, chatId: job.chatId }
+  const { uuid, messageId, place } = payload
   const key = `file:${uuid}`
   if (!place) return { key, chatId: job.chatId, replyTo: messageId }
   // In a group that has become a supergroup the message that asked has another id.
@@ -62,6 +67,6 @@ function messageOf(job: Job): Place & { key: string } {
 }
 
 /** The message of a file that has just come. */
-export function firstMessage(payload: Payload & { place: Place }, text: string): NewMessage {
-  return { ...payload.place, key: `file:${payload.uuid}`, text }
+export function firstMessage(uuid: string, place: Place, text: string): NewMessage {
+  return { ...place, key: `file:${uuid}`, text }
 }

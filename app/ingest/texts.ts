@@ -18,18 +18,18 @@ interface Terms {
 }
 
 export function help({ limit, days }: Terms): string {
-  const kept = days === 0 ? 'for as long as you like' : `for ${days === 1 ? 'one day' : counted(days, 'day')}`
+  const kept = days === 0 ? 'with no time limit' : `for ${days === 1 ? 'one day' : counted(days, 'day')}`
   return [
     'Send me a file – a document, video, audio, voice message or photo – and I answer with a link.',
     `Anyone who has the link can download the file, with any browser or download manager, ${kept}.`,
     `A file may be up to ${bytes(limit)}. To keep a photo in full quality, send it as a file.`,
-    'In a group, answer a file with /link: I say nothing there unless I am asked.',
+    'In a group, reply to a file with /link: I say nothing there unless I am asked.',
   ].join('\n\n')
 }
 
 export function helpInGroup(mention: string): string {
   return (
-    `Answer a message that has a file with /link, or with ${mention}, and I make a link of that file. ` +
+    `Reply to a file with /link, or with ${mention}, and I make a link of it. ` +
     'Anyone who has the link can download it. Otherwise I say nothing here.'
   )
 }
@@ -38,14 +38,15 @@ export const notAFile =
   'That is not a file: send me a document, video, audio or photo, and I answer with a link. /help'
 
 export const linkWithoutFile =
-  'There is no file here to make a link of: answer a message that has one with /link.'
+  'There is no file here to make a link of: reply to a message that has one with /link.'
 
 export const anonymous =
   'I cannot see who is asking. Write as yourself, not in the name of the group or of a channel, and ask again.'
 
-export function unknownCommand(command: string): string {
+/** @param mention the bot's own, which a command in a group needs to be heard */
+export function unknownCommand(command: string, mention = ''): string {
   const name = command.length > 32 ? `${command.slice(0, 32)}…` : command
-  return `I don't know <code>/${escapeHtml(name)}</code>. /help lists what I can do.`
+  return `I don't know <code>/${escapeHtml(name)}</code>. /help${mention} lists what I can do.`
 }
 
 function privateBot(userId: number): [because: string, advice: string] {
@@ -76,7 +77,7 @@ export function progress(
 }
 
 export function done(file: Named, url: string, expiresAt: number | null): string {
-  const until = expiresAt === null ? 'without end' : `until ${moment(expiresAt)}`
+  const until = expiresAt === null ? 'with no time limit' : `until ${moment(expiresAt)}`
   return `${title(file)}\n${escapeHtml(url)}\nAnyone with the link can download it, ${until}.`
 }
 
@@ -112,7 +113,7 @@ export function overQuota(file: Named, limit: 'user' | 'store', left: number): N
   const [size, rest] = apart(file.size ?? 0, Math.max(0, left))
   return {
     file: title(file, size),
-    because: `of what ${limit === 'user' ? 'you' : 'this bot'} may keep, ${left > 0 ? rest : 'nothing'} is left`,
+    because: `${limit === 'user' ? 'your' : "this bot's"} quota ${left > 0 ? `has ${rest} left` : 'is used up'}`,
     advice: 'Send a smaller file, or try again when older links have ended.',
   }
 }
@@ -144,12 +145,21 @@ export function severalNotTaken(files: NotTaken[]): string {
   return [`${files.length} files were not taken:`, ...lines, [...advice].join(' ')].join('\n')
 }
 
+/** How many files may begin: of one person in a minute and in an hour, or of all in a chat in an hour. */
+export type Limits = { minute: number; hour: number } | { chat: number }
+
+function pace(limits: Limits): string {
+  if ('chat' in limits) return `${counted(limits.chat, 'file')} an hour from this chat`
+  return `${counted(limits.minute, 'file')} a minute and ${limits.hour} an hour from one person`
+}
+
 /** Files that begin later than they came, because of the limits. */
-export function waiting(count: number, limits: { minute: number; hour: number }, seconds: number): string {
+export function waiting(count: number, limits: Limits, seconds: number): string {
   const wait = `${counted(count, 'file')} ${count === 1 ? 'waits for its' : 'wait for their'} turn.`
-  const pace = `I take ${counted(limits.minute, 'file')} a minute and ${limits.hour} an hour from one person; each gets its link here.`
-  const last = seconds > 0 ? `The last one has its turn in ${about(seconds)}.` : 'They come next, one by one.'
-  return `<b>${wait}</b>\n${pace} ${count === 1 && seconds <= 0 ? 'It comes next.' : last}`
+  const last = count === 1 ? 'It' : 'The last one'
+  const next = count === 1 ? 'It comes next.' : 'They come next, one by one.'
+  const end = seconds > 0 ? `${last} has its turn in ${about(seconds)}.` : next
+  return `<b>${wait}</b>\nI take ${pace(limits)}; each gets its link here. ${end}`
 }
 
 export function noneWaits(count: number): string {
@@ -162,9 +172,27 @@ export function waitingForRoom(file: Named): string {
   return `${title(file)}\nThe server's disk is full. Your file waits and goes on by itself when there is room.`
 }
 
+/** What keeps a file in the queue, although someone has asked to go on with it. */
+export type Hold = 'turn' | 'flood' | 'telegram' | 'machine' | 'room'
+
+/** @param seconds until its turn comes, or the end of what Telegram asked for */
+export function goesOn(hold: Hold, seconds: number): string {
+  const texts = {
+    turn: `Your file waits for its turn, which comes in ${about(seconds)}.`,
+    flood: `Telegram asks this bot to slow down. Your file goes on by itself in ${about(seconds)}.`,
+    telegram: 'Your file goes on by itself as soon as Telegram lets it.',
+    machine: 'The server has a problem. Your file goes on by itself when it is over.',
+    room: "The server's disk is full. Your file goes on by itself when there is room.",
+  }
+  return texts[hold]
+}
+
 export function retrying(file: Named, reason: string, seconds: number): string {
   return `${title(file)}\n${reason} The next try is in ${duration(seconds)}.`
 }
+
+export const unreadable =
+  'The server has lost what it knew of a file that you sent; its owner finds the cause in the log. Send the file again.'
 
 export function failed(file: Named, reason: string, advice: string): string {
   return `${title(file)}\n${reason} ${advice}`

@@ -3,33 +3,15 @@ import type { BotHouse } from '../house.ts'
 import type { ClaimedJob, Elsewhere, Job, JobKind } from '../jobs/index.ts'
 import type { Links } from '../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../store/index.ts'
-import { type Place, TelegramRefusal } from '../telegram/index.ts'
+import { TelegramRefusal } from '../telegram/index.ts'
 import { classify, machineProblem, OverQuota, stalledForGood } from './failures.ts'
 import { FetchTurns, type Turn } from './fetch-turns.ts'
+import { type Payload, payloadOf, readPayload } from './payload.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { IngestSettings } from './settings.ts'
 import { Speed } from './speed.ts'
 import type { Status } from './status.ts'
-import { done, failed, progress, retrying, waitingForRoom } from './texts.ts'
-
-/** What a job keeps about its file. */
-export interface Payload {
-  /** The link that this job makes; chosen before anything is done, so that every step can be repeated. */
-  uuid: string
-  /** The message that shows how far it is, of jobs from before these had keys. */
-  statusMessage?: number
-  /** The message that carries the file. */
-  messageId: number
-  /** Where the answer stands; of older jobs it answers the message that carries the file. */
-  place?: Place
-  /** It had to wait for its turn, and was counted in one message with the others. */
-  hasWaited?: boolean
-  fileId: string
-  fileUniqueId: string
-  name: string
-  mimeType: string
-  size: number | undefined
-}
+import { done, failed, progress, retrying, unreadable, waitingForRoom } from './texts.ts'
 
 /** Milliseconds after which a job that waits for room looks again. */
 const roomPause = 30_000
@@ -51,6 +33,9 @@ const smallContent = { name: 'ingest-small', concurrency: 6 }
 
 /** The part of STALL_SECONDS after which a small file of which nothing comes holds back the next one no longer. */
 const passedBy = 1 / 18
+
+/** The part after which a small one is put off: until then as many others pass it by as there are places for. */
+const putOff = passedBy * smallContent.concurrency
 
 /** Contents that are stored already: many at a time, and past those that wait for a transfer. */
 const knownContent = { name: 'ingest-known', concurrency: 4 }
@@ -81,7 +66,7 @@ function fetchOf({ SMALL_FILE_SIZE }: IngestSettings, size: number | undefined) 
 /** The jobs that make a link of a Telegram file: two kinds that fetch, one for what is stored already. */
 export function transfers(house: BotHouse, settings: IngestSettings, status: Status): JobKind[] {
   const { machine, telegram } = house.breakers
-  const isReady = () => house.telegram.connected && house.store.isThere
+  const isReady = () => house.telegram.connected && house.store.isThere && house.database.isInPlace
   // The server serves the newest call first, so that of two large files one would starve: one at a time, usually.
   const fetches = {
     breakers: [telegram],
@@ -129,8 +114,9 @@ function floodWait(error: unknown): number {
 
 /** What the user reads; nothing while the bot only waits until Telegram is there again. */
 function failureText(job: Job, error: unknown, retryIn: number | undefined, isOutage: boolean) {
-  const file = job.payload as Payload
   const { reason, advice, final, fault } = classify(error)
+  const file = readPayload(job)
+  if (!file) return { text: unreadable, topic: `job:${job.id}` }
   if (retryIn !== undefined) {
     if (fault === 'room') return { text: waitingForRoom(file) }
     if (isOutage && fault !== 'machine') return undefined
@@ -154,7 +140,7 @@ interface Parts {
 async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Promise<void> {
   const { house, status } = parts
   const { jobs, store, links, telegram, database } = house
-  const payload = job.payload as Payload
+  const payload = payloadOf(job)
   const began = performance.now()
   const taken = await take(parts, job, payload, signal)
   if (!taken) return
@@ -225,7 +211,8 @@ async function take(
   }
   await status.begin(job, signal)
   const { turns, elsewhere } = parts
-  using turn = job.kind === smallContent.name ? await elsewhere(() => turns.take(signal)) : undefined
+  using turn =
+    job.kind === smallContent.name ? await elsewhere(() => turns.take(signal, job.deferrals > 0)) : undefined
   // One before it in the line may have been the same.
   if (turn && (await shareKnown(house, payload))) return { intake: 'known' }
   await checkRoom(house, size)
@@ -245,8 +232,9 @@ async function shareKnown(
   { store, links }: BotHouse,
   { uuid, size, fileUniqueId }: Payload,
 ): Promise<boolean> {
-  const known = size !== undefined && (await links.withContent(fileUniqueId, size))
-  return Boolean(known) && (await store.share(known as string, uuid))
+  if (size === undefined) return false
+  const known = await links.withContent(fileUniqueId, size)
+  return known !== undefined && (await store.share(known, uuid, size))
 }
 
 async function download(
@@ -258,6 +246,7 @@ async function download(
 ): Promise<Taken> {
   const { uuid, size, fileId } = payload
   const { MAX_FILE_SIZE: limit, STALL_SECONDS } = settings
+  const patience = STALL_SECONDS * 1000 * (turn ? putOff : 1)
   const speed = new Speed()
   const received = (bytes: number) => {
     jobs.load.progressed(job.id, bytes)
@@ -275,7 +264,7 @@ async function download(
       last = bytes
       received(bytes)
     }
-    return await telegram.files.fetch({ fileId, size, patience: STALL_SECONDS * 1000, grew }, seen, signal)
+    return await telegram.files.fetch({ fileId, size, patience, grew }, seen, signal)
   })
   if ('stream' in fetched) {
     await store.receive(uuid, fetched.stream, { size, limit, received })

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { steadyNow } from '../core/steady.ts'
 import type { BotHouse } from '../house.ts'
 import type { Place } from '../telegram/index.ts'
+import { moveWithChats } from './move-notices.ts'
 import type { IngestSettings } from './settings.ts'
-import { noneWaits, waiting } from './texts.ts'
+import { type Limits, noneWaits, waiting } from './texts.ts'
 
 /** Milliseconds between two edits of a message that counts files. */
 const every = 5000
@@ -33,14 +34,7 @@ export class Waiting {
   constructor(house: BotHouse, settings: IngestSettings) {
     this.#house = house
     this.#settings = settings
-    house.telegram.messages.chats.whenMoved(async (from, to) => {
-      await house.database.query(
-        'UPDATE waiting_notices SET chat_id = $3, thread_id = NULL WHERE bot_id = $1 AND chat_id = $2',
-        house.telegram.id,
-        from,
-        to,
-      )
-    })
+    moveWithChats(house, 'waiting_notices')
   }
 
   /** Counts a file that waits until `slotAt`. Call it in the transaction that makes its job. */
@@ -106,11 +100,20 @@ export class Waiting {
       if (ended.length > 0) await telegram.messages.post({ ...message, text: noneWaits(notice.files) })
       return
     }
-    const hour = Math.min(...this.#house.jobRates({ userId, chatId }).map(({ most }) => most))
-    const limits = { minute: this.#settings.RATE_LIMIT_PER_MINUTE, hour }
-    const text = waiting(count, limits, (Number(row?.last) - steadyNow()) / 1000)
+    const last = Number(row?.last)
+    const text = waiting(count, await this.#limitsOf(userId, chatId, last), (last - steadyNow()) / 1000)
     if (text === notice.said) return
     await database.query('UPDATE waiting_notices SET said = $2 WHERE id = $1', id, text)
     await telegram.messages.post({ ...message, text })
+  }
+
+  /** The limits for which a file has its turn at a moment. */
+  async #limitsOf(userId: number, chatId: number, at: number): Promise<Limits> {
+    const { jobRates, jobs } = this.#house
+    const { user, chat } = jobRates({ userId, chatId })
+    const minute = this.#settings.RATE_LIMIT_PER_MINUTE
+    // A private chat is its user's own.
+    if (chatId === userId) return { minute, hour: Math.min(user.most, chat.most) }
+    return (await jobs.load.hasActed(chat, at)) ? { chat: chat.most } : { minute, hour: user.most }
   }
 }

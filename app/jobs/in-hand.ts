@@ -13,17 +13,21 @@ interface Kept {
  * a few microseconds and not to the disk: it is to survive the process, not the machine.
  */
 export class InHand {
+  /** This process. */
+  readonly worker: string
   readonly #file: string
   readonly #log: Log
   readonly #jobs = new Set<number>()
   /** What the process before had. */
   readonly #before: Kept | undefined
 
-  constructor(file: string, log: Log) {
+  /** @param bootId see {@link thisWorker} */
+  constructor(file: string, log: Log, bootId?: string) {
+    this.worker = thisWorker(bootId)
     this.#file = file
     this.#log = log
+    // It stays until a job is taken: a process that ends while it starts may not have put the jobs of this one back yet.
     this.#before = read(file)
-    this.#write()
   }
 
   take(id: number): void {
@@ -42,7 +46,7 @@ export class InHand {
 
   #write(): void {
     try {
-      writeFileSync(this.#file, JSON.stringify({ worker: thisWorker, jobs: [...this.#jobs] }))
+      writeFileSync(this.#file, JSON.stringify({ worker: this.worker, jobs: [...this.#jobs] }))
     } catch (error) {
       // A full or read-only disk, which is met again where it counts.
       this.#log.debug({ error }, 'the jobs in hand are not noted')

@@ -25,7 +25,9 @@ export interface Job {
   botId: number
   userId: number
   chatId: number
+  /** Of a damaged row undefined: its kind fails it. */
   payload: unknown
+  subject: string | undefined
   /** How often a worker has begun it, less the attempts that failed by no fault of its own. */
   attempts: number
   /** Failures that were not counted as attempts, although nothing was found to be wrong elsewhere. */
@@ -55,6 +57,7 @@ export interface JobRow extends Record<string, unknown> {
   chat_id: number
   size: number
   payload: string
+  subject: string | null
   attempts: number
   deferrals: number
   crashes: number
@@ -69,10 +72,20 @@ export function fromRow(row: JobRow): Job {
     botId: row.bot_id,
     userId: row.user_id,
     chatId: row.chat_id,
-    payload: JSON.parse(row.payload),
+    payload: parsed(row.payload),
+    subject: row.subject ?? undefined,
     attempts: row.attempts,
     deferrals: row.deferrals,
     crashes: row.crashes,
     createdAt: row.created_at,
+  }
+}
+
+/** One damaged row must keep no other from being read. */
+function parsed(payload: string): unknown {
+  try {
+    return JSON.parse(payload)
+  } catch {
+    return undefined
   }
 }

@@ -3,7 +3,7 @@ import { type Log, scrub } from '../core/log.ts'
 import { steadyNow } from '../core/steady.ts'
 import { JobEvents } from './events.ts'
 import { type ClaimedJob, fromRow, type Job, type JobRow, type Lease, type NewJob } from './job.ts'
-import { Load } from './load.ts'
+import { Load, longestSpan } from './load.ts'
 import { active, ended, type Move, mayMove, type Status } from './states.ts'
 import { Turns, type Waiting } from './turns.ts'
 
@@ -200,25 +200,31 @@ export class Jobs {
     return rows.map((row) => ({ ...fromRow(row), status: row.status }))
   }
 
-  /** Whether a job with this key was ever made. */
-  async has(key: string): Promise<boolean> {
-    const rows = await this.#database.query('SELECT 1 FROM jobs WHERE job_key = $1', key)
-    return rows.length > 0
+  /** The job that was made with this key, however long ago. */
+  async idOf(key: string): Promise<number | undefined> {
+    const [row] = await this.#database.query<{ id: number }>('SELECT id FROM jobs WHERE job_key = $1', key)
+    return row?.id
   }
 
   /**
    * Lets a queued job that waits for its next attempt begin now, unless it waits for an error of this type; not before
-   * its turn under the rate limits.
+   * its turn under the rate limits. Returns what it waits for all the same, and for how many milliseconds; undefined when
+   * it is not in the queue.
    */
-  async hurry(id: number, { unless }: { unless: string }): Promise<void> {
-    await this.#database.query(
-      `UPDATE jobs SET due_at = CASE WHEN slot_at > $2 THEN slot_at ELSE $2 END
-       WHERE id = $1 AND status = 'QUEUED' AND (error_type IS NULL OR error_type <> $3)`,
+  async hurry(
+    id: number,
+    { unless }: { unless: string },
+  ): Promise<{ wait: number; errorType: string | null } | undefined> {
+    const now = steadyNow()
+    const [row] = await this.#database.query<{ due_at: number; error_type: string | null }>(
+      `UPDATE jobs SET due_at = CASE WHEN error_type = $3 THEN due_at WHEN slot_at > $2 THEN slot_at ELSE $2 END
+       WHERE id = $1 AND status = 'QUEUED' RETURNING due_at, error_type`,
       id,
-      steadyNow(),
+      now,
       unless,
     )
     this.#database.afterCommit(() => this.#queued())
+    return row && { wait: Math.max(0, row.due_at - now), errorType: row.error_type }
   }
 
   async find(id: number): Promise<(Job & { status: Status }) | undefined> {
@@ -242,14 +248,16 @@ export class Jobs {
 
   /**
    * Moves the times of jobs that have not ended, and of those that limits still count, by so many milliseconds: the
-   * clock was set back, and what was due in a minute would be due in a month.
+   * clock was set, and what was due in a minute would be due in a month, or have been a month ago.
    */
   async shiftTimes(by: number): Promise<void> {
     const sql = `UPDATE jobs SET due_at = due_at + $1, lease_until = lease_until + $1 WHERE status IN ${active}`
     await this.#database.query(sql, by)
-    for (const column of ['created_at', 'slot_at']) {
+    const now = Date.now()
+    const moves = { slot_at: by < 0 ? now : now - by - longestSpan, created_at: now }
+    for (const [column, since] of Object.entries(moves)) {
       const sql = `UPDATE jobs SET ${column} = ${column} + $1 WHERE ${column} > $2`
-      await this.#database.query(sql, by, Date.now())
+      await this.#database.query(sql, by, since)
     }
   }
 

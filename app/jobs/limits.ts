@@ -1,11 +1,9 @@
 import type { Jobs } from './jobs.ts'
-import type { RateLimit } from './load.ts'
+import { longestSpan, type RateLimit } from './load.ts'
 import type { JobsSettings } from './settings.ts'
 
 /** Why no new job is taken now. */
 export type Refusal = { limit: 'maintenance' } | { limit: 'queue' } | { limit: 'active'; most: number }
-
-const hour = 3_600_000
 
 /** Decides whether one more job of a user in a chat is taken; undefined means yes. */
 export async function refusalOf(
@@ -26,9 +24,9 @@ export async function refusalOf(
 export function rateLimits(
   settings: JobsSettings,
   { userId, chatId }: { userId: number; chatId: number },
-): RateLimit[] {
-  return [
-    { of: { userId }, span: hour, most: settings.MAX_JOBS_PER_USER_PER_HOUR },
-    { of: { chatId }, span: hour, most: settings.MAX_JOBS_PER_CHAT_PER_HOUR },
-  ]
+): { user: RateLimit; chat: RateLimit } {
+  return {
+    user: { of: { userId }, span: longestSpan, most: settings.MAX_JOBS_PER_USER_PER_HOUR },
+    chat: { of: { chatId }, span: longestSpan, most: settings.MAX_JOBS_PER_CHAT_PER_HOUR },
+  }
 }

@@ -2,6 +2,9 @@ import type { Database } from '../core/database.ts'
 import { steadyNow } from '../core/steady.ts'
 import { active } from './states.ts'
 
+/** Milliseconds of the longest span of a limit. */
+export const longestSpan = 3_600_000
+
 /** So many jobs of a user, or of a chat, may begin within any `span` milliseconds. */
 export interface RateLimit {
   of: { userId: number } | { chatId: number }
@@ -91,8 +94,15 @@ export class Load {
     return slot
   }
 
+  /** Whether a job that has its turn at a moment had to wait until then for this limit: a span after another job's. */
+  async hasActed({ of, span }: RateLimit, at: number): Promise<boolean> {
+    const [column, id] = owner(of)
+    const sql = `SELECT 1 FROM jobs WHERE ${column} = $1 AND slot_at = $2 LIMIT 1`
+    return (await this.#database.query(sql, id, at - span)).length > 0
+  }
+
   async #slots({ of, span }: RateLimit, now: number): Promise<number[]> {
-    const [column, id] = 'userId' in of ? ['user_id', of.userId] : ['chat_id', of.chatId]
+    const [column, id] = owner(of)
     const rows = await this.#database.query<{ slot_at: number }>(
       `SELECT slot_at FROM jobs WHERE ${column} = $1 AND slot_at > $2 ORDER BY slot_at`,
       id,
@@ -110,6 +120,10 @@ export class Load {
     )
     return { all: Number(row?.all_jobs ?? 0), ofUser: Number(row?.of_user ?? 0) }
   }
+}
+
+function owner(of: RateLimit['of']): [column: string, id: number] {
+  return 'userId' in of ? ['user_id', of.userId] : ['chat_id', of.chatId]
 }
 
 /** The first moment from `from` on at which no span of a limit would hold too many; `slots` are in their order. */

@@ -10,7 +10,6 @@ import type { ClaimedJob, Lease } from './job.ts'
 import type { Jobs } from './jobs.ts'
 import type { Elsewhere, JobKind } from './kind.ts'
 import { Recovery } from './recovery.ts'
-import { thisWorker } from './worker.ts'
 
 /** Milliseconds a worker may be silent before its jobs go to another one. */
 const leaseTime = 60_000
@@ -115,7 +114,7 @@ export class Queue implements AsyncDisposable {
   }
 
   #lease(): Lease {
-    return { worker: thisWorker, until: steadyNow() + leaseTime }
+    return { worker: this.#parts.inHand.worker, until: steadyNow() + leaseTime }
   }
 
   /** A job that someone else has taken over in the meantime, as after a long sleep of the machine, is let go. */

@@ -34,12 +34,13 @@ export class Recovery {
 
   /** Puts jobs back whose worker is gone, and ends those that take it along each time. Returns how many. */
   async putBack(): Promise<number> {
-    const { jobs } = this.#parts
+    const { jobs, inHand } = this.#parts
     const running = await jobs.running()
-    const gone = running.filter(({ worker, leaseUntil }) => leaseUntil < steadyNow() || isGone(worker))
-    const { inHand } = this.#parts
+    const gone = running.filter(
+      ({ worker, leaseUntil }) => leaseUntil < steadyNow() || isGone(worker, inHand.worker),
+    )
     for (const job of gone) {
-      await this.#recover(job, hasCrashed(job.worker) && inHand.had(job.worker, job.id))
+      await this.#recover(job, hasCrashed(job.worker, inHand.worker) && inHand.had(job.worker, job.id))
     }
     return gone.length
   }

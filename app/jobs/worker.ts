@@ -11,11 +11,18 @@ export interface Worker {
   boot: string | undefined
 }
 
-/** This process. */
-export const thisWorker = [hostname(), process.pid, Math.round(performance.timeOrigin), bootId()].join(':')
+/**
+ * This process.
+ * @param boot the machine's boot id, where the process may not see it by itself
+ */
+export function thisWorker(boot = bootId()): string {
+  const started = Math.round(performance.timeOrigin)
+  // systemd writes it without the kernel's hyphens.
+  return [hostname(), process.pid, started, boot.replaceAll('-', '')].join(':')
+}
 
 /** Whether a worker of this machine has ended for certain; of another machine only its lease tells. */
-export function isGone(worker: string, self = thisWorker): boolean {
+export function isGone(worker: string, self: string): boolean {
   const [its, ours] = [parse(worker), parse(self)]
   if (its.host !== ours.host) return false
   if (its.boot !== undefined && its.boot !== ours.boot) return true
@@ -32,7 +39,7 @@ export function isGone(worker: string, self = thisWorker): boolean {
  * Whether a worker ended while the machine went on. One that stops as it should hands its jobs back, so who is gone
  * with a job was ended by it, or by someone else.
  */
-export function hasCrashed(worker: string, self = thisWorker): boolean {
+export function hasCrashed(worker: string, self: string): boolean {
   return isGone(worker, self) && parse(worker).boot === parse(self).boot
 }
 
@@ -41,7 +48,10 @@ function parse(worker: string): Worker {
   return { host, pid, started, boot }
 }
 
-/** Empty in a sandbox that shows no more of /proc than processes: there a crash of the machine counts as one. */
+/**
+ * Empty in a sandbox that shows no more of /proc than processes, unless systemd says it (`BOOT_ID`): there a crash of the
+ * machine counts as one of the process.
+ */
 function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()

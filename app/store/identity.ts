@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, StartError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import type { Queries } from '../core/reader.ts'
 import { nameOf, quarantine, shards } from './layout.ts'
 
@@ -123,7 +124,7 @@ export class Identity {
   }
 
   async #mark(id: string): Promise<void> {
-    await mkdir(this.#root, { recursive: true })
+    await makeFolder(this.#root)
     const path = join(this.#root, marker)
     const file = await open(`${path}.new`, 'w', 0o644)
     try {
@@ -161,7 +162,7 @@ export class Identity {
 
   #stranger(what: string): StartError {
     return new StartError(
-      `STORAGE_PATH: ${this.#root} ${what}. Look whether DATABASE_URL and STORAGE_PATH are right, their disks ` +
+      `STORAGE_PATH: ${this.#root} ${what}. Check whether DATABASE_URL and STORAGE_PATH are right, their disks ` +
         'mounted, and the database no old copy. Only if they do belong together: tgdepot accept-store',
     )
   }

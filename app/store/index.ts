@@ -1,11 +1,12 @@
 import type { Stats } from 'node:fs'
-import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Database } from '../core/database.ts'
 import { codeOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { Queries } from '../core/reader.ts'
+import { removeFile } from '../core/remove-file.ts'
 import { type Claims, Identity, readMarker } from './identity.ts'
 import { incoming, nameOf, shards } from './layout.ts'
 import { Presence } from './presence.ts'
@@ -143,7 +144,7 @@ export class Store {
     if (size !== undefined && actual !== size) throw new SizeMismatch(size, actual)
     if (actual > limit) throw new TooLarge()
     await this.#presence?.require()
-    const intake = await this.#linkOrCopy(uuid, source)
+    const intake = await this.#inFolders(() => this.#linkOrCopy(uuid, source))
     await this.settle(uuid)
     return intake
   }
@@ -171,7 +172,7 @@ export class Store {
   ): Promise<void> {
     await this.#presence?.require()
     const partial = join(this.#incoming(), uuid)
-    const file = await open(partial, 'w', 0o644)
+    const file = await this.#inFolders(() => open(partial, 'w', 0o644))
     let bytes = 0
     try {
       const counted = async function* () {
@@ -187,7 +188,7 @@ export class Store {
       await file.chmod(0o644)
       await file.sync()
       await this.#presence?.require()
-      await rename(partial, this.pathOf(uuid))
+      await this.#inFolders(() => rename(partial, this.pathOf(uuid)))
       await this.#syncFolder(uuid)
     } finally {
       await file.close()
@@ -196,13 +197,19 @@ export class Store {
   }
 
   /**
-   * Gives the bytes of `from` a second name, for a second link. Returns false when they are gone.
+   * Gives the bytes of `from` a second name, for a second link. Returns false when they are gone, or not of their size:
+   * a damaged file must not be given to others.
    * @throws StoreAbsent
    */
-  async share(from: string, uuid: string): Promise<boolean> {
+  async share(from: string, uuid: string, size: number): Promise<boolean> {
     await this.#presence?.require()
     try {
-      await this.#linkOrCopy(uuid, this.pathOf(from))
+      const { size: actual } = await stat(this.pathOf(from))
+      if (actual !== size) {
+        this.#log.error({ uuid: from, size, actual }, 'a file in the store is not of its size')
+        return false
+      }
+      await this.#inFolders(() => this.#linkOrCopy(uuid, this.pathOf(from)))
       await this.#syncFolder(uuid)
       return true
     } catch (error) {
@@ -213,10 +220,7 @@ export class Store {
 
   /** Removes one name; without complaint when there is none, so {@link look} first. */
   async remove(uuid: string): Promise<void> {
-    // Not rm(), which takes a file that may not be removed for a folder, and says ENOTDIR.
-    await unlink(this.pathOf(uuid)).catch((error) => {
-      if (codeOf(error) !== 'ENOENT') throw error
-    })
+    await removeFile(this.pathOf(uuid))
   }
 
   /** Room of each file system that holds a part of the house. */
@@ -252,7 +256,7 @@ export class Store {
   async probe(): Promise<void> {
     await this.#presence?.require()
     const name = join(this.#incoming(), `.probe-${process.pid}`)
-    const file = await open(name, 'w')
+    const file = await this.#inFolders(() => open(name, 'w'))
     try {
       await file.write('tgdepot')
     } finally {
@@ -270,6 +274,18 @@ export class Store {
     for (const folder of [...shards, incoming]) await mkdir(join(this.root, folder), { recursive: true })
   }
 
+  /** Makes the folders anew when one is missing: somebody has removed what was empty. */
+  async #inFolders<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+      await this.#presence?.require()
+      await this.#makeFolders()
+      return await work()
+    }
+  }
+
   async #linkOrCopy(uuid: string, source: string): Promise<Intake> {
     const target = this.pathOf(uuid)
     try {
@@ -282,7 +298,7 @@ export class Store {
         if (a.ino === b.ino && a.dev === b.dev) return 'link'
         // A copy whose record was lost in a crash: its name appears only when it is whole.
         if (a.size === b.size) return 'copy'
-        await rm(target)
+        await removeFile(target)
         return await this.#linkOrCopy(uuid, source)
       }
       // EXDEV: another file system or mount. EPERM: another owner's file. EMLINK: ext4 allows 65000 names.

@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { codeOf } from '../core/errors.ts'
+import { removeFile } from '../core/remove-file.ts'
 import { quarantine } from './layout.ts'
 
 const day = 86_400_000
@@ -39,7 +40,7 @@ export class Quarantine {
       await mkdir(dirname(to), { recursive: true })
       const there = await statOf(to)
       // Two names of one inode: rename(2) would leave both where they are.
-      if (there && there.ino === (await statOf(from))?.ino) await rm(from)
+      if (there && there.ino === (await statOf(from))?.ino) await removeFile(from)
       else await rename(from, there ? `${to}.${now}` : to)
       return true
     } catch (error) {
@@ -82,12 +83,16 @@ export class Quarantine {
     return places
   }
 
-  /** The paths of up to 10 000 files that have been in it for {@link quarantineDays} at `now`, by a clock that is right. */
-  async outdated(now: number): Promise<string[]> {
+  /**
+   * The paths of up to 10 000 files that have been in it for {@link quarantineDays} at `now`, by a clock that is right.
+   * @param since the moment before which that clock was not: what came in earlier counts from then
+   */
+  async outdated(now: number, since = 0): Promise<string[]> {
     const paths: string[] = []
     for (const date of await this.#days()) {
       // The last ones of a day came in at its end.
-      if (Date.parse(date) + (quarantineDays + 1) * day > now) break
+      const entered = Math.max(Date.parse(date) + day, since)
+      if (entered + quarantineDays * day > now) break
       for (const shard of await namesIn(join(this.#root, date))) {
         const folder = join(this.#root, date, shard)
         const names = await namesIn(folder)
@@ -103,7 +108,10 @@ export class Quarantine {
 
   /** Removes for good one that is {@link outdated}. */
   async remove(path: string): Promise<void> {
-    await rm(path, { recursive: true, force: true })
+    await removeFile(path).catch(async (error) => {
+      if (codeOf(error) !== 'EISDIR') throw error
+      await rm(path, { recursive: true, force: true })
+    })
   }
 
   /** The dated folders, oldest first; anything else that lies there is nobody's business. */

@@ -1,6 +1,7 @@
 import http from 'node:http'
 import https from 'node:https'
 import type { Readable } from 'node:stream'
+import { z } from 'zod'
 import { codeOf } from '../core/errors.ts'
 import { type RefusalParameters, TelegramRefusal, TelegramUnreachable } from './errors.ts'
 
@@ -48,8 +49,9 @@ export class TelegramApi {
   async call<T>(method: string, payload: object = {}, options: CallOptions = {}): Promise<T> {
     const body = JSON.stringify(payload, (_key, value) => (value === null ? undefined : value))
     const { status, answer } = await this.#post(method, body, options)
-    // A page of a proxy in between says nothing about the call.
-    if (!answer) throw new TelegramUnreachable(method, `NOT_BOT_API_${status}`)
+    // A page of a proxy in between says nothing about the call, and neither does an ok without what was asked for.
+    const isAnswer = answer && (!answer.ok || isWhole(method, answer.result))
+    if (!isAnswer) throw new TelegramUnreachable(method, `NOT_BOT_API_${status}`)
     if (answer.ok) return answer.result as T
     const { error_code = status, description = '', parameters } = answer
     throw new TelegramRefusal(method, error_code, description, parameters)
@@ -137,6 +139,21 @@ function parseAnswer(text: string): Answer | undefined {
   } catch {
     return undefined
   }
+}
+
+const message = z.object({ message_id: z.int() })
+
+/** What a later step cannot do without: taken as it is, a message would count as sent, or every update as impossible. */
+const wholes: Record<string, z.ZodType> = {
+  getMe: z.object({ id: z.int(), username: z.string() }),
+  getUpdates: z.array(z.looseObject({ update_id: z.int() })),
+  sendMessage: message,
+  editMessageText: message,
+}
+
+function isWhole(method: string, result: unknown): boolean {
+  const whole = wholes[method]
+  return whole ? whole.safeParse(result).success : result !== undefined && result !== null
 }
 
 function unreachable(method: string, error: unknown): Error {

@@ -11,7 +11,7 @@ const remembered = 30
 
 /** Refusals with 400 that are about the chat, not about the message; 403 always is. A closed topic is General here. */
 const closed =
-  /chat not found|not enough rights|have no rights|need administrator rights|_FORBIDDEN|TOPIC_CLOSED|CHAT_RESTRICTED|CHANNEL_PRIVATE|PEER_ID_INVALID|deactivated/
+  /chat not found|not enough rights|no (write )?access to the chat|have no rights|need administrator rights|_FORBIDDEN|_BLOCKED|BANNED|CHAT_ADMIN_REQUIRED|TOPIC_CLOSED|_RESTRICTED|CHANNEL_PRIVATE|PEER_ID_INVALID|deactivated/
 
 /** Whether a chat refuses whatever the bot says there. */
 export function isClosedBy(error: TelegramRefusal): boolean {

@@ -55,12 +55,17 @@ export class Courier {
    * the program, is thrown.
    */
   async deliver(id: number): Promise<void> {
-    const { api, database, rows } = this.#parts
+    const { api, database, rows, pace, log } = this.#parts
     const row = await rows.find(id)
     if (!row) return
+    if (!isKeyboard(row.keyboard)) {
+      log.error({ outgoing: id }, 'the buttons of a message cannot be read: it goes without them')
+      row.keyboard = null
+    }
     try {
       const sent = row.message_id ?? (await this.#post(row))
       if (row.message_id !== null) await edit(api, row)
+      pace.passed()
       await database.transaction(async () => {
         await rows.taken(row, sent)
         await this.#tellEnd(row, 'finished')
@@ -138,6 +143,15 @@ export class Courier {
       if (isClosedBy(error)) await chats.close(chat_id, description)
       if (await rows.failed(row, description, isUnsent)) await this.#tellEnd(row, 'failed', description)
     })
+  }
+}
+
+/** One damaged row must keep nothing of its chat from arriving. */
+function isKeyboard(json: string | null): boolean {
+  try {
+    return json === null || Array.isArray(JSON.parse(json))
+  } catch {
+    return false
   }
 }
 

@@ -21,9 +21,14 @@ export class TelegramRefusal extends Error {
     this.method = method
     this.code = code
     this.description = description
-    this.retryAfter = parameters.retry_after
+    this.retryAfter = waitOf(parameters.retry_after)
     this.migrateTo = parameters.migrate_to_chat_id
   }
+}
+
+/** Nobody is asked again at once, nor never: a timer of more than 24 days ends at once, too. */
+function waitOf(seconds: unknown): number | undefined {
+  return typeof seconds === 'number' ? Math.min(Math.max(seconds, 1), 86_400) : undefined
 }
 
 /** No answer of the Bot API server: it is down, silent, or hung up. */
@@ -45,6 +50,9 @@ export function describe(error: TelegramRefusal | TelegramUnreachable): string {
   if (error instanceof TelegramUnreachable) return `not reachable (${error.code})`
   if (error.code === 401 || error.code === 404) return 'the bot token is refused by Telegram'
   if (error.code === 421) return 'the Bot API server is set up for another bot'
+  if (error.code === 409 && /webhook is active/.test(error.description)) {
+    return 'its updates go to a webhook, which the call deleteWebhook would remove'
+  }
   if (error.code === 409) return 'another program takes the updates of this bot'
   return `refused (${error.code} ${error.description})`
 }

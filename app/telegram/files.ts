@@ -1,8 +1,9 @@
-import { readdir, realpath, rm, stat } from 'node:fs/promises'
+import { readdir, realpath, stat } from 'node:fs/promises'
 import { isAbsolute, join, relative, sep } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, StartError } from '../core/errors.ts'
+import { removeFile } from '../core/remove-file.ts'
 import type { TelegramApi } from './api.ts'
 import { Arrivals, type Watched } from './arrivals.ts'
 import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
@@ -124,10 +125,15 @@ export class TelegramFiles {
    */
   async discard(path: string): Promise<void> {
     if (this.#directory === undefined) return
-    const [bot, type, name, ...deeper] = relative(await realpath(this.#directory), path).split(sep)
-    const ours = bot?.startsWith(`${this.#api.botId}:`) || bot?.startsWith(`${this.#api.botId}~`)
-    if (!ours || !type || type === 'temp' || !name?.startsWith('file_') || deeper.length > 0) return
-    await rm(path, { force: true })
+    const name = this.#nameOf(await realpath(this.#directory), path)
+    if (name?.startsWith('file_')) await removeFile(path)
+  }
+
+  /** The name of a finished file of this bot; undefined for what lies elsewhere, such as its session with Telegram. */
+  #nameOf(folder: string, path: string): string | undefined {
+    const [bot, type, name, ...deeper] = relative(folder, path).split(sep)
+    const isOurs = bot?.startsWith(`${this.#api.botId}:`) || bot?.startsWith(`${this.#api.botId}~`)
+    return isOurs && type !== 'temp' && deeper.length === 0 ? name : undefined
   }
 
   /**
@@ -158,13 +164,15 @@ export class TelegramFiles {
     }
   }
 
-  /** The path with its links resolved, which must lie in the server's folder: the store takes it in by that name. */
+  /** The path with its links resolved, which must be a finished file of this bot: the store takes it in by that name. */
   async #ours(path: string): Promise<string> {
     if (this.#directory === undefined) {
       throw new ForeignPath('the Bot API server answers with a path on its disk, but BOT_API_DIR is not set')
     }
     const [folder, file] = await Promise.all([realpath(this.#directory), realpath(path)])
-    if (!file.startsWith(folder + sep)) throw new ForeignPath('the file lies outside BOT_API_DIR')
+    if (this.#nameOf(folder, file) === undefined) {
+      throw new ForeignPath('what the Bot API server names is no finished file of this bot below BOT_API_DIR')
+    }
     return file
   }
 }

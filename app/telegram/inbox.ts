@@ -63,6 +63,16 @@ export class Inbox {
     this.#wake()
   }
 
+  /** Up to `limit` updates that are kept and not handled yet, the oldest first. */
+  async waiting(limit: number): Promise<Update[]> {
+    const rows = await this.#parts.database.query<{ body: string }>(
+      'SELECT body FROM updates WHERE bot_id = $1 AND handled_at IS NULL ORDER BY update_id LIMIT $2',
+      this.#parts.botId,
+      limit,
+    )
+    return rows.flatMap(({ body }) => parsed(body) ?? [])
+  }
+
   /** Handles what is there and what comes, until `signal` is aborted and the running handlers have ended. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
@@ -120,10 +130,11 @@ export class Inbox {
     const { update_id, tries } = update
     try {
       await database.transaction(async () => {
-        if (tries <= maxTries) return await this.#handle(update)
-        log.error({ update_id, tries }, 'update put aside: it fails each time')
+        const read = parsed(update.body)
+        if (read && tries <= maxTries) return await this.#handle(update)
+        log.error({ update_id, tries }, `update put aside: it ${read ? 'fails each time' : 'cannot be read'}`)
         // Told once: an update that cannot even be told of must not stay in front of the others.
-        if (tries === maxTries + 1) await this.#parts.putAside(JSON.parse(update.body))
+        if (read && tries === maxTries + 1) await this.#parts.putAside(read)
         await this.#handled(update, update.body)
       })
     } catch (error) {
@@ -186,6 +197,15 @@ export class Inbox {
       this.#wake = awake
       signal.addEventListener('abort', awake)
     })
+  }
+}
+
+/** Undefined when the row is damaged: trying again helps nobody. */
+function parsed(body: string): Update | undefined {
+  try {
+    return JSON.parse(body) as Update
+  } catch {
+    return undefined
   }
 }
 

@@ -9,6 +9,7 @@ import { askedOf, placeOf, writerOf } from './asked.ts'
 import { describe, TelegramRefusal, TelegramUnreachable } from './errors.ts'
 import { checkBotApiDir, TelegramFiles } from './files.ts'
 import { Messages } from './messages.ts'
+import { Presses } from './presses.ts'
 import type { TelegramSettings } from './settings.ts'
 import { fullAnswer, Updates } from './updates.ts'
 
@@ -50,6 +51,28 @@ export interface Command {
   description: string
 }
 
+/**
+ * Says something at once, without the database that sees to it that messages arrive. Returns the chats for which there
+ * was no answer yet.
+ */
+export async function sayNow(
+  settings: TelegramSettings,
+  chats: number[],
+  text: string,
+  signal: AbortSignal,
+): Promise<number[]> {
+  const api = new TelegramApi(settings.TELEGRAM_API_URL, settings.TELEGRAM_BOT_TOKEN)
+  const left: number[] = []
+  for (const chat_id of chats) {
+    await api.call('sendMessage', { chat_id, text }, { timeout: probeTimeout, signal }).catch((error) => {
+      const isRefused = error instanceof TelegramRefusal && (error.code === 400 || error.code === 403)
+      if (!isRefused) left.push(chat_id)
+    })
+  }
+  api.close()
+  return left
+}
+
 /** One bot: its updates, its files, and its messages. */
 export class TelegramBot implements AsyncDisposable {
   readonly messages: Messages
@@ -59,6 +82,7 @@ export class TelegramBot implements AsyncDisposable {
   readonly #database: Database
   readonly #health: Health
   readonly #log: Log
+  readonly #presses: Presses
   #state: string | undefined
   #fullAnswers = 0
 
@@ -70,6 +94,7 @@ export class TelegramBot implements AsyncDisposable {
     this.#api = new TelegramApi(parts.settings.TELEGRAM_API_URL, parts.settings.TELEGRAM_BOT_TOKEN)
     this.files = new TelegramFiles(this.#api, parts.settings.BOT_API_DIR)
     this.messages = new Messages(this.#api, parts.database, parts.log)
+    this.#presses = new Presses(this.#api, parts.log)
   }
 
   get id(): number {
@@ -112,6 +137,7 @@ export class TelegramBot implements AsyncDisposable {
         putAside: (update) => this.#tellPutAside(update, me),
         connected: (ok, detail) => this.#connected(ok, detail),
         seen: (updates) => this.#seen(updates),
+        kept: (updates) => this.#heard(updates),
       },
       updateTypes,
     )
@@ -130,11 +156,7 @@ export class TelegramBot implements AsyncDisposable {
 
   /** Answers the press of a button, after the caller's transaction; Telegram shows `text` for a moment. */
   answerPress(callbackQueryId: string, text: string): void {
-    this.#database.afterCommit(() => {
-      this.#api
-        .call('answerCallbackQuery', { callback_query_id: callbackQueryId, text })
-        .catch((error) => this.#log.debug({ error }, 'press of a button not answered'))
-    })
+    this.#database.afterCommit(() => this.#presses.answer(callbackQueryId, text))
   }
 
   /**
@@ -217,11 +239,15 @@ export class TelegramBot implements AsyncDisposable {
 
   /** Messages begin when the newest ids are known: by them it finds one that was on its way in a crash. */
   #seen(updates: Update[]): void {
+    this.#heard(updates)
+    // A full answer has more behind it; a stream without end must not hold the messages back for ever.
+    if (updates.length < fullAnswer || ++this.#fullAnswers > 50) this.messages.start()
+  }
+
+  #heard(updates: Update[]): void {
     for (const update of updates) {
       if ('message' in update) this.messages.heard(update.message.chat.id, update.message.message_id)
     }
-    // A full answer has more behind it; a stream without end must not hold the messages back for ever.
-    if (updates.length < fullAnswer || ++this.#fullAnswers > 50) this.messages.start()
   }
 
   /** Says a change of state once, however often it is seen: an outage has several faces while it lasts. */

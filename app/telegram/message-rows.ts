@@ -221,7 +221,8 @@ export class MessageRows {
 
   /** Moves the times that are still to come by so many milliseconds; also of what is delivered, and may be revised. */
   async shiftTimes(by: number): Promise<void> {
-    await this.#database.query('UPDATE messages SET due_at = due_at + $1 WHERE due_at > $2', by, Date.now())
+    const sql = 'UPDATE messages SET due_at = due_at + $1 WHERE due_at > $2'
+    await this.#database.query(sql, by, Date.now() - Math.max(0, by))
   }
 
   /** Removes rows that wait for nothing; see `Messages.forget`. */

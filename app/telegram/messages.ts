@@ -99,7 +99,7 @@ export class Messages {
     return await this.#rows.forget(before, limit)
   }
 
-  /** Moves the times of what waits by so many milliseconds: the clock was set back while nobody looked. */
+  /** Moves the times of what waits by so many milliseconds: the clock was set. */
   async shiftTimes(by: number): Promise<void> {
     await this.#rows.shiftTimes(by)
   }
@@ -131,10 +131,13 @@ export class Messages {
     const isShown = row.sent_revision === row.revision && row.failure === null && row.message_id !== null
     if (!isShown) return
     this.#sender.offer(row, 'progress', async () => {
-      await edit(this.#api, { ...row, text, keyboard: null }).catch((error) => {
-        this.#pace.heed(row.chat_id, error)
-        this.#log.debug({ outgoing: row.id, error }, 'progress not shown')
-      })
+      await edit(this.#api, { ...row, text, keyboard: null }).then(
+        () => this.#pace.passed(),
+        (error) => {
+          this.#pace.heed(row.chat_id, error)
+          this.#log.debug({ outgoing: row.id, error }, 'progress not shown')
+        },
+      )
     })
   }
 }

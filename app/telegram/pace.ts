@@ -100,10 +100,13 @@ export class Pace {
   readonly #all = new Bucket(3, 26)
   readonly #chats = new Map<number, Chat>()
   readonly #heldUntil = new Map<number, number>()
+  #allHeldUntil = 0
+  /** The chat for which Telegram asked to wait last; undefined since a call got through. */
+  #refused: number | undefined
 
   /** Milliseconds to wait before a call for this chat may be made; 0 means now. */
   wait(chatId: number, weight: Weight): number {
-    const held = (this.#heldUntil.get(chatId) ?? 0) - steadyNow()
+    const held = Math.max(this.#heldUntil.get(chatId) ?? 0, this.#allHeldUntil) - steadyNow()
     if (held > 0) return held
     this.#heldUntil.delete(chatId)
     if (this.#all.tokens < (weight === 'must' ? 1 : 3)) return 50
@@ -138,10 +141,22 @@ export class Pace {
     this.#heldUntil.set(chatId, until)
   }
 
-  /** Keeps the wait that Telegram asks for, if this error is such a word of it. */
+  /**
+   * Keeps the wait that Telegram asks for, if this error is such a word of it. Telegram does not say whether it means the
+   * chat or the bot: the chat, until another one is refused as well before any call got through.
+   */
   heed(chatId: number, error: unknown): void {
-    if (error instanceof TelegramRefusal && error.retryAfter !== undefined)
-      this.hold(chatId, error.retryAfter)
+    if (!(error instanceof TelegramRefusal) || error.retryAfter === undefined) return
+    this.hold(chatId, error.retryAfter)
+    if (this.#refused !== undefined && this.#refused !== chatId) {
+      this.#allHeldUntil = Math.max(this.#allHeldUntil, steadyNow() + error.retryAfter * 1000)
+    }
+    this.#refused = chatId
+  }
+
+  /** A call got through: the bot may speak. */
+  passed(): void {
+    this.#refused = undefined
   }
 
   #chat(chatId: number): Chat {

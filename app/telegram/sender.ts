@@ -13,12 +13,19 @@ interface Parts {
 /** Messages on their way at the same time. */
 const maxInFlight = 16
 
+/** Milliseconds without an answer after which a message makes room for another: a few chats may be silent for a minute. */
+const slow = 2000
+
+/** With the slow ones. They leave connections of those that a bot has to what it needs besides. */
+const maxWithSlow = 40
+
 /** Decides who is sent when: what waits in the table, one call at a time in each chat, as fast as the pace allows. */
 export class Sender {
   readonly #parts: Parts
   /** Chats with a call on its way: their order is kept by waiting. */
   readonly #busy = new Set<number>()
-  readonly #inFlight = new Set<Promise<void>>()
+  /** With the time at which each began. */
+  readonly #inFlight = new Map<Promise<void>, number>()
   #stopped = false
   #timer: NodeJS.Timeout | undefined
   #soon: NodeJS.Timeout | undefined
@@ -39,7 +46,7 @@ export class Sender {
   async stop(): Promise<void> {
     this.#stopped = true
     clearInterval(this.#timer)
-    await Promise.allSettled(this.#inFlight)
+    await Promise.allSettled(this.#inFlight.keys())
   }
 
   /** Looks for messages to send now. */
@@ -67,16 +74,22 @@ export class Sender {
 
   async #look(): Promise<void> {
     const { rows, pace, deliver } = this.#parts
-    if (this.#stopped || this.#inFlight.size >= maxInFlight) return
+    if (this.#stopped || this.#isFull) return
     if (!pace.isOpen) return this.#wakeIn(50)
     let soonest = Number.POSITIVE_INFINITY
     for (const row of await rows.due()) {
-      if (this.#inFlight.size >= maxInFlight) return
+      if (this.#isFull) return
       const wait = this.#wait(row.chat_id, 'must')
       if (wait === 0) this.#start(row, () => deliver(row.id))
       soonest = Math.min(soonest, wait)
     }
     if (soonest > 0 && soonest < 1000) this.#wakeIn(soonest)
+  }
+
+  get #isFull(): boolean {
+    const since = performance.now() - slow
+    const recent = [...this.#inFlight.values()].filter((at) => at > since)
+    return recent.length >= maxInFlight || this.#inFlight.size >= maxWithSlow
   }
 
   /** One timer at a time: each look may ask for the next one. */
@@ -106,6 +119,6 @@ export class Sender {
         this.#inFlight.delete(task)
         this.wake()
       })
-    this.#inFlight.add(task)
+    this.#inFlight.set(task, performance.now())
   }
 }

@@ -12,6 +12,9 @@ const longPoll = 50
 /** Updates of one answer of Telegram, at most. */
 export const fullAnswer = 100
 
+/** Updates of the last run that are looked at before the first call. */
+const maxKept = 5000
+
 /** Milliseconds between two calls while the server does not answer as it should. */
 const pause = 3000
 
@@ -26,6 +29,8 @@ interface Parts {
   connected: (ok: boolean, detail: string) => void
   /** Called with what came, before anything of it is handled. */
   seen: (updates: Update[]) => void
+  /** Called with what the last run kept and did not handle, which Telegram does not repeat; before anything came. */
+  kept: (updates: Update[]) => void
 }
 
 /** Takes updates from Telegram into the inbox, and only then lets Telegram forget them. */
@@ -46,7 +51,8 @@ export class Updates {
   }
 
   async #poll(signal: AbortSignal): Promise<void> {
-    const { api } = this.#parts
+    const { api, kept, log } = this.#parts
+    await this.#inbox.waiting(maxKept).then(kept, (error) => log.error({ error }, 'updates cannot be read'))
     // Without an offset Telegram begins at the oldest unconfirmed one; known ones are told apart by their row. An
     // offset kept over a restart would miss updates, since Telegram may start counting anew after a quiet week.
     let offset: number | undefined

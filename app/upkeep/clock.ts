@@ -1,8 +1,10 @@
 import type { CronEntry } from '../core/cron.ts'
+import { counted } from '../core/format.ts'
 import type { BotHouse } from '../house.ts'
+import { quarantineDays } from '../store/index.ts'
 import { answerCleanups } from './cleanup.ts'
 import { DiskGuard } from './disk-guard.ts'
-import { watchClock, watchStore } from './guards.ts'
+import { watchClock, watchDatabase, watchStore } from './guards.ts'
 import { forgetHistory } from './history.ts'
 import { Notices } from './notices.ts'
 import { type Findings, Reconciliation } from './reconciliation.ts'
@@ -37,6 +39,7 @@ export function clock(house: BotHouse, settings: UpkeepSettings): CronEntry[] {
         const looks = [
           house.telegram.reportHealth(),
           watchStore(house, notices),
+          watchDatabase(house, notices),
           watchClock(house, notices),
           guard.look(),
         ]
@@ -69,14 +72,24 @@ export function clock(house: BotHouse, settings: UpkeepSettings): CronEntry[] {
   ]
 }
 
-/** The owner decides about unknown files that are too many. */
+/** The owner decides about unknown files that are too many, and knows best whether the few were any. */
 async function told(notices: Notices, { log }: BotHouse, findings: Findings): Promise<Findings> {
-  const { tooMany } = findings
+  const { orphans, tooMany } = findings
+  if (orphans > 0) await notices.say('aside', setAside(orphans))
+  else if (tooMany === 0) await notices.over('aside')
   if (tooMany === 0) await notices.over('unknown')
   if (tooMany === undefined || tooMany === 0) return findings
   const text =
     `${tooMany} files in the store belong to no link. So many are a sign of a wrong database, so they stay where ` +
-    'they are. Look whether the database is the right one. If nobody needs these files: tgdepot set-aside'
+    'they are. Check whether the database is the right one. If nobody needs these files: sudo tgdepot set-aside'
   if (await notices.say('unknown', text)) log.error({ files: tooMany }, 'too many files that nobody knows')
   return findings
+}
+
+function setAside(files: number): string {
+  return (
+    `Set aside, to be removed in ${quarantineDays} days: ${counted(files, 'file')} in the store that no link knows. A crash ` +
+    'may have left them; but if the database is an older copy, put the right one back. To have them back: ' +
+    'tgdepot take-back'
+  )
 }

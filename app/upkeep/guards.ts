@@ -9,8 +9,8 @@ export async function watchStore({ store, health }: BotHouse, notices: Notices):
   if (store.isThere) return await notices.over('store', 'The folder of the files is there again.')
   await notices.say(
     'store',
-    'The folder of the files is not there, or is another one: look at its disk. Links answer with an error, new ' +
-      'files wait, and nothing is removed until it is back. If this folder is the right one: tgdepot accept-store',
+    'The folder of the files is not there, or is another one: check its disk. Links answer with an error, new ' +
+      'files wait, and nothing is removed until it is back. If this folder is the right one: sudo tgdepot accept-store',
   )
 }
 
@@ -22,6 +22,23 @@ async function stateOf(store: BotHouse['store']): Promise<PartHealth> {
   )
 }
 
+/** Looks at the database: damage is met where something is read or written, and what needs nothing of it goes on. */
+export async function watchDatabase({ database }: BotHouse, notices: Notices): Promise<void> {
+  await database.look()
+  if (!database.isInPlace) {
+    await notices.say(
+      'database',
+      'The database was removed or replaced while the bot ran. Files wait, since their links would be lost. Stop the ' +
+        'bot, put the right database in its place, and start the bot again.',
+    )
+  } else if (database.isDamaged) {
+    await notices.say(
+      'database',
+      'The database is damaged: files may fail, or go unanswered, until you put back a backup of it. The log has more.',
+    )
+  } else await notices.over('database')
+}
+
 /** Looks at the clock. One that is not trusted keeps nobody from being served, so it is no failure of /health. */
 export async function watchClock({ clock, health }: BotHouse, notices: Notices): Promise<void> {
   await clock.look()
@@ -31,6 +48,6 @@ export async function watchClock({ clock, health }: BotHouse, notices: Notices):
   await notices.say(
     'clock',
     `The server's clock jumped; it says ${stands} UTC. No file is removed for its age until the clock follows a ` +
-      'time server, is set back, or you confirm it: tgdepot confirm-clock',
+      'time server, is set back, or you confirm it: sudo tgdepot confirm-clock',
   )
 }

@@ -1,4 +1,5 @@
 import { StartError } from '../core/errors.ts'
+import { counted } from '../core/format.ts'
 import type { OwnerHouse } from '../house.ts'
 import { Reconciliation } from './reconciliation.ts'
 
@@ -29,12 +30,16 @@ export async function takeBack({ store, links, log }: OwnerHouse): Promise<strin
   }
   const known = await links.known(back)
   const left = places.length - back.length - failed
+  const strange = back.length - known.size
   return [
-    `${back.length} files are back in the store.`,
+    `${counted(back.length, 'file')} ${back.length === 1 ? 'is' : 'are'} back in the store.`,
     failed > 0 && `${failed} cannot be moved; the lines above say why.`,
-    left > 0 && `${left} stay in the quarantine: files of their names are in the store already.`,
-    known.size < back.length &&
-      `${back.length - known.size} of them belong to no link of this database and will be set aside again.`,
+    left > 0 &&
+      (left === 1
+        ? '1 stays in the quarantine: a file of its name is in the store already.'
+        : `${left} stay in the quarantine: files of their names are in the store already.`),
+    strange > 0 &&
+      `${strange} of them ${strange === 1 ? 'belongs' : 'belong'} to no link of this database and will be set aside again.`,
   ]
     .filter(Boolean)
     .join('\n')
@@ -42,17 +47,34 @@ export async function takeBack({ store, links, log }: OwnerHouse): Promise<strin
 
 export async function setAside(house: OwnerHouse): Promise<string> {
   await requireStore(house.store)
+  await house.clock.consult()
+  if (!house.clock.isTrusted) {
+    throw new StartError(
+      `The server's clock jumped; it says ${new Date().toUTCString()}. Files set aside now would have a wrong date: ` +
+        'set it right first, or, if it is right: tgdepot confirm-clock',
+    )
+  }
+  let failed = 0
   const trying = {
     holds: () => false,
     async attempt<T>(file: string, work: () => Promise<T>): Promise<T | undefined> {
       return await work().catch((error) => {
+        failed++
         house.log.error({ file, error }, 'a file cannot be moved')
         return undefined
       })
     },
   }
-  const { orphans } = await new Reconciliation(house, trying).runWhole(new AbortController().signal, true)
-  return `${orphans} files that nobody knows are in the quarantine, to be had back for 7 days: take-back.`
+  const { orphans } = await new Reconciliation(house, trying).setAllAside(new AbortController().signal)
+  // One that went away meanwhile ends the round early.
+  await requireStore(house.store)
+  return [
+    `${counted(orphans, 'file')} that nobody knows ${orphans === 1 ? 'is' : 'are'} in the quarantine now. ` +
+      'For 7 days, take-back puts back what is there.',
+    failed > 0 && `${failed} cannot be moved; the lines above say why.`,
+  ]
+    .filter(Boolean)
+    .join('\n')
 }
 
 async function requireStore(store: OwnerHouse['store']): Promise<void> {

@@ -14,7 +14,7 @@ const wholeStore = 10 * 60_000
 /** Of more unknown files than this, and than this share of the links in force, nobody can be sure. */
 const surelyUnknown = { files: 20, share: 0.01 }
 
-/** Unknown files remembered in a round, and moved between two looks at the store. */
+/** Unknown files remembered in a round of its own accord, and moved between two looks at the store. */
 const [maxUnknown, chunk] = [100_000, 200]
 
 /** Lines of the log about single files in one run. */
@@ -59,11 +59,16 @@ export class Reconciliation {
     return await this.#look(signal, budget, false)
   }
 
-  /** Looks at the whole store. @param agreed whether the owner wants every unknown file set aside, however many */
-  async runWhole(signal: AbortSignal, agreed = false): Promise<Findings> {
+  /** Looks at the whole store. */
+  async runWhole(signal: AbortSignal): Promise<Findings> {
     this.#next = 0
     this.#round = newRound()
-    return await this.#look(signal, wholeStore, agreed)
+    return await this.#look(signal, wholeStore, false)
+  }
+
+  /** Sets every unknown file aside, however many they are and however long it takes: the owner wants it. */
+  async setAllAside(signal: AbortSignal): Promise<Findings> {
+    return await this.#look(signal, Number.POSITIVE_INFINITY, true)
   }
 
   async #look(signal: AbortSignal, milliseconds: number, agreed: boolean): Promise<Findings> {
@@ -71,27 +76,27 @@ export class Reconciliation {
     const end = performance.now() + milliseconds
     const findings: Findings = { orphans: 0, missing: 0, found: 0 }
     const { shards } = store
+    const most = agreed ? Number.POSITIVE_INFINITY : maxUnknown
     do {
-      if (!(await this.#lookAt(shards[this.#next] as string, findings))) {
+      if (!(await this.#lookAt(shards[this.#next] as string, findings, most))) {
         // Half a round says nothing of a store that went away.
         this.#next = 0
         this.#round = newRound()
         break
       }
       this.#next++
+      // How many there are decides nothing then: those of one shard move before those of the next are looked for.
+      if (agreed || this.#next === shards.length) await this.#endRound(findings, agreed, signal)
       await breathe()
     } while (this.#next < shards.length && performance.now() < end && !signal.aborted)
-    if (this.#next === shards.length) {
-      this.#next = 0
-      await this.#endRound(findings, agreed, signal)
-    }
+    if (this.#next === shards.length) this.#next = 0
     if (findings.orphans + findings.missing + findings.found > 0)
       log.warn(findings, 'store and links reconciled')
     return findings
   }
 
   /** Returns false when the store is not there. */
-  async #lookAt(shard: string, findings: Findings): Promise<boolean> {
+  async #lookAt(shard: string, findings: Findings, most: number): Promise<boolean> {
     const { store, links } = this.#house
     // Names before links: a file that comes in meanwhile has its link, or its job, when these are looked at.
     const listed = await store.names(shard).catch((error) => {
@@ -123,7 +128,7 @@ export class Reconciliation {
     const unknown = await unknownOf(this.#house, [...names])
     this.#round.count += unknown.length
     const places = unknown.map((name) => ({ shard, name }))
-    this.#round.unknown.push(...places.slice(0, maxUnknown - this.#round.unknown.length))
+    this.#round.unknown.push(...places.slice(0, most - this.#round.unknown.length))
     return true
   }
 
@@ -142,7 +147,8 @@ export class Reconciliation {
           some.map(({ name }) => name),
         ),
       )
-      if (!(await this.#house.store.look())) return
+      // Their days in the quarantine are counted from the date of entry: a clock in doubt gives none.
+      if (!this.#house.clock.isTrusted || !(await this.#house.store.look())) return
       findings.orphans += await this.#setAside(some.filter(({ name }) => names.has(name)))
     }
   }

@@ -94,7 +94,7 @@ export async function removeLeftovers(
 export async function purgeQuarantine(house: BotHouse, stuck: Stuck, signal: AbortSignal): Promise<void> {
   const { store, clock, log } = house
   if (!clock.isTrusted || !(await store.look())) return
-  const paths = await store.quarantine.outdated(Date.now())
+  const paths = await store.quarantine.outdated(Date.now(), clock.leaptAt)
   const unknown = new Set(
     await unknownOf(
       house,

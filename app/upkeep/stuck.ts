@@ -50,8 +50,11 @@ export class Stuck {
     if (count === 0) return await this.#notices.over('stuck')
     await this.#notices.say(
       'stuck',
-      `${count === 1 ? 'A file' : `${count} files`} on the server cannot be removed (${this.#code}). Everything else ` +
-        'goes on, and they are tried again every hour; the log names some of them.',
+      count === 1
+        ? `A file on the server cannot be removed (${this.#code}). Everything else goes on, and it is tried again ` +
+            'every hour; the log names it.'
+        : `${count} files on the server cannot be removed (${this.#code}). Everything else goes on, and they are ` +
+            'tried again every hour; the log names some of them.',
     )
   }
 }

@@ -5,6 +5,7 @@ step_title='Machine and answers'
 step_preflight() {
   check_system
   check_answers
+  check_settings
   check_room
   check_ports
   check_nginx

@@ -72,7 +72,7 @@ async function openMaker({ databaseFile, storage, uuids }: Filled) {
     }
     await jobs.create(job)
     const claimed = await jobs.claim('ingest-known', 1, { worker: 'bench', until: Date.now() + 60_000 })
-    if (!claimed || known === undefined || !(await store.share(known, uuid)))
+    if (!claimed || known === undefined || !(await store.share(known, uuid, 1000)))
       throw new Error('no known content')
     await database.transaction(async () => {
       const source = { botId: 1, fileId: 'id', chatId: userId, messageId: made }

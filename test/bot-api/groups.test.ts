@@ -183,3 +183,25 @@ test.serial('who says too much is told to wait, in that chat alone', async (t) =
   t.true((await send({ chat_id: 1001 })).ok)
   await server.settings({ flood_limits: false })
 })
+
+test.serial('an answer to a message of another chat shows whose it was and what it carried', async (t) => {
+  const [from, to] = [newGroup({ title: 'News' }), newGroup()]
+  const file = await server.sendFile({ chat: from, name: 'film.mkv', size: 10 })
+  const external_reply_to = { chat_id: file.chat_id, message_id: file.message_id }
+  await heard()
+  await server.sendText('/link', { chat: to, external_reply_to })
+  const [update] = await heard()
+  t.is(update?.message.reply_to_message, undefined)
+  t.like(update?.message.external_reply, {
+    chat: { id: from.id, title: 'News' },
+    message_id: file.message_id,
+    document: { file_name: 'film.mkv', file_size: 10, file_unique_id: file.file_unique_id },
+  })
+  t.like(update?.message.external_reply.origin, { type: 'user', sender_user: { id: 1001 } })
+  const own = await server.sendFile({ size: 10 })
+  await heard()
+  await server.sendText('/link', { chat: to, external_reply_to: own })
+  const { external_reply: told } = (await heard())[0]?.message ?? {}
+  t.truthy(told.document)
+  t.is(told.chat, undefined, 'a private chat is not shown')
+})

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import test from 'ava'
 import { startBotApi } from '../bot-api/client.ts'
-import { type AppOptions, createApp } from '../helpers/start-app.ts'
+import { type AppOptions, createApp, startApp } from '../helpers/start-app.ts'
 
 const token = `123456789:AA${'x'.repeat(33)}`
 
@@ -80,6 +80,31 @@ const impossible: [
     (dir) => writeFile(join(dir, 'a-file'), ''),
   ],
   [
+    'a BOT_API_DIR below /proc',
+    { BOT_API_DIR: '/proc/bot-api/below' },
+    /^BOT_API_DIR: .*cannot be read \(ENOENT\)$/,
+  ],
+  [
+    'a STORAGE_PATH below /proc, where nobody can make a folder',
+    { STORAGE_PATH: '/proc/store/below' },
+    /^STORAGE_PATH: .*cannot be written to \(ENOENT\)$/,
+  ],
+  [
+    'a STORAGE_PATH below /sys',
+    { STORAGE_PATH: '/sys/store/below' },
+    /^STORAGE_PATH: .*cannot be written to \(E(PERM|ACCES|ROFS)\)$/,
+  ],
+  [
+    'a database below /proc',
+    { DATABASE_URL: 'sqlite:/proc/db/below/x.db' },
+    /^DATABASE_URL: .*cannot be opened for writing \(ENOENT\)$/,
+  ],
+  [
+    'a database below /sys',
+    { DATABASE_URL: 'sqlite:/sys/db/below/x.db' },
+    /^DATABASE_URL: .*cannot be opened for writing \(E(PERM|ACCES|ROFS)\)$/,
+  ],
+  [
     'a socket in a folder that is not there',
     { SERVER_SOCKET: 'nowhere/web.sock' },
     /^SERVER_SOCKET: cannot listen/,
@@ -94,6 +119,26 @@ const impossible: [
     'a socket’s path longer than the system takes',
     { SERVER_SOCKET: 'x'.repeat(108) },
     /^SERVER_SOCKET: is too long: a UNIX socket may have 107 bytes/,
+  ],
+  [
+    'a secret that no header can carry',
+    { ADMIN_TOKEN: 'überaus-geheimes-Wort' },
+    /^ADMIN_TOKEN: must be of ASCII characters without blanks$/,
+  ],
+  [
+    'a port where the path of a socket belongs',
+    { SERVER_SOCKET: '8000' },
+    /^SERVER_SOCKET: must be a path, not a number: SERVER_PORT is for that$/,
+  ],
+  [
+    'a database of PostgreSQL',
+    { DATABASE_URL: 'postgres://u:p@localhost/tgdepot' },
+    /^DATABASE_URL: must be sqlite:<path of the database file>; it takes no other database as yet$/,
+  ],
+  [
+    'a database written as if it had a host',
+    { DATABASE_URL: 'sqlite://x.db' },
+    /^DATABASE_URL: must be sqlite:<path of the database file>/,
   ],
   [
     'a database in memory, which would end with the process',
@@ -111,6 +156,20 @@ for (const [title, env, says, prepare] of impossible) {
     t.deepEqual(others, [])
   })
 }
+
+test('settings that only the bot reads do not keep the web role from starting', async (t) => {
+  const env = {
+    RATE_LIMIT_PER_MINUTE: 'ten',
+    FILE_RETENTION_DAYS: '-1',
+    RETRY_DELAYS: 'x',
+    ALLOWED_USERS: 'ann',
+  }
+  await using web = await startApp({ roles: ['web'], env })
+  t.is((await web.get('/')).status, 200)
+  const { code, lines } = await refused({ env: { TELEGRAM_BOT_TOKEN: token, ...env } })
+  t.is(code, 1)
+  t.is(lines.filter(({ level }) => level === 'fatal').length, 4)
+})
 
 test('a file that is no database is one clear line, and the end', async (t) => {
   const { code, lines } = await refused({ env: { TELEGRAM_BOT_TOKEN: token } }, async (dir) => {

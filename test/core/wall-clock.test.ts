@@ -7,6 +7,7 @@ import { openRecords, type Records } from '../helpers/records.ts'
 
 const [hour, day] = [3_600_000, 86_400_000]
 const realNow = Date.now
+const realOrigin = performance.timeOrigin
 let ahead = 0
 let folder = ''
 
@@ -22,6 +23,7 @@ test.after.always(() => rm(folder, { recursive: true }))
 
 test.beforeEach(() => {
   ahead = 0
+  Object.defineProperty(performance, 'timeOrigin', { value: realOrigin, configurable: true })
 })
 
 /** As a new process opens it. */
@@ -104,4 +106,67 @@ test.serial('how far the clock was set back while nobody looked is told once', a
   const { moved } = await openClock(records)
   t.true(Math.abs(moved + 10 * day) < 10_000)
   t.is((await openClock(records)).moved, 0)
+})
+
+/** As {@link openClock}, in a process that began when the clock stood as it does now: it counts its steady time from there. */
+async function restart(records: Records) {
+  const timeOrigin = realOrigin + ahead
+  Object.defineProperty(performance, 'timeOrigin', { value: timeOrigin, configurable: true })
+  return await openClock(records)
+}
+
+test.serial('how far the clock was set forward is told once, and the time of a restart is not', async (t) => {
+  await using records = await openRecords()
+  const { clock } = await restart(records)
+  ahead = 40 * day
+  await clock.look()
+  ahead += hour / 2
+  const { moved } = await restart(records)
+  t.true(Math.abs(moved - 40 * day) < 10_000, 'as found while it ran')
+  t.is((await restart(records)).moved, 0)
+  ahead += 40 * day
+  t.true(Math.abs((await restart(records)).moved - 40 * day) < 10_000, 'as found at the start')
+  ahead += hour / 2
+  t.is((await restart(records)).moved, 0)
+})
+
+test.serial('the owner’s word while nothing runs leaves what waits to the next start', async (t) => {
+  for (const jump of [40 * day, -40 * day]) {
+    await using records = await openRecords()
+    ahead = 0
+    const { clock } = await restart(records)
+    ahead = jump
+    await clock.look()
+    ahead += hour / 2
+    await new WallClock(records.database, records.log).confirm()
+    const { moved } = await restart(records)
+    t.true(Math.abs(moved - jump) < 10_000, `${moved}`)
+    t.is((await restart(records)).moved, 0)
+  }
+})
+
+test.serial('a leap forward while it runs is remembered, one that came back is not', async (t) => {
+  await using records = await openRecords()
+  const { clock } = await restart(records)
+  t.is(clock.leaptAt, 0)
+  ahead = 20 * day
+  await clock.look()
+  t.true(Math.abs(clock.leaptAt - Date.now()) < 10_000)
+  ahead = 0
+  await clock.look()
+  t.is(clock.leaptAt, 0)
+  ahead = 20 * day
+  await clock.look()
+  await new WallClock(records.database, records.log).confirm()
+  await clock.look()
+  t.true(Math.abs((await restart(records)).clock.leaptAt - Date.now()) < 10_000)
+})
+
+test.serial('a time in which nothing ran is no leap', async (t) => {
+  await using records = await openRecords()
+  await restart(records)
+  ahead = 20 * day
+  const { clock } = await restart(records)
+  await clock.look()
+  t.is(clock.leaptAt, 0)
 })

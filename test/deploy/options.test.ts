@@ -119,3 +119,58 @@ test('blanks around a value of an answers file are no part of it', async (t) => 
     echo "<\${ANSWERS[TGDEPOT_DOMAIN]}><\${ANSWERS[TGDEPOT_TLS]}>"`
   t.is((await bench.run(script)).stdout.trim(), '<files.example.org><>')
 })
+
+test('a mistyped name among the settings is a fault, and so is a secret in that file', async (t) => {
+  await using bench = await Bench.open()
+  const lines = [
+    '# ALLOWED_USER=1',
+    '',
+    '; another comment',
+    'ALLOWED_USERS=1,2',
+    '  LOG_LEVEL = debug',
+    'NODE_OPTIONS=--max-old-space-size=200',
+    'ALLOWED_USER=1',
+    'export MAX_FILE_SIZE=1',
+    'USER_QUOTA: 5',
+    'ADMIN_TOKEN=a-secret-of-mine',
+  ]
+  const script = `read_settings() { printf '%s' "$1" >"$ETC/tgdepot.env"; check_settings; }
+    read_settings '${lines.join('\n')}'; printf '%s\\n' "\${FAULTS[@]}"`
+  const { stdout, stderr } = await bench.run(script)
+  const faults = stdout.trim().split('\n')
+  t.is(faults.length, 4, stdout + stderr)
+  t.regex(faults[0] ?? '', /tgdepot\.env, line 7: there is no setting ALLOWED_USER \(/)
+  t.regex(faults[1] ?? '', /line 8: there is no setting export MAX_FILE_SIZE/)
+  t.regex(faults[2] ?? '', /line 9: not NAME=value/)
+  t.regex(faults[3] ?? '', /line 10: ADMIN_TOKEN is a secret/)
+  t.false(stdout.includes('of-mine'))
+})
+
+test('what the installer itself writes among the settings has no fault', async (t) => {
+  await using bench = await Bench.open()
+  const script = `source "$SOURCE/deploy/steps/65-configuration.sh"
+    ANSWERS[TGDEPOT_DOMAIN]=files.example.org; write_settings >"$ETC/tgdepot.env"
+    check_settings; printf '%s\\n' "\${FAULTS[@]}"`
+  t.is((await bench.run(script)).stdout.trim(), '')
+})
+
+test('a setting of the owner’s stays, whatever became of the lines around it', async (t) => {
+  await using bench = await Bench.open()
+  const script = (make: string) => `source "$SOURCE/deploy/steps/65-configuration.sh"
+    ANSWERS[TGDEPOT_DOMAIN]=files.example.org; write_settings >new; mv new "$ETC/tgdepot.env"
+    ${make}
+    for run in 1 2; do write_settings >new; mv new "$ETC/tgdepot.env"; done; cat "$ETC/tgdepot.env"`
+  const made = (await bench.run(script(':'))).stdout
+  for (const make of [
+    `echo ALLOWED_USERS=5 >>"$ETC/tgdepot.env"`,
+    `echo ALLOWED_USERS=5 >"$ETC/tgdepot.env"`,
+    `sed -i '1i ALLOWED_USERS=5' "$ETC/tgdepot.env"`,
+    `sed -i '/own settings/c ALLOWED_USERS=5' "$ETC/tgdepot.env"`,
+  ]) {
+    t.is(
+      (await bench.run(`rm -f "$ETC/tgdepot.env"; ${script(make)}`)).stdout,
+      `${made}ALLOWED_USERS=5\n`,
+      make,
+    )
+  }
+})

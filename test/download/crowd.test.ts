@@ -1,12 +1,10 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { join } from 'node:path'
 import test from 'ava'
-import { findPorts } from '../bot-api/fresh.ts'
+import { startBehindNginx } from '../helpers/behind-nginx.ts'
 import { openDepot } from '../helpers/depot.ts'
-import { nginxProgram, startNginx } from '../helpers/nginx.ts'
-import { startApp } from '../helpers/start-app.ts'
+import { nginxProgram } from '../helpers/nginx.ts'
 import { until } from '../helpers/until.ts'
 
 const throughNginx = nginxProgram === undefined ? test.serial.skip : test.serial
@@ -62,12 +60,8 @@ throughNginx(
     t.timeout(120_000)
     await using depot = await openDepot()
     await depot.share({ uuid, bytes: Buffer.alloc(32 * 1024 * 1024) })
-    const socket = join(depot.dir, 'web.sock')
-    const env = { SERVER_SOCKET: socket, X_ACCEL_PREFIX: '/_files/' }
-    await using _web = await startApp({ roles: ['web'], dir: depot.dir, env })
-    const port = (await findPorts()).http
-    const folder = join(depot.dir, 'nginx')
-    await using _nginx = await startNginx({ folder, port, socket, store: depot.store.root })
+    await using front = await startBehindNginx(depot)
+    const { port } = front
 
     const sockets: Socket[] = []
     t.teardown(() => {
@@ -96,16 +90,8 @@ throughNginx(
   async (t) => {
     await using depot = await openDepot()
     await depot.share({ uuid, bytes: Buffer.alloc(32 * 1024 * 1024) })
-    const socket = join(depot.dir, 'web.sock')
-    const env = { SERVER_SOCKET: socket, X_ACCEL_PREFIX: '/_files/' }
-    await using _web = await startApp({ roles: ['web'], dir: depot.dir, env })
-    const port = (await findPorts()).http
-    await using _nginx = await startNginx({
-      folder: join(depot.dir, 'nginx'),
-      port,
-      socket,
-      store: depot.store.root,
-    })
+    await using front = await startBehindNginx(depot)
+    const { port } = front
     const sockets: Socket[] = []
     t.teardown(() => {
       for (const one of sockets) one.destroy()

@@ -1,15 +1,16 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { rename, symlink } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { mkdir, rename, symlink } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import test from 'ava'
-import { findPorts } from '../bot-api/fresh.ts'
+import { type Front, startBehindNginx } from '../helpers/behind-nginx.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 import { type GetOptions, httpGet } from '../helpers/http-get.ts'
 import { nameIn } from '../helpers/names.ts'
-import { nginxProgram, startNginx } from '../helpers/nginx.ts'
-import { type App, startApp } from '../helpers/start-app.ts'
+import { nginxProgram } from '../helpers/nginx.ts'
+import { startApp } from '../helpers/start-app.ts'
 
 const throughNginx = nginxProgram === undefined ? test.skip : test
 /** For what changes the store for all. */
@@ -20,24 +21,17 @@ const path = `/download/${uuid}`
 const bytes = Buffer.from(Array.from({ length: 1000 }, (_, i) => i % 251))
 
 let depot: Depot
-let web: App
-let nginx: AsyncDisposable
-let port: number
-const get = (path: string, options?: GetOptions) => httpGet(`http://127.0.0.1:${port}`, path, options)
+let front: Front
+const get = (path: string, options?: GetOptions) => httpGet(`http://127.0.0.1:${front.port}`, path, options)
 
 test.before(async () => {
   if (nginxProgram === undefined) return
   depot = await openDepot()
   await depot.share({ uuid, bytes })
-  const socket = join(depot.dir, 'web.sock')
-  const env = { SERVER_SOCKET: socket, X_ACCEL_PREFIX: '/_files/' }
-  web = await startApp({ roles: ['web'], dir: depot.dir, env })
-  port = (await findPorts()).http
-  nginx = await startNginx({ folder: join(depot.dir, 'nginx'), port, socket, store: depot.store.root })
+  front = await startBehindNginx(depot)
 })
 test.after.always(async () => {
-  await nginx?.[Symbol.asyncDispose]()
-  await web?.[Symbol.asyncDispose]()
+  await front?.[Symbol.asyncDispose]()
   await depot?.[Symbol.asyncDispose]()
 })
 
@@ -67,7 +61,7 @@ throughNginx('If-Modified-Since with the date or a later one is 304, with an old
 
 throughNginx('any name may stand behind the UUID, in raw UTF-8 as well', async (t) => {
   for (const name of ['', 'a/b/c', '%D0%96%0A%ff.bin', '?x=%3F', 'Файл.bin', '文件', '😀']) {
-    const socket = connect(port, '127.0.0.1')
+    const socket = connect(front.port, '127.0.0.1')
     await once(socket, 'connect')
     socket.write(`GET ${path}/${name} HTTP/1.0\r\nRange: bytes=0-1\r\n\r\n`)
     t.regex(await text(socket), /^HTTP\/1\.1 206 /, name)
@@ -208,6 +202,29 @@ for (const what of ['the file', 'its folder']) {
   })
 }
 
+const inTheWay: [what: string, make: (place: string) => unknown, status: number][] = [
+  ['a folder', (place) => mkdir(place), 404],
+  ['a folder with files', (place) => mkdir(join(place, 'x'), { recursive: true }), 404],
+  ['a pipe', (place) => execFileSync('mkfifo', [place]), 404],
+  ['a socket', (place) => once(createServer().unref().listen(place), 'listening'), 503],
+]
+
+for (const [at, [what, make, status]] of inTheWay.entries()) {
+  throughNginx(`${what} in the place of a file is answered by a page that names nothing`, async (t) => {
+    const link = `${uuid.slice(0, 34)}c${at}`
+    await depot.share({ uuid: link, bytes: 'hello', name: 'secret.mp4' })
+    await depot.store.remove(link)
+    await make(depot.store.pathOf(link))
+    for (const method of ['GET', 'HEAD']) {
+      const answer = await get(`/download/${link}/secret.mp4`, { method, headers: { Accept: 'text/html' } })
+      t.is(answer.status, status)
+      t.is(answer.headers['cache-control'], 'no-store')
+      t.notRegex(JSON.stringify(answer.headers) + answer.text, /secret|_files|_heads|location|disposition/i)
+      t.regex(answer.text, method === 'GET' ? /<h1>(There is no such file|Please try again)/ : /^$/)
+    }
+  })
+}
+
 const names = [
   'plain.txt',
   'Ж "1" \\ 100% %41.txt',
@@ -233,3 +250,49 @@ for (const [at, name] of names.entries()) {
     },
   )
 }
+
+const beyond = ['bytes=1000-', 'bytes=2000-3000', 'bytes=-0', 'bytes=9-1', 'bytes=1000-, 5000-']
+for (const range of beyond) {
+  throughNginx(
+    `an answer that refuses ${range} carries neither the file’s name nor its validators`,
+    async (t) => {
+      for (const headers of [{ Range: range }, { Range: range, 'If-None-Match': '"x"' }]) {
+        const answer = await get(path, { headers })
+        t.is(answer.status, 416)
+        t.is(answer.headers['content-range'], 'bytes */1000')
+        t.is(answer.headers['content-disposition'], undefined)
+        t.is(answer.headers.etag, undefined)
+        t.is(answer.headers['cache-control'], 'private, no-store')
+      }
+    },
+  )
+}
+
+const named = [
+  'bytes=999-',
+  'bytes=-1',
+  'bytes=-5000',
+  'BYTES=0-',
+  'bytes=5000-, 0-1',
+  'bytes=0 - 9',
+  'items=5000-',
+  'bytes 5000-',
+  'bytes = 5000-',
+]
+for (const range of named) {
+  throughNginx(`bytes that answer ${range} carry the file’s name`, async (t) => {
+    const { status, headers } = await get(path, { headers: { Range: range } })
+    t.true(status === 200 || status === 206, String(status))
+    t.truthy(nameIn(headers['content-disposition']))
+  })
+}
+
+throughNginx('all bytes in the place of a range that does not count carry the file’s name', async (t) => {
+  const stale = { Range: 'bytes=5000-', 'If-Range': '"other"' }
+  const answers = [await get(path, { headers: stale }), await get(path, { method: 'HEAD', headers: stale })]
+  answers.push(await get(path, { method: 'HEAD', headers: { Range: 'bytes=5000-' } }))
+  for (const { status, headers } of answers) {
+    t.is(status, 200)
+    t.truthy(nameIn(headers['content-disposition']))
+  }
+})

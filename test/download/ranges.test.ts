@@ -105,6 +105,20 @@ test('the status line says in words what it says in digits', async (t) => {
   t.is(await words({ 'If-None-Match': etag }), 'Not Modified')
 })
 
+test('an answer that refuses a request is not saved under the file’s name, nor kept', async (t) => {
+  const refused: [headers: Record<string, string>, status: number][] = [
+    [{ Range: 'bytes=1000-' }, 416],
+    [{ 'If-Match': '"x"' }, 412],
+  ]
+  for (const [headers, status] of refused) {
+    const answer = await app.get(path, { headers })
+    t.is(answer.status, status)
+    t.like(answer.headers, { 'cache-control': 'private, no-store', 'x-content-type-options': 'nosniff' })
+    for (const name of ['content-disposition', 'etag', 'last-modified', 'accept-ranges'])
+      t.is(answer.headers[name], undefined, name)
+  }
+})
+
 test('a range whose end stands before its start is ignored or refused (RFC 9110, 14.2)', async (t) => {
   const { status, body } = await app.get(path, { headers: { Range: 'bytes=9-1' } })
   t.true(status === 416 || (status === 200 && body.equals(bytes)), String(status))

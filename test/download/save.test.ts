@@ -5,11 +5,10 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { nameInUrl } from '../../app/links/url-name.ts'
-import { findPorts } from '../bot-api/fresh.ts'
+import { startBehindNginx } from '../helpers/behind-nginx.ts'
 import { type Browser, chromiumProgram, startChromium } from '../helpers/chromium.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
-import { nginxProgram, startNginx } from '../helpers/nginx.ts'
-import { type App, startApp } from '../helpers/start-app.ts'
+import { nginxProgram } from '../helpers/nginx.ts'
 
 const run = promisify(execFile)
 const withPrograms =
@@ -41,12 +40,7 @@ test.before(async () => {
   depot = owned.use(await openDepot())
   for (const [at, name] of names.entries())
     await depot.share({ uuid: uuidOf(at), bytes: `bytes ${at}`, name })
-  const socket = join(depot.dir, 'web.sock')
-  const env = { SERVER_SOCKET: socket, X_ACCEL_PREFIX: '/_files/' }
-  owned.use<App>(await startApp({ roles: ['web'], dir: depot.dir, env }))
-  const port = (await findPorts()).http
-  owned.use(await startNginx({ folder: join(depot.dir, 'nginx'), port, socket, store: depot.store.root }))
-  base = `http://127.0.0.1:${port}`
+  base = `http://127.0.0.1:${owned.use(await startBehindNginx(depot)).port}`
   if (chromiumProgram) browser = owned.use(await startChromium())
 })
 test.after.always(() => owned.disposeAsync())

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { startBotApi } from '../bot-api/client.ts'
@@ -89,4 +89,16 @@ test.serial('a known file whose content has gone waits for room like any other',
   t.is((await api.calls('getFile')).length, 1, `only the first, not ${sent.message_id}`)
   // What it was promised was never there: it takes no room from what fits.
   await linkFor(api, await api.sendFile({ from: { id: 3 }, seed: 'small' }))
+})
+
+test.serial('a known file that a bad disk has cut short is fetched again', async (t) => {
+  await using api = await startBotApi()
+  await using roles = await startRoles(api)
+  const { bot, web } = roles
+  const file = { seed: 'cut', unique_id: 'cut', size: 200_000 }
+  const first = await linkFor(api, await api.sendFile(file))
+  await truncate(fileOf(bot, first.uuid), 1000)
+  const sent = await api.sendFile({ from: { id: 2 }, ...file })
+  const { body } = await web.get((await linkFor(api, sent)).path)
+  t.is(sha256(body), sent.sha256 as string)
 })

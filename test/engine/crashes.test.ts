@@ -12,7 +12,7 @@ import { until } from '../helpers/until.ts'
 import { aLease, openDesk } from './desk.ts'
 import { wide } from './roles.ts'
 
-const [, , , boot] = thisWorker.split(':')
+const [, , , boot] = thisWorker().split(':')
 
 /** The name of a worker of this boot whose process has just ended. */
 async function crashedWorker(): Promise<string> {
@@ -116,6 +116,8 @@ test('a job that another program works on while the process ends has not ended i
   const worker = await crashedWorker()
   for (const _ of ids) await desk.jobs.claim('test', 1, aLease(worker))
   await writeFile(`${desk.databaseFile}.in-hand`, JSON.stringify({ worker, jobs: [ids[1]] }))
+  // A process that ended while it started.
+  desk.queue({})
   const queue = desk.queue({})
   t.is(await queue.recover(), 2)
   const crashes = await Promise.all(ids.map(async (id) => (await desk.jobs.find(id))?.crashes))
@@ -154,5 +156,35 @@ test('the user of a job that is given up is told, and can ask again', async (t) 
   await api.settings({ download_bytes_per_second: null })
   const data = String(inline_keyboard?.[0]?.[0]?.callback_data)
   await api.press({ from: { id: 1 }, chat_id: 1, message_id, data })
+  await linkFor(api, sent)
+})
+
+test('a crash of the machine is no crash of the jobs in hand, by the boot id that systemd tells', async (t) => {
+  t.timeout(120_000)
+  await using api = await startBotApi()
+  await using bot = await createApp({ api, roles: ['bot'], env: { ...wide, RETRY_DELAYS: '0' } })
+  const boots = ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(32))
+  const [first = ''] = boots
+  await bot.start({ BOOT_ID: first })
+  await api.settings({ download_bytes_per_second: 1000 })
+  const sent = await api.sendFile({ from: { id: 1 }, size: 1_000_000 })
+  const inHand = `${bot.databaseFile}.in-hand`
+  const crashIn = async (boot: string) => {
+    const asked = (await api.calls('getFile')).length
+    await until('the server is asked', async () => (await api.calls('getFile')).length > asked)
+    await bot.kill('SIGKILL')
+    const { worker } = JSON.parse(await readFile(inHand, 'utf8'))
+    t.true(worker.endsWith(`:${boot}`), worker)
+    await writeFile(inHand, JSON.stringify({ worker, jobs: [1] }))
+  }
+  for (const [at, boot] of boots.entries()) {
+    if (at > 0) await bot.start({ BOOT_ID: boot })
+    await crashIn(boot)
+  }
+  const last = boots.at(-1) ?? ''
+  t.like(bot.sql('SELECT crashes FROM jobs')[0], { crashes: 0 })
+  await bot.start({ BOOT_ID: last })
+  t.like(bot.sql('SELECT crashes FROM jobs')[0], { crashes: 1 }, 'the program’s own counts')
+  await api.settings({ download_bytes_per_second: null })
   await linkFor(api, sent)
 })

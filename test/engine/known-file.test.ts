@@ -130,8 +130,8 @@ test('more links than an inode can have names: a copy is made and takes the next
   }
   if (!full) return t.log('this file system gives more than 66 000 names: not tried')
   const [second, third] = [randomUUID(), randomUUID()]
-  t.true(await store.share(first, second))
-  t.true(await store.share(second, third))
+  t.true(await store.share(first, second, 9))
+  t.true(await store.share(second, third, 9))
   const [a, b, c] = await Promise.all([first, second, third].map((uuid) => stat(store.pathOf(uuid))))
   t.not(a?.ino, b?.ino)
   t.is(b?.ino, c?.ino)

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
@@ -168,3 +168,12 @@ test.serial(
     t.true(others > 0)
   },
 )
+
+test.serial('a program that tidies empty folders away holds up no file', async (t) => {
+  await using api = await startBotApi()
+  await using app = await startApp({ api, env })
+  for (const folder of await readdir(app.storage)) await rmdir(join(app.storage, folder)).catch(() => {})
+  const sent = await Promise.all([1, 2, 3].map((id) => api.sendFile({ from: { id }, seed: id })))
+  for (const message of sent) await linkFor(api, message)
+  t.deepEqual(app.sql('SELECT DISTINCT status, attempts FROM jobs'), [{ status: 'COMPLETED', attempts: 1 }])
+})

@@ -1,22 +1,12 @@
 import test from 'ava'
-import { type StandIn, startBotApi } from '../bot-api/client.ts'
-import { linkFor, linkIn, saidIn } from '../helpers/chat.ts'
+import { startBotApi } from '../bot-api/client.ts'
+import { go, heldFile, linkFor, linkIn, saidIn } from '../helpers/chat.ts'
 import { until } from '../helpers/until.ts'
 import { type Roles, startRoles } from './roles.ts'
 
 const open = ({ bot }: Roles) =>
   bot.sql('SELECT id FROM messages WHERE sent_revision < revision AND failure IS NULL').length
 const allSent = (roles: Roles) => until('nothing waits to be sent', () => open(roles) === 0)
-
-/** A file whose transfer stands still, and whose first answer the chat shows. */
-async function heldFile(api: StandIn) {
-  await api.settings({ download_bytes_per_second: 0 })
-  const sent = await api.sendFile()
-  await api.waitForMessage(sent.chat_id, ({ from }) => from.is_bot)
-  return sent
-}
-
-const go = (api: StandIn) => api.settings({ download_bytes_per_second: null })
 
 test.serial('"message is not modified" is success', async (t) => {
   await using api = await startBotApi()

@@ -42,7 +42,7 @@ test('with the token of another bot the jobs of the one before end, and hold not
   await old.settings({ download_bytes_per_second: null })
   await app.start()
   const { inline_keyboard, message_id } = await old.waitForMessage(1, ({ text }) =>
-    /went on with another bot/.test(text ?? ''),
+    /was switched to another bot/.test(text ?? ''),
   )
   const data = String(inline_keyboard?.[0]?.[0]?.callback_data)
   await old.press({ from: { id: 1 }, chat_id: 1, message_id, data })
@@ -69,7 +69,7 @@ test('files that waited for their turn are told of by the bot that they were sen
   t.deepEqual(await saidIn(young, 1), [])
   await app.kill('SIGTERM')
   await app.start()
-  const given = async () => (await saidIn(old, 1)).filter((text) => /went on with another bot/.test(text))
+  const given = async () => (await saidIn(old, 1)).filter((text) => /was switched to another bot/.test(text))
   await until('all are told', async () => (await given()).length === 3)
   await old.waitForMessage(1, ({ text }) => /^All 2 files that had to wait/.test(text ?? ''))
 })

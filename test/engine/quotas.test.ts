@@ -76,10 +76,10 @@ test.serial('a file above a quota is refused with which limit it is and how much
   await linkFor(api, await api.sendFile({ size: 40_960, seed: 'first' }))
   const more = await api.sendFile({ size: 20_000, seed: 'second' })
   const user = await api.waitForMessage(more.chat_id, ({ text }) => /was not taken/.test(text ?? ''))
-  t.regex(user.text ?? '', /of what you may keep, 9 kB is left/)
+  t.regex(user.text ?? '', /your quota has 9 kB left/)
   const { chat_id } = await api.sendFile({ from: { id: 2 }, size: 30_000, seed: 'third' })
   const store = await api.waitForMessage(chat_id, ({ text }) => /was not taken/.test(text ?? ''))
-  t.regex(store.text ?? '', /of what this bot may keep, 19 kB is left/)
+  t.regex(store.text ?? '', /this bot's quota has 19 kB left/)
   await linkFor(api, await api.sendFile({ from: { id: 2 }, size: 19_000, seed: 'fourth' }))
   t.deepEqual(await disagreements(roles.bot), [])
 })
@@ -93,7 +93,7 @@ test.serial('a known file costs the store nothing, but its new owner’s quota',
   await linkFor(api, await api.sendFile({ from: { id: 2 }, ...file }))
   const { chat_id } = await api.sendFile({ from: { id: 2 }, ...file })
   const refused = await api.waitForMessage(chat_id, ({ text }) => /was not taken/.test(text ?? ''))
-  t.regex(refused.text ?? '', /you may keep, 10 kB is left/)
+  t.regex(refused.text ?? '', /your quota has 10 kB left/)
 })
 
 test.serial('what is removed makes room again', async (t) => {
@@ -160,7 +160,7 @@ test.serial('USER_QUOTA holds for known content too, however much of it is asked
   t.deepEqual(bot.sql('SELECT COUNT(*) AS links, SUM(size) AS bytes FROM links WHERE user_id = 2'), [
     { links: 2, bytes: 800_000 },
   ])
-  const refused = (await saidIn(api, 2)).filter((text) => /of what you may keep/.test(text)).join('\n')
+  const refused = (await saidIn(api, 2)).filter((text) => /your quota/.test(text)).join('\n')
   t.is(refused.match(/copy \d/g)?.length, 4)
 })
 
@@ -180,8 +180,8 @@ test.serial(
     await api.sendFile({ from: { id: 3 }, ...known })
     await bot.start({ USER_QUOTA: '250000' })
     await api.settings({ download_bytes_per_second: null })
-    await api.waitForMessage(2, ({ text }) => /does not fit into what may still be kept/.test(text ?? ''))
-    await api.waitForMessage(3, ({ text }) => /was not taken: of what you may keep/.test(text ?? ''))
+    await api.waitForMessage(2, ({ text }) => /quota has no room left for this file/.test(text ?? ''))
+    await api.waitForMessage(3, ({ text }) => /was not taken: your quota/.test(text ?? ''))
     t.like(bot.sql(`SELECT status, error_type FROM jobs WHERE user_id = 2`)[0], {
       status: 'FAILED',
       error_type: 'QUOTA',
@@ -203,7 +203,7 @@ test.serial('STORAGE_QUOTA counts what runs in full, also the part of it that ha
     async () => Number((await api.state()).bots[0]?.downloads[0]?.received) > 300_000,
   )
   await api.sendFile({ from: { id: 2 }, size: 200_000, seed: 'second' })
-  await api.waitForMessage(2, ({ text }) => /was not taken: of what this bot may keep/.test(text ?? ''))
+  await api.waitForMessage(2, ({ text }) => /was not taken: this bot's quota/.test(text ?? ''))
   await linkFor(api, first)
   t.deepEqual(bot.sql('SELECT bytes FROM link_usage WHERE owner = 0'), [{ bytes: 900_000 }])
 })

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -25,11 +25,15 @@ const putFiles = async (app: App, count: number) => {
 
 test.serial('a few files that nobody knows are set aside, and one command takes them back', async (t) => {
   await using api = await startBotApi()
-  await using roles = await startRoles(api)
+  await using roles = await startRoles(api, { ADMIN_USERS: String(owner) })
   const { bot, web } = roles
+  await api.sendText('/start', { from: { id: owner } })
   await betweenSweeps()
   const strange = await putFiles(bot, 20)
   t.is((await cleanUp(web)).orphans, 20)
+  const isAbout = ({ text }: { text?: string }) =>
+    /^Set aside.*: 20 files in the store.*tgdepot take-back/.test(text ?? '')
+  await api.waitForMessage(owner, isAbout)
   t.deepEqual((await bot.setAside()).sort(), strange)
   t.deepEqual(await bot.stored(), [])
   // Known by now, as when the right database is there again.
@@ -80,6 +84,9 @@ test.serial('a command that the file system refuses says so in a sentence', asyn
   await app.kill('SIGTERM')
   const error = await t.throwsAsync(app.command('accept-store', { STORAGE_PATH: '/dev/null/store' }))
   t.like(error, { stdout: '', stderr: "ENOTDIR: not a directory, mkdir '/dev/null/store'\n" })
+  // Where nobody can make a folder, and the system says that the one above it is missing.
+  const below = await t.throwsAsync(app.command('accept-store', { STORAGE_PATH: '/proc/store/below' }))
+  t.like(below, { stdout: '', stderr: "ENOENT: no such file or directory, mkdir '/proc/store'\n" })
 })
 
 test.serial('of many unknown files none moves: the owner is told once, and decides', async (t) => {
@@ -99,6 +106,39 @@ test.serial('of many unknown files none moves: the owner is told once, and decid
   t.regex(await bot.command('set-aside'), /^21 files/)
   t.deepEqual((await bot.setAside()).sort(), strange)
   t.is((await cleanUp(web)).orphans, 0)
+})
+
+test.serial('set-aside goes on until no unknown file is left, however many they are', async (t) => {
+  t.timeout(240_000)
+  await using api = await startBotApi()
+  await using app = await startApp({ api, roles: ['bot'] })
+  await app.kill('SIGTERM')
+  for (let made = 0; made < 100_300; made++) {
+    const uuid = randomUUID()
+    writeFileSync(join(app.storage, uuid.slice(0, 2), uuid), '')
+  }
+  const [known = ''] = await fill(app, 1)
+  t.is(
+    await app.command('set-aside'),
+    '100300 files that nobody knows are in the quarantine, to be had back for 7 days: take-back.\n',
+  )
+  t.deepEqual(await app.stored(), [known])
+})
+
+test.serial('set-aside says how many files it cannot move', async (t) => {
+  if (process.getuid?.() !== 0) return t.pass('only root can make a file that nobody can move')
+  await using api = await startBotApi()
+  await using disk = await mountSmallDisk(64)
+  await using app = await startApp({ api, roles: ['bot'], dir: disk.folder })
+  const [first = ''] = await putFiles(app, 5)
+  const path = join(app.storage, first.slice(0, 2), first)
+  await execFileAsync('chattr', ['+i', path])
+  try {
+    t.regex(await app.command('set-aside'), /4 files that nobody knows.*\n1 cannot be moved/)
+    t.deepEqual(await app.stored(), [first])
+  } finally {
+    await execFileAsync('chattr', ['-i', path])
+  }
 })
 
 test.serial('of a large store one in a hundred may be unknown', async (t) => {

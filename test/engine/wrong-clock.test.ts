@@ -1,4 +1,4 @@
-import { mkdir, rename } from 'node:fs/promises'
+import { mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import base from 'ava'
 import { type StandIn, startBotApi } from '../bot-api/client.ts'
@@ -155,3 +155,77 @@ test('with a clock set back while it was off, what waits goes on, and a link mad
   const [link] = app.sql<{ expires_at: number }>('SELECT expires_at FROM links')
   t.true(Number(link?.expires_at) > Date.now() + 29 * day * 1000)
 })
+
+test('while the clock lags nothing is set aside, so that no date of entry is too old when it is right again', async (t) => {
+  t.timeout(240_000)
+  await using api = await startBotApi()
+  const { app, clock } = await openApp(api)
+  await using _ = app
+  await app.kill('SIGTERM')
+  await clock.set(-20 * day)
+  await start(app, clock)
+  await jumped(app)
+  const uuid = await putFile(app)
+  const error = await t.throwsAsync(app.command('set-aside', clock.env))
+  t.regex(String(error), /clock jumped.*confirm-clock/)
+  await afterSweeps(app)
+  t.deepEqual(await app.stored(), [uuid])
+  await clock.set(0)
+  await app.log(({ message }) => message === 'the clock is trusted again')
+  await until('it is set aside', async () => (await app.setAside()).length === 1, 75_000)
+  const today = new Date().toISOString().slice(0, 10)
+  t.deepEqual(await readdir(join(app.storage, 'quarantine')), [today])
+})
+
+test('a file set aside by a clock that lags, which nobody could know, is kept for its days when it is right', async (t) => {
+  t.timeout(240_000)
+  await using api = await startBotApi()
+  const app = await createApp({ api, env: { MIN_FREE_DISK: '1000000' } })
+  await using _ = app
+  const clock = new FakeClock(app.dir)
+  // As of a machine without a battery, before it has found its time server.
+  await clock.set(-20 * day)
+  await start(app, clock)
+  const uuid = await putFile(app)
+  t.regex(await app.command('set-aside', clock.env), /^1 files/)
+  await clock.set(0)
+  await jumped(app)
+  await app.command('confirm-clock', clock.env)
+  await app.log(({ message }) => message === 'the clock is confirmed')
+  await afterSweeps(app)
+  t.deepEqual(await app.setAside(), [uuid])
+  await app.kill('SIGTERM')
+  await start(app, clock)
+  await afterSweeps(app)
+  t.deepEqual(await app.setAside(), [uuid])
+})
+
+for (const [title, hasRun] of [
+  ['while it runs', true],
+  ['while it is stopped', false],
+] as const) {
+  test(`a clock set 40 days forward ${title} makes no file wait longer, by what /health says after a restart`, async (t) => {
+    t.timeout(120_000)
+    await using api = await startBotApi()
+    // Files wait for room.
+    const app = await createApp({ api, env: { MIN_FREE_DISK: '99%' } })
+    await using _ = app
+    const clock = new FakeClock(app.dir)
+    await clock.set(0)
+    await start(app, clock)
+    await api.sendFile({ from: { id: 1 } })
+    const detail = async () => JSON.parse((await app.get('/health')).text).parts.queue.detail
+    const isSaid = () => until('it is told', async () => /^1 waiting/.test(await detail()), 20_000)
+    await isSaid()
+    if (!hasRun) await app.kill('SIGTERM')
+    await clock.set(40 * day)
+    if (hasRun) {
+      await jumped(app)
+      await app.kill('SIGTERM')
+    }
+    app.sql('DELETE FROM health')
+    await start(app, clock)
+    await isSaid()
+    t.is(await detail(), '1 waiting, the oldest for less than a minute')
+  })
+}

@@ -1,4 +1,4 @@
-import type { ShownMessage, StandIn } from '../bot-api/client.ts'
+import type { Sent, ShownMessage, StandIn } from '../bot-api/client.ts'
 import { linkBase } from './start-app.ts'
 
 const pattern = new RegExp(`${linkBase}(/download/([0-9a-f-]{36})(?:/[A-Za-z0-9._%-]+)?)`)
@@ -35,4 +35,17 @@ export async function linkFor(
 export async function saidIn(api: StandIn, chatId: number): Promise<string[]> {
   const { messages } = await api.chat(chatId)
   return messages.filter(({ from, deleted }) => from.is_bot && !deleted).map(({ text }) => text ?? '')
+}
+
+/** Sends a file whose transfer stands still, and waits for the bot's first answer. */
+export async function heldFile(api: StandIn): Promise<Sent> {
+  await api.settings({ download_bytes_per_second: 0 })
+  const sent = await api.sendFile()
+  await api.waitForMessage(sent.chat_id, ({ from }) => from.is_bot)
+  return sent
+}
+
+/** Lets it go on. */
+export async function go(api: StandIn): Promise<void> {
+  await api.settings({ download_bytes_per_second: null })
 }

@@ -1,21 +1,11 @@
 import test from 'ava'
-import { type StandIn, startBotApi } from '../bot-api/client.ts'
-import { linkFor, linkIn, saidIn } from '../helpers/chat.ts'
+import { startBotApi } from '../bot-api/client.ts'
+import { go, heldFile, linkFor, linkIn, saidIn } from '../helpers/chat.ts'
 import { type App, startApp } from '../helpers/start-app.ts'
 import { until } from '../helpers/until.ts'
 
 const refused = (app: App) =>
   until('a message is refused', () => app.sql('SELECT id FROM messages WHERE failure IS NOT NULL').length > 0)
-
-/** A file whose transfer stands still, and whose first answer the chat shows. */
-async function heldFile(api: StandIn) {
-  await api.settings({ download_bytes_per_second: 0 })
-  const sent = await api.sendFile()
-  await api.waitForMessage(sent.chat_id, ({ from }) => from.is_bot)
-  return sent
-}
-
-const go = (api: StandIn) => api.settings({ download_bytes_per_second: null })
 
 test('a link that was made while the bot was blocked arrives when it is unblocked', async (t) => {
   await using api = await startBotApi()

@@ -126,3 +126,30 @@ test('an idle connection that the server cuts is asked again until the file is t
   t.true(asked.slice(0, -1).every(({ status }) => status === 0))
   await assertDoneOnce(t, api, app, sent)
 })
+
+test('a message that was on its way in a crash is found behind those that the bot had not handled yet', async (t) => {
+  await using api = await startBotApi()
+  await using app = await startApp({ api })
+  const others = []
+  for (let at = 0; at < 13; at++) {
+    others.push(await api.sendService({ new_chat_title: `title ${at}` }, { from: { id: 2 } }))
+  }
+  await api.fault({ method: 'sendMessage', chat_id: 1, after: true, hang: true })
+  const sent = await api.sendFile({ from: { id: 1 } })
+  await api.waitForMessage(1, (message) => message.from.is_bot)
+  await app.kill('SIGKILL')
+  // They had come after the last id that the bot knew when it began to send.
+  app.sql('UPDATE messages SET sending_after = 1')
+  for (const [at, { chat_id, message_id }] of others.entries()) {
+    const message = { message_id, date: 0, chat: { id: chat_id, type: 'private' }, new_chat_title: 'title' }
+    app.sql(
+      `UPDATE updates SET handled_at = NULL, tries = 0, body = json_object('update_id', update_id, 'message', json(?))
+       WHERE update_id = (SELECT update_id FROM updates ORDER BY update_id LIMIT 1 OFFSET ?)`,
+      JSON.stringify(message),
+      at,
+    )
+  }
+  await app.start()
+  const link = await linkFor(api, sent)
+  t.deepEqual(await saidIn(api, 1), [link.message.text ?? ''])
+})

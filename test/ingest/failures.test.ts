@@ -1,11 +1,11 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
-import { readFile, rm, symlink } from 'node:fs/promises'
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import type { FaultRule, StandIn } from '../bot-api/client.ts'
-import { linkFor, linkIn } from '../helpers/chat.ts'
-import type { App } from '../helpers/start-app.ts'
+import { type FaultRule, type StandIn, startBotApi } from '../bot-api/client.ts'
+import { linkFor, linkIn, saidIn } from '../helpers/chat.ts'
+import { type App, startApp } from '../helpers/start-app.ts'
 import { startForAll } from '../helpers/start-for-all.ts'
 import { until } from '../helpers/until.ts'
 
@@ -201,6 +201,20 @@ test.serial('a path inside BOT_API_DIR that leads out of it is refused', async (
   app.sql(`UPDATE jobs SET status = 'FAILED' WHERE user_id = 8204`)
 })
 
+test.serial('the bot’s session with Telegram, and what is not whole yet, become no link', async (t) => {
+  await mkdir(join(api.dir, api.token, 'temp'), { recursive: true })
+  await writeFile(join(api.dir, api.token, 'temp', '99'), 'half of it')
+  const wrong = [[api.token, 'td.binlog'], ['tqueue.binlog'], [api.token, 'temp', '99']]
+  for (const [at, path] of wrong.entries()) {
+    const from = { id: 8220 + at }
+    await api.fault({ method: 'getFile', wrong_path: join(api.dir, ...path) })
+    const sent = await api.sendFile({ from, announced_size: null })
+    await api.waitForMessage(from.id, ({ text }) => /not set up right|download/.test(text ?? ''))
+    t.deepEqual(app.sql('SELECT size FROM links WHERE user_id = ?', from.id), [], path.join('/'))
+    app.sql(`UPDATE jobs SET status = 'FAILED' WHERE user_id = ?`, sent.chat_id)
+  }
+})
+
 test.serial('a file that is gone when its path arrives is fetched again', async (t) => {
   const wrong_path = join(api.dir, api.token, 'documents', 'file_999')
   await api.fault({ method: 'getFile', wrong_path })
@@ -241,6 +255,76 @@ test.serial('Retry pressed by someone else does nothing, and they are told', asy
     const { answers } = await api.chat(chat.id)
     return answers.length > 0 && answers
   })
-  t.regex(answer?.text ?? '', /Only who asked/)
+  t.regex(answer?.text ?? '', /Only the person who asked/)
   t.deepEqual(app.sql('SELECT status FROM jobs WHERE chat_id = ?', chat.id), [{ status: 'FAILED' }])
+})
+
+test.serial('Retry of a file that waits for its turn says so, however often it is pressed', async (t) => {
+  const from = { id: 8303 }
+  const { message, data } = await fail(from)
+  app.sql(
+    `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
+     INSERT INTO jobs (kind, job_key, status, bot_id, user_id, chat_id, size, payload, turn, due_at, slot_at, created_at, updated_at)
+     SELECT kind, 'others ' || i, status, bot_id, user_id, chat_id, 0, payload, 0, due_at, slot_at, created_at, updated_at
+     FROM jobs, n WHERE user_id = ?`,
+    from.id,
+  )
+  const press = () => api.press({ from, chat_id: from.id, message_id: message.message_id, data })
+  await Promise.all([press(), press()])
+  const answers = await until('both presses are answered', async () => {
+    const { answers } = await api.chat(from.id)
+    return answers.length === 2 && answers
+  })
+  for (const { text } of answers) {
+    t.regex(text ?? '', /^Your file waits for its turn, which comes in about (1 h|1 h 5 min)\.$/)
+  }
+  t.is(app.sql(`SELECT 1 FROM jobs WHERE user_id = ? AND status = 'QUEUED'`, from.id).length, 1)
+  app.sql('DELETE FROM jobs WHERE user_id = ?', from.id)
+})
+
+test.serial('Retry of a file for which Telegram wants the bot to wait says so', async (t) => {
+  const from = { id: 8304 }
+  // The failures of other tests speak for this one's no more.
+  await linkFor(api, await api.sendFile({ from, seed: 'first' }))
+  await api.fault({ method: 'getFile', ...refusal(500, 'Internal Server Error') })
+  const sent = await api.sendFile({ from })
+  const message = await api.waitForMessage(from.id, ({ text }) => /next try/.test(text ?? ''))
+  const data = String(message.inline_keyboard?.[0]?.[0]?.callback_data)
+  await api.fault({ method: 'getFile', ...refusal(429, 'Too Many Requests: retry after 5', 5) })
+  const press = () => api.press({ from, chat_id: from.id, message_id: message.message_id, data })
+  await press()
+  await until(
+    'it is held',
+    () => app.sql(`SELECT 1 FROM jobs WHERE user_id = ? AND error_type = 'RATE_LIMIT'`, from.id).length === 1,
+  )
+  await press()
+  await until('both presses are answered', async () => (await api.chat(from.id)).answers.length === 2)
+  t.deepEqual(
+    (await api.chat(from.id)).answers.map(({ text }) => text),
+    [
+      'Trying again.',
+      'Telegram asks this bot to slow down. Your file goes on by itself in less than a minute.',
+    ],
+  )
+  await linkFor(api, sent)
+})
+
+test('Retry pressed again and again while it cannot be is refused in one message, which names the file once', async (t) => {
+  await using server = await startBotApi()
+  await using _program = await startApp({ api: server, env: { USER_QUOTA: '5000' } })
+  const from = { id: 8303 }
+  await server.fault({ method: 'getFile', ...refusal(400, 'Bad Request: something new') })
+  await server.sendFile({ from, size: 3000, name: 'first.bin' })
+  const { message_id, inline_keyboard } = await server.waitForMessage(from.id, ({ text }) =>
+    transfer.test(text ?? ''),
+  )
+  await linkFor(server, await server.sendFile({ from, size: 4000 }))
+  const data = String(inline_keyboard?.[0]?.[0]?.callback_data)
+  for (let times = 0; times < 5; times++) await server.press({ from, chat_id: from.id, message_id, data })
+  await until('all are answered', async () => (await server.chat(from.id)).answers.length === 5)
+  await server.sendText('/help', { from })
+  await server.waitForMessage(from.id, ({ text }) => /^Send me a file/.test(text ?? ''))
+  const refusals = (await saidIn(server, from.id)).filter((text) => /not taken/.test(text))
+  t.is(refusals.length, 1)
+  t.regex(refusals[0] ?? '', /^first\.bin \(3 kB\) was not taken: your quota has 1 kB left\./)
 })

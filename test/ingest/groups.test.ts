@@ -68,6 +68,35 @@ for (const [title, ask] of [
   })
 }
 
+for (const [title, chat, ask] of [
+  ['in a group, /link', () => newGroup(), () => '/link'],
+  ['in a group, a mention', () => newGroup(), () => `${api.mention}, please`],
+  ['in a private chat, /link', () => ({ id: bob.id, type: 'private' as const }), () => '/link'],
+] as const) {
+  test.serial(`${title} as an answer to a file of another chat makes a link of it`, async (t) => {
+    const elsewhere = await api.sendFile({
+      chat: newGroup(),
+      from: ann,
+      kind: 'photo',
+      size: 100,
+      seed: title,
+    })
+    const asked = await api.sendText(ask(), { chat: chat(), from: bob, external_reply_to: elsewhere })
+    const link = await linkFor(api, asked)
+    t.regex(link.message.text ?? '', /^photo_[\d_-]+\.jpg/)
+    t.deepEqual(app.sql('SELECT user_id, chat_id, message_id FROM links WHERE uuid = ?', link.uuid), [
+      { user_id: bob.id, chat_id: asked.chat_id, message_id: asked.message_id },
+    ])
+  })
+}
+
+test.serial('/link as an answer to mere words of another chat says what to do', async (t) => {
+  const elsewhere = await api.sendText('hello', { chat: newGroup(), from: ann })
+  const asked = await api.sendText('/link', { from: bob, external_reply_to: elsewhere })
+  const { text } = await api.waitForMessage(bob.id, ({ reply_to_message_id: to }) => to === asked.message_id)
+  t.regex(text ?? '', /^There is no file here/)
+})
+
 for (const [title, caption] of [
   ['the bot’s name', () => api.mention],
   ['/link', () => '/link'],
@@ -77,6 +106,32 @@ for (const [title, caption] of [
     await linkFor(api, await api.sendFile({ chat, from: ann, size: 100, seed: title, caption: caption() }))
     t.pass()
   })
+}
+
+for (const [title, at] of [
+  ['first', 0],
+  ['last', 3],
+  ['middle', 1],
+] as const) {
+  test.serial(
+    `an album whose ${title} file has /link in its caption gets a link for each file`,
+    async (t) => {
+      const chat = newGroup()
+      const from = { id: ++lastUser }
+      const album = []
+      for (let n = 0; n < 4; n++) {
+        const caption = n === at ? '/link' : undefined
+        const file = { size: 100 + n, seed: `${title} ${n}`, media_group_id: title }
+        album.push(await api.sendFile({ chat, from, ...file, ...(caption && { caption }) }))
+        // Another album of the same time, of which nobody wants links.
+        await api.sendFile({ chat, from: bob, size: 50, media_group_id: title })
+      }
+      const uuids = new Set<string>()
+      for (const file of album) uuids.add((await linkFor(api, file)).uuid)
+      t.is(uuids.size, 4)
+      t.is((await allSaid(chat)).length, 4)
+    },
+  )
 }
 
 test.serial('two who ask for one file get a link each', async (t) => {
@@ -100,9 +155,9 @@ test.serial('who asks without a file, or by name only, is told how', async (t) =
       return said.length >= 3 && said
     }),
   )
-  t.regex(link ?? '', /^There is no file here.*answer a message that has one with \/link/)
-  t.regex(help ?? '', /^Answer a message that has a file with \/link, or with @depot_\d+_bot/)
-  t.regex(stats ?? '', /^I don't know \/stats/)
+  t.regex(link ?? '', /^There is no file here.*reply to a message that has one with \/link/)
+  t.regex(help ?? '', /^Reply to a file with \/link, or with @depot_\d+_bot/)
+  t.regex(stats ?? '', /^I don't know \/stats\. \/help@depot_\d+_bot lists what I can do/)
 })
 
 const channel = { id: -1_000_000_006_999, type: 'channel' as const, title: 'News' }

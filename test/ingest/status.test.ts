@@ -27,3 +27,17 @@ test('a job from before messages had keys tells its end in its message', async (
   const link = await linkFor(api, sent)
   t.is(link.message.message_id, message_id)
 })
+
+test('the release before, back by a rollback, finds the message of a file that this one took', async (t) => {
+  await using api = await startBotApi()
+  await using app = await startApp({ api })
+  await api.settings({ download_bytes_per_second: 0 })
+  await api.sendFile()
+  await api.waitForMessage(1001, (message) => message.from.is_bot)
+  const [row] = app.sql<{ payload: string }>('SELECT payload FROM jobs')
+  const { uuid, statusMessage } = JSON.parse(String(row?.payload))
+  // It knows messages by their number alone.
+  t.deepEqual(app.sql('SELECT id, message_key FROM messages'), [
+    { id: statusMessage, message_key: `file:${uuid}` },
+  ])
+})

@@ -89,7 +89,7 @@ for (const [index, [command, answer]] of (
   [
     ['/stats', "I don't know /stats. /help lists what I can do."],
     ['/STATS today', "I don't know /stats. /help lists what I can do."],
-    ['/link', 'There is no file here to make a link of: answer a message that has one with /link.'],
+    ['/link', 'There is no file here to make a link of: reply to a message that has one with /link.'],
   ] as const
 ).entries()) {
   test(`${command} has its own answer`, async (t) => {

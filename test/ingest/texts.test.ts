@@ -36,7 +36,7 @@ test('without a size only the bytes are shown', (t) => {
 })
 
 test('a link without an end says so', (t) => {
-  t.regex(done(file, 'https://x.org/download/1', null), /can download it, without end\./)
+  t.regex(done(file, 'https://x.org/download/1', null), /can download it, with no time limit\./)
 })
 
 test('the end of a link has its time of day', (t) => {
@@ -72,6 +72,11 @@ test('one file waits, several wait', (t) => {
     waiting(2, limits, 90),
     /^<b>2 files wait for their turn\..*\n.*The last one has its turn in about 2 min\.$/,
   )
+  t.regex(
+    waiting(1, { chat: 1 }, 3600),
+    /^<b>1 file waits for its turn\.<\/b>\nI take 1 file an hour from this chat; each gets its link here\. /,
+  )
+  t.regex(waiting(1, limits, 90), / It has its turn in about 2 min\.$/)
   t.regex(waiting(2, limits, -1), /They come next, one by one\.$/)
   t.regex(waiting(1, limits, -1), /It comes next\.$/)
   t.is(noneWaits(1), 'The file that had to wait has had its turn.')
@@ -80,6 +85,7 @@ test('one file waits, several wait', (t) => {
 
 test('an unknown command is named, cut when it is long, and never markup', (t) => {
   t.is(unknownCommand('stats'), "I don't know <code>/stats</code>. /help lists what I can do.")
+  t.regex(unknownCommand('stats', '@depot_bot'), /\/help@depot_bot lists what I can do\.$/)
   t.regex(unknownCommand('x'.repeat(64)), /<code>\/x{32}…<\/code>/)
   t.regex(unknownCommand('<b>'), /&lt;b&gt;/)
 })

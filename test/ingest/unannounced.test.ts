@@ -32,7 +32,7 @@ for (const quota of ['USER_QUOTA', 'STORAGE_QUOTA']) {
     await using api = await startBotApi()
     await using app = await startApp({ api, env: { [quota]: '10000' } })
     await api.sendFile({ announced_size: null, size: 12_345 })
-    await api.waitForMessage(1001, ({ text }) => /does not fit into what may still be kept/.test(text ?? ''))
+    await api.waitForMessage(1001, ({ text }) => /quota has no room left for this file/.test(text ?? ''))
     t.deepEqual(await app.stored(), [])
     t.deepEqual(await copiesIn(api.dir), [])
     t.deepEqual(app.sql('SELECT * FROM links'), [])

@@ -90,6 +90,33 @@ test('the limits of an hour let files wait as well, and the next burst has a mes
   t.not(next.message_id, first.message_id)
 })
 
+test('who waits in a group because of what others sent there is told of the chat’s limit', async (t) => {
+  await using api = await startBotApi()
+  const env = { MAX_JOBS_PER_CHAT_PER_HOUR: '2', RATE_LIMIT_PER_MINUTE: '1' }
+  await using _app = await startApp({ api, env })
+  const chat = { id: -1_000_000_000_056, type: 'supergroup' as const, title: 'Group' }
+  const ask = (id: number) =>
+    api.sendFile({ chat, from: { id }, caption: api.mention, seed: `${Math.random()}` })
+  const told = ({ message_id }: { message_id: number }) =>
+    api
+      .waitForMessage(chat.id, ({ reply_to_message_id: to }) => to === message_id)
+      .then(({ text }) => text ?? '')
+  await linkFor(api, await ask(1001))
+  t.regex(
+    await told(await ask(1001)),
+    /I take 1 file a minute and 600 an hour from one person; .*less than a minute/,
+  )
+  t.regex(await told(await ask(1002)), /I take 2 files an hour from this chat; .*about 1 h\.$/)
+})
+
+test('in a private chat its limit and its user’s are one', async (t) => {
+  await using api = await startBotApi()
+  await using app = await startApp({ api, env: { MAX_JOBS_PER_CHAT_PER_HOUR: '1' } })
+  await burst(api, app, 2)
+  const { text } = await notice(api, /in about 1 h\.$/)
+  t.regex(text ?? '', /I take 10 files a minute and 1 an hour from one person; /)
+})
+
 test('a file that has waited shows its progress while it comes, in the message that gets the link', async (t) => {
   t.timeout(90_000)
   await using api = await startBotApi()

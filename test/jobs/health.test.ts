@@ -1,19 +1,27 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { steadyNow } from '../../app/core/steady.ts'
 import { openDesk } from '../engine/desk.ts'
 import { until } from '../helpers/until.ts'
 
 const minute = 60_000
 
+/** Lets time go by at a word. Returns how: by so many milliseconds. */
+function holdTime(t: ExecutionContext): (ms: number) => void {
+  const { now } = performance
+  let passed = 0
+  performance.now = () => now.call(performance) + passed
+  t.teardown(() => {
+    performance.now = now
+  })
+  return (ms) => {
+    passed += ms
+  }
+}
+
 test.serial(
   'the queue says how much waits and how long, and is not well when nothing moves for some minutes',
   async (t) => {
-    const { now } = performance
-    let passed = 0
-    performance.now = () => now.call(performance) + passed
-    t.teardown(() => {
-      performance.now = now
-    })
+    const pass = holdTime(t)
     await using desk = await openDesk()
     const queue = desk.queue({})
     t.deepEqual(await queue.health(), { ok: true, detail: 'nothing waits' })
@@ -27,20 +35,15 @@ test.serial(
     await desk.job({ user: 2 })
     await desk.job({ user: 3 })
     t.deepEqual(await queue.health(), { ok: true, detail: '2 waiting, the oldest for less than a minute' })
-    passed += 4 * minute
+    pass(4 * minute)
     t.deepEqual(await queue.health(), { ok: true, detail: '2 waiting, the oldest for 4 min' })
-    passed += 2 * minute
+    pass(2 * minute)
     t.deepEqual(await queue.health(), { ok: false, detail: '2 waiting, the oldest for 6 min; nothing moves' })
   },
 )
 
 test.serial('a long row is no fault while the file before it comes', async (t) => {
-  const { now } = performance
-  let passed = 0
-  performance.now = () => now.call(performance) + passed
-  t.teardown(() => {
-    performance.now = now
-  })
+  const pass = holdTime(t)
   await using desk = await openDesk()
   const first = await desk.job({ user: 1 })
   await desk.job({ user: 2 })
@@ -54,11 +57,11 @@ test.serial('a long row is no fault while the file before it comes', async (t) =
   await queue.start()
   await until('it runs', async () => (await desk.statusOf(first)) === 'RUNNING')
   for (let minutes = 0; minutes < 20; minutes += 4) {
-    passed += 4 * minute
+    pass(4 * minute)
     desk.jobs.load.progressed(first, grown++)
     t.like(await queue.health(), { ok: true })
   }
-  passed += 6 * minute
+  pass(6 * minute)
   desk.jobs.load.progressed(first, grown - 1)
   t.like(await queue.health(), { ok: false })
   desk.jobs.load.grew(first)

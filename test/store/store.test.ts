@@ -1,4 +1,15 @@
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -123,8 +134,8 @@ test('shared bytes go with their last name', async (t) => {
   const { store, source, text } = await open(t)
   await store.keep(one, source, fits)
   await rm(source)
-  t.true(await store.share(one, two))
-  t.true(await store.share(one, two), 'again is no fault')
+  t.true(await store.share(one, two, 5))
+  t.true(await store.share(one, two, 5), 'again is no fault')
   t.is((await stat(store.pathOf(two))).nlink, 2)
   await store.remove(one)
   t.is(await text(two), 'hello')
@@ -133,8 +144,34 @@ test('shared bytes go with their last name', async (t) => {
 
 test('bytes that are gone cannot be shared', async (t) => {
   const { store } = await open(t)
-  t.false(await store.share(one, two))
+  t.false(await store.share(one, two, 5))
   t.deepEqual(await names(store), [])
+})
+
+test('damaged bytes are not shared', async (t) => {
+  const { store, source } = await open(t)
+  await store.keep(one, source, fits)
+  await truncate(source, 2)
+  t.false(await store.share(one, two, 5))
+  t.deepEqual(await names(store), [one])
+})
+
+test('folders that someone removed while they were empty are made again', async (t) => {
+  const { store, source, text } = await open(t)
+  const tidyUp = async () => {
+    for (const folder of [...store.shards, 'incoming']) await rmdir(join(store.root, folder)).catch(() => {})
+  }
+  await tidyUp()
+  t.is(await store.keep(one, source, fits), 'link')
+  await tidyUp()
+  t.true(await store.share(one, two, 5))
+  await store.remove(one)
+  await tidyUp()
+  await store.receive(one, Readable.from(['hello']), fits)
+  t.is(await text(one), 'hello')
+  await tidyUp()
+  await store.probe()
+  t.deepEqual((await names(store)).sort(), [one, two])
 })
 
 test('removing twice is no fault', async (t) => {
@@ -199,7 +236,7 @@ test('a store without its marker takes nothing, and takes up its work when it is
   await rename(store.root, join(dir, 'away'))
   await mkdir(join(store.root, 'ab'), { recursive: true })
   await t.throwsAsync(store.keep(one, source, fits), { instanceOf: StoreAbsent })
-  await t.throwsAsync(store.share(two, one), { instanceOf: StoreAbsent })
+  await t.throwsAsync(store.share(two, one, 5), { instanceOf: StoreAbsent })
   await t.throwsAsync(store.receive(one, Readable.from([]), fits), { instanceOf: StoreAbsent })
   t.false(store.isThere)
   t.deepEqual(await readdir(join(store.root, 'ab')), [])

@@ -56,6 +56,32 @@ for (const status of [200, 400, 403, 404, 502]) {
   })
 }
 
+test.serial('an ok without what was asked for is no answer', async (t) => {
+  const api = new TelegramApi(server.url, server.token)
+  t.teardown(() => api.close())
+  const answers = { getChat: [undefined, null], getMe: [{}, 'ok'], getUpdates: [{}, [{}]], sendMessage: [{}] }
+  for (const [method, results] of Object.entries(answers)) {
+    for (const result of results) {
+      await server.fault({ method, body: JSON.stringify({ ok: true, result }), status: 200 })
+      const about = `${method} ${JSON.stringify(result)}`
+      await t.throwsAsync(api.call(method), { instanceOf: TelegramUnreachable }, about)
+    }
+  }
+})
+
+test.serial('a flood wait lasts a second at least, and a day at most', async (t) => {
+  for (const [asked, kept] of [
+    [0, 1],
+    [-5, 1],
+    [17, 17],
+    [1e12, 86_400],
+  ] as const) {
+    const error = { error_code: 429, description: 'Too Many Requests', retry_after: asked }
+    await server.fault({ method: 'getChat', error })
+    t.like(await errorOf(t), { code: 429, retryAfter: kept })
+  }
+})
+
 test('a server that is not there is unreachable', async (t) => {
   t.like(await errorOf(t, 'http://127.0.0.1:1'), { name: 'TelegramUnreachable', code: 'ECONNREFUSED' })
 })

@@ -174,3 +174,45 @@ test('an end while a message is looked for waits for no pace, and the next start
   await own.waitForMessage(chatId, ({ text }) => text === 'hello', 30_000)
   t.is((await own.calls('sendMessage')).length, 2)
 })
+
+test('a pause that Telegram asks of the whole bot holds all chats, also those that it was not asked for', async (t) => {
+  await using own = await startBotApi()
+  await callApi(own, 'getMe')
+  await using sender = await startSender(own)
+  const chats = Array.from({ length: 60 }, (_, user) => 20_000 + user)
+  for (const id of chats) await own.sendText('hi', { from: { id } })
+  await own.settings({ flood_wait: 5 })
+  const began = Date.now()
+  for (const chatId of chats) await sender.messages.post({ chatId, text: 'hello' })
+  for (const chatId of chats) {
+    await own.waitForMessage(chatId, ({ text }) => text === 'hello', 30_000)
+  }
+  const refused = (await own.calls('sendMessage', began)).filter(({ status }) => status === 429)
+  // Those that were on their way when the second refusal came.
+  t.true(refused.length >= 2 && refused.length <= 20, `${refused.length} refusals`)
+})
+
+test('the pauses of two chats hold no other one, as long as calls get through in between', async (t) => {
+  await using own = await startBotApi()
+  await callApi(own, 'getMe')
+  await using sender = await startSender(own)
+  const [first, second, other] = [21_001, 21_002, 21_003]
+  for (const id of [first, second, other]) await own.sendText('hi', { from: { id } })
+  for (const chatId of [first, second]) {
+    const pause = refusal(429, 'Too Many Requests: retry after 20', 20)
+    await own.fault({ method: 'sendMessage', chat_id: chatId, ...pause })
+  }
+  const began = performance.now()
+  for (const chatId of [first, other, second, other]) {
+    const calls = (await own.calls('sendMessage')).length
+    await sender.messages.post({ chatId, text: 'hello' })
+    await until('it was sent', async () => (await own.calls('sendMessage')).length > calls)
+    await until('its end is recorded', async () => {
+      const rows = await sender.depot.database.query(
+        'SELECT 1 FROM messages WHERE sent_revision < revision AND attempts = 0',
+      )
+      return rows.length === 0
+    })
+  }
+  t.true(performance.now() - began < 10_000)
+})

@@ -1,4 +1,5 @@
 import test from 'ava'
+import type { Update } from 'telegraf/types'
 import { until } from '../helpers/until.ts'
 import { callsFor, newChat, refusal, said, serveForAll, server, shown, startSender } from './sender.ts'
 
@@ -66,3 +67,27 @@ test('a message that only counts is edited at its pace, and holds no other one b
   const edits = (await callsFor(chatId)).filter(({ method }) => method === 'editMessageText')
   t.is(edits.length, 1)
 })
+
+for (const reason of [
+  'have no write access to the chat',
+  'not enough rights to send text messages to the chat',
+  'CHAT_ADMIN_REQUIRED',
+  'CHAT_SEND_PLAIN_FORBIDDEN',
+  'USER_BANNED_IN_CHANNEL',
+  'USER_RESTRICTED',
+]) {
+  test(`what a chat refuses with "${reason}" is said when someone writes there again`, async (t) => {
+    await using sender = await startSender()
+    const chatId = await newChat()
+    await server.fault({ method: 'sendMessage', chat_id: chatId, ...refusal(400, `Bad Request: ${reason}`) })
+    await sender.messages.post({ chatId, key: 'file:1', text: 'the link' })
+    await until('it is refused', async () => {
+      const rows = await sender.depot.database.query('SELECT 1 FROM messages WHERE failure IS NOT NULL')
+      return rows.length === 1
+    })
+    const chat = { id: chatId, type: 'private' as const, first_name: 'Ann' }
+    const message = { message_id: 99, date: 1, chat, text: 'hello?' }
+    await sender.messages.chats.heard({ update_id: 1, message } as Update)
+    await shown(t, chatId, 'the link')
+  })
+}

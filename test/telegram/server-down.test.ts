@@ -1,4 +1,5 @@
 import test from 'ava'
+import { callApi } from '../bot-api/call-api.ts'
 import { startBotApi } from '../bot-api/client.ts'
 import { linkFor } from '../helpers/chat.ts'
 import { type App, startApp } from '../helpers/start-app.ts'
@@ -66,6 +67,32 @@ test('a token that Telegram refuses is named as the cause', async (t) => {
     return /token/.test(state.parts.bot_api?.detail ?? '') && state
   })
   t.is(parts.bot_api?.detail, 'the bot token is refused by Telegram')
+})
+
+test('a program that says ok to everything is not taken for the server', async (t) => {
+  await using api = await startBotApi()
+  await api.fault({ method: 'getMe', body: '{"ok":true,"status":"up"}', status: 200 })
+  await using app = await startApp({ api })
+  t.is(warnings(app)[0]?.reason, 'not reachable (NOT_BOT_API_200)')
+  await api.fault({ method: 'sendMessage', body: '{"ok":true,"result":{}}', status: 200 })
+  await linkFor(api, await api.sendFile())
+})
+
+test('a webhook that is set for the bot is named, with what removes it', async (t) => {
+  await using api = await startBotApi()
+  await callApi(api, 'setWebhook', { url: 'http://127.0.0.1:1/hook' })
+  await using app = await startApp({ api })
+  const { parts } = await until('it knows', async () => {
+    const state = await health(app)
+    return /webhook/.test(state.parts.bot_api?.detail ?? '') && state
+  })
+  t.deepEqual(parts.bot_api, {
+    ok: false,
+    detail: 'its updates go to a webhook, which the call deleteWebhook would remove',
+  })
+  await callApi(api, 'deleteWebhook')
+  await linkFor(api, await api.sendFile())
+  await healthy(app)
 })
 
 test('links work while the bot role is not there, and /health says that it is not', async (t) => {

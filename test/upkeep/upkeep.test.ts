@@ -12,6 +12,20 @@ const uuid = (n: number) => `a1b2c3d4-0000-4000-8000-${String(n).padStart(12, '0
 
 const hour = 3_600_000
 
+/** A link without bytes that ended long ago; of several, the one with the lower number first. */
+async function putLink({ links }: Depot, at: number): Promise<void> {
+  await links.create({
+    uuid: uuid(at),
+    userId: 1,
+    name: 'x',
+    mimeType: 'a/b',
+    size: 1,
+    fileUniqueId: 'f',
+    source: { botId: 1, fileId: 'id', chatId: 1, messageId: 1 },
+    expiresAt: 1 + at,
+  })
+}
+
 /** Removes what is expired, as far as that uses a house. */
 async function sweep(depot: Depot, { grace = hour, clock = { isTrusted: true } } = {}) {
   const { links, store, log, database } = depot
@@ -67,16 +81,7 @@ test('more links than one batch go in one run', async (t) => {
   await using depot = await openDepot()
   await depot.database.transaction(async () => {
     for (let i = 0; i < 450; i++) {
-      await depot.links.create({
-        uuid: uuid(i),
-        userId: 1,
-        name: 'x',
-        mimeType: 'a/b',
-        size: 1,
-        fileUniqueId: 'f',
-        source: { botId: 1, fileId: 'id', chatId: 1, messageId: 1 },
-        expiresAt: 1,
-      })
+      await putLink(depot, i)
     }
   })
   await sweep(depot)
@@ -87,16 +92,7 @@ test('what cannot be removed holds up neither the rest of its batch nor the next
   await using depot = await openDepot()
   const { links, store, log, database } = depot
   for (let i = 0; i < 450; i++) {
-    await links.create({
-      uuid: uuid(i),
-      userId: 1,
-      name: 'x',
-      mimeType: 'a/b',
-      size: 1,
-      fileUniqueId: 'f',
-      source: { botId: 1, fileId: 'id', chatId: 1, messageId: 1 },
-      expiresAt: 1 + i,
-    })
+    await putLink(depot, i)
     // More than a batch, all of them first in line: folders, which are not removed as files.
     if (i < 250) await mkdir(store.pathOf(uuid(i)))
   }

@@ -84,7 +84,7 @@ export const failures: Step[] = [
     async run(t, depot) {
       const { url } = depot.file('ranges')
       const ask = `$CURL --output /dev/null --write-out '%{http_code} ' --range 0-99 '${url}'`
-      const client = `(while ((SECONDS < 20)); do ${ask} || echo "$?"; done) &`
+      const client = `(while ((SECONDS < 30)); do ${ask} || echo "$?"; done) &`
       const asking = depot.visit(`${client.repeat(6)} wait`)
       const web = 'tgdepot-web.service'
       const pid = () => depot.property(web, 'MainPID')
@@ -92,6 +92,8 @@ export const failures: Step[] = [
         `systemctl restart ${web}`,
         `systemctl kill --kill-whom=main --signal=KILL ${web}`,
         "systemctl restart 'tgdepot-*.service'",
+        'systemctl restart tgdepot.target',
+        'systemctl daemon-reexec && systemctl restart tgdepot.target',
         `systemctl kill --kill-whom=main --signal=KILL ${web}`,
       ]
       for (const command of commands) {
@@ -111,9 +113,14 @@ export const failures: Step[] = [
   {
     title: 'stopped with the target, the web role is not started by a visitor',
     async run(t, depot) {
+      const { url } = depot.file('ranges')
+      const ask = `$CURL --output /dev/null --max-time 5 '${url}' || true`
+      const asking = depot.visit(`while ((SECONDS < 8)); do ${ask}; done`)
       await depot.machine.sh('systemctl stop tgdepot.target', { timeout: 90_000 })
+      await asking
       t.is((await depot.get('/')).status, 503)
-      t.is(await depot.property('tgdepot-web.service', 'ActiveState'), 'inactive')
+      for (const unit of ['tgdepot-web.service', 'tgdepot-web.socket'])
+        t.is(await depot.property(unit, 'ActiveState'), 'inactive', unit)
       await depot.machine.sh('systemctl start tgdepot.target')
       await depot.waitForHealth(200, 90_000)
     },

@@ -70,6 +70,8 @@ export type Message = {
   media?: Media | undefined
   media_group_id?: string | undefined
   reply_to_message_id?: number | undefined
+  /** The message of another chat that it answers. */
+  external_reply_to?: { chat_id: number; message_id: number } | undefined
   /** The topic it stands in. */
   message_thread_id?: number | undefined
   /** In whose name it was written, when that is no person: the group itself, or a channel. */

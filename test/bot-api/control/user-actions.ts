@@ -38,6 +38,8 @@ export type MessageSpec = {
   caption?: string
   media_group_id?: string
   reply_to_message_id?: number
+  /** The message of another chat that it answers. */
+  external_reply_to?: Message['external_reply_to']
   message_thread_id?: number
   /** In whose name it is written: the group itself (an anonymous administrator), or a channel. */
   sender_chat?: Chat
@@ -96,6 +98,7 @@ export class UserActions {
       media,
       media_group_id: spec.media_group_id,
       reply_to_message_id,
+      external_reply_to: spec.external_reply_to,
       message_thread_id,
       sender_chat,
       is_automatic_forward,

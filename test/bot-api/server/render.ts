@@ -60,6 +60,7 @@ export function renderMessage(cloud: Cloud, botId: number, chatId: number, messa
     reply_to_message: repliedTo
       ? renderMessage(cloud, botId, chatId, { ...repliedTo, reply_to_message_id: undefined })
       : undefined,
+    external_reply: renderExternal(cloud, botId, message.external_reply_to),
     text: message.text,
     entities: message.text === undefined ? undefined : entities,
     ...(message.media ? renderMedia(cloud, botId, message.media) : {}),
@@ -67,6 +68,19 @@ export function renderMessage(cloud: Cloud, botId: number, chatId: number, messa
     caption_entities: message.caption === undefined ? undefined : entities,
     link_preview_options: message.link_preview_disabled ? { is_disabled: true } : undefined,
     reply_markup: message.inline_keyboard && { inline_keyboard: message.inline_keyboard },
+  }
+}
+
+/** What an answer shows of a message of another chat; where that one stands only of supergroups and channels. */
+function renderExternal(cloud: Cloud, botId: number, to: Message['external_reply_to']): Json | undefined {
+  const message = to && cloud.room(botId, to.chat_id).messages.get(to.message_id)
+  if (!message) return undefined
+  const chat = renderChat(cloud, to.chat_id)
+  const isShown = chat.type === 'supergroup' || chat.type === 'channel'
+  return {
+    origin: { type: 'user', sender_user: renderUser(cloud, message.from.id), date: seconds(message.at) },
+    ...(isShown && { chat, message_id: message.message_id }),
+    ...(message.media ? renderMedia(cloud, botId, message.media) : {}),
   }
 }
 
