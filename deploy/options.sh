@@ -2,7 +2,8 @@
 # shellcheck shell=bash disable=SC2004,SC2034,SC2153
 
 # Answers are kept in /etc/tgdepot/answers for the next run, secrets are not.
-ANSWER_NAMES=(TGDEPOT_DOMAIN TGDEPOT_TLS TGDEPOT_EMAIL TGDEPOT_ACME_SERVER TGDEPOT_LISTEN TGDEPOT_BOT_API)
+ANSWER_NAMES=(TGDEPOT_DOMAIN TGDEPOT_TLS TGDEPOT_EMAIL TGDEPOT_ACME_SERVER TGDEPOT_LISTEN TGDEPOT_BOT_API
+  TGDEPOT_BOT_API_EGRESS)
 SECRET_NAMES=(TELEGRAM_BOT_TOKEN TELEGRAM_API_ID TELEGRAM_API_HASH)
 # FLAGS: from the command line. GIVEN: from anywhere in this run. ANSWERS and SECRET: what holds in the end.
 declare -A FLAGS=() GIVEN=() ANSWERS=() SECRET=()
@@ -30,6 +31,8 @@ Installs tgdepot, repairs it, or upgrades it to this checkout. What is not given
   --bot-token-file FILE    the bot's token from @BotFather             TELEGRAM_BOT_TOKEN
   --api-id-file FILE       api id from https://my.telegram.org         TELEGRAM_API_ID
   --api-hash-file FILE     api hash from the same page                 TELEGRAM_API_HASH
+  (no flag)                private networks that the Bot API server    TGDEPOT_BOT_API_EGRESS
+                           may reach, 10.1.2.0/24,fd00:1::/64
   --answers FILE           NAME=value lines, the names of the right column
   --yes                    never ask; what is missing is an error
   --rollback               back to the release before the last upgrade
@@ -193,12 +196,20 @@ check_answers() {
     elif [[ -n ${SECRET[$name]} && ! ${SECRET[$name]} =~ $pattern ]]; then fault "$name does not have the form of $form"
     fi
   done
+  for value in ${ANSWERS[TGDEPOT_BOT_API_EGRESS]//,/ }; do
+    is_network "$value" || fault "bot api egress '$value': not a network like 10.1.2.0/24"
+  done
   value=${ANSWERS[TGDEPOT_BOT_API]}
   # The program of an earlier run may be gone: its copy in /opt stays in use.
   if [[ -n $value && $value != build && ! (-f $value && -x $value) ]] &&
     [[ -v GIVEN[TGDEPOT_BOT_API] || ! -e $OPT/bot-api/current ]]; then
     fault "bot api '$value': not a program"
   fi
+}
+
+# An address or a network, as the firewall takes it.
+is_network() {
+  [[ $1 =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?$ || ($1 == *:* && $1 =~ ^[0-9A-Fa-f:]{2,39}(/[0-9]{1,3})?$) ]]
 }
 
 save_answers() {

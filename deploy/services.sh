@@ -19,7 +19,7 @@ load_firewall() {
   local rules unit
   run nft --check --file "$ETC/firewall.nft"
   rules=$(digest_of "$ETC/firewall.nft")
-  unit=$(digest_of "$UNITS/tgdepot-firewall.service" "$UNITS/tgdepot-firewall.service.d"/*.conf)
+  unit=$(digest_of "$UNITS/tgdepot-firewall.service" "$UNITS/tgdepot-firewall.service.d"/*.conf "$OPT/current/deploy/firewall.sh")
   if ! systemctl is-active --quiet tgdepot-firewall || [[ $(cat "$STATE/firewall-unit" 2>/dev/null) != "$unit" ]]; then
     systemctl reset-failed tgdepot-firewall 2>/dev/null || true
     run systemctl restart tgdepot-firewall
@@ -61,12 +61,52 @@ load_socket() {
   printf '%s\n' "$now" >"$STATE/web-socket"
 }
 
+# The helper's socket is made anew when its unit has changed; one of a newer release, which a rollback took away, goes.
+load_helper() {
+  local unit=$UNITS/tgdepot-api-helper.socket now
+  now=$(digest_of "$unit" "$UNITS/$HELPER_UNIT" "$UNITS/$HELPER_UNIT.d"/*.conf)
+  if [[ ! -e $unit ]]; then
+    systemctl stop tgdepot-api-helper.socket 'tgdepot-api-helper@*.service' 2>/dev/null || true
+    rm -f "$UNITS/tgdepot.target.wants/tgdepot-api-helper.socket"
+  elif [[ $(cat "$STATE/api-helper" 2>/dev/null) != "$now" ]] || ! systemctl is-active --quiet tgdepot-api-helper.socket; then
+    systemctl stop 'tgdepot-api-helper@*.service' 2>/dev/null || true
+    run systemctl restart tgdepot-api-helper.socket
+    mark_changed
+  fi
+  printf '%s\n' "$now" >"$STATE/api-helper"
+}
+
+# Gives the Bot API server's folder to the user whom the unit names: a release may share the bot's, and data that outlived
+# an uninstallation is root's. The folder itself comes last: until then an interrupted run finds it and goes on.
+load_bot_api_folder() {
+  local folder=$DATA/bot-api user
+  user=$(sed -n 's/^User=//p' "$UNITS/tgdepot-bot-api.service")
+  [[ $(stat -c %U "$folder" 2>/dev/null) != "$user" ]] || return 0
+  systemctl stop tgdepot-bot.service tgdepot-bot-api.service 2>/dev/null || true
+  if [[ -d $folder ]]; then
+    run find "$folder" -mindepth 1 -exec chown --no-dereference "$user:$user" {} +
+    # Below a bot's folder and its folders of types are files for the bot, beside them the server's databases.
+    run find "$folder" -mindepth 1 -type d -exec chmod 0750 {} +
+    run find "$folder" -mindepth 3 -type f -exec chmod 0640 {} +
+    # What is a link's already: the bot goes on giving it names, and nginx sends it.
+    run find "$folder" -mindepth 3 -type f -links +1 -exec chmod 0664 {} +
+  fi
+  # An older bot changes what it owns only.
+  if [[ $user == tgdepot && -d $DATA/store ]] && id tgdepot-api >/dev/null 2>&1; then
+    run find "$DATA/store" -user tgdepot-api -exec chown --no-dereference tgdepot:tgdepot-files {} +
+  fi
+  install -d -m 0750 -o "$user" -g "$user" "$folder"
+  mark_changed
+}
+
 # Restarts the services whose files changed since they were last started by us, and starts those that are down.
 start_services() {
   local service now restarted=()
   run systemctl daemon-reload
+  load_bot_api_folder
   load_firewall
   load_socket
+  load_helper
   for service in "${SERVICES[@]}"; do
     now=$(service_digest "$service")
     if [[ $(cat "$STATE/$service" 2>/dev/null) == "$now" ]] && systemctl is-active --quiet "$service"; then continue; fi
@@ -102,7 +142,7 @@ ask_socket() { curl --silent --show-error --max-time 5 --unix-socket "$WEB_SOCKE
 # Says what does not work, one line each; nothing when all of it does.
 find_troubles() {
   local service status
-  for service in tgdepot-firewall tgdepot-web.socket "${SERVICES[@]}" nginx; do
+  for service in tgdepot-firewall tgdepot-web.socket tgdepot-api-helper.socket "${SERVICES[@]}" nginx; do
     [[ $service != *.socket || -e $UNITS/$service ]] || continue
     systemctl is-active --quiet "$service" || printf '%s is %s\n' "$service" "$(systemctl is-active "$service" || true)"
   done

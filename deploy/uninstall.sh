@@ -30,6 +30,8 @@ remove_units() {
     [[ ! -e $UNITS/$unit ]] || systemctl disable --quiet --now "$unit"
     rm -f "$UNITS/$unit"
   done
+  systemctl stop 'tgdepot-api-helper@*.service' 2>/dev/null || true
+  rm -rf "${UNITS:?}/$HELPER_UNIT" "$UNITS/$HELPER_UNIT.d"
   rm -rf "$UNITS"/tgdepot-.service.d "$UNITS"/tgdepot-{web,firewall}.service.d
   nft delete table inet tgdepot 2>/dev/null || true
   systemctl daemon-reload
@@ -68,10 +70,10 @@ keep_data() {
 remove_users() {
   local name
   gpasswd --delete www-data tgdepot-files >/dev/null 2>&1 || true
-  for name in tgdepot tgdepot-web tgdepot-build; do
+  for name in tgdepot tgdepot-api tgdepot-web tgdepot-build; do
     ! id "$name" >/dev/null 2>&1 || userdel "$name"
   done
-  for name in tgdepot tgdepot-web tgdepot-db tgdepot-files; do
+  for name in tgdepot tgdepot-api tgdepot-web tgdepot-db tgdepot-files; do
     ! getent group "$name" >/dev/null || groupdel "$name"
   done
   rm -f /etc/sysusers.d/tgdepot.conf /etc/tmpfiles.d/tgdepot.conf

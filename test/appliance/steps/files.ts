@@ -82,7 +82,7 @@ export const files: Step[] = [
       const file = await depot.send(1003, { kind: 'document', name: 'disk.img', size, seed: 'disk' }, 180_000)
       depot.sent.set('2 GB', file)
       const stored = await depot.machine.sh(`stat --format='%s %h %a %U' ${depot.storePath(file.uuid)}`)
-      t.is(stored, `${size} 1 644 tgdepot`)
+      t.is(stored, `${size} 1 664 tgdepot-api`)
       t.is(await leftovers(depot), '')
       const used = Number(
         (await depot.machine.sh(`du --summarize --block-size=1 ${dataFolder}`)).split('\t')[0],

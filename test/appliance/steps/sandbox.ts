@@ -41,7 +41,7 @@ export const sandbox: Step[] = [
   {
     title: 'each unit runs as its own user with no capability',
     async run(t, depot) {
-      const expected = ['tgdepot', 'tgdepot', 'tgdepot-web']
+      const expected = ['tgdepot-api', 'tgdepot', 'tgdepot-web']
       for (const [index, unit] of units.entries()) {
         t.is(await depot.property(unit, 'User'), expected[index] as string)
         const pid = await depot.property(unit, 'MainPID')
