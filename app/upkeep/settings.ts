@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { adminToken } from '../core/administrator.ts'
 import { wholeNumber } from '../core/settings.ts'
 
 export const upkeepSettings = z.object({
-  ADMIN_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  ADMIN_TOKEN: adminToken,
   EXPIRED_GRACE_MINUTES: wholeNumber(0, 525_600).default(60),
 })
 

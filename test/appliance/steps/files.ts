@@ -139,7 +139,7 @@ export const files: Step[] = [
       t.like(big, { user_id: 1003, chat_id: 1003, intake: 'link' })
       t.true((big?.seconds as number) > 0 && (big?.bytes_per_second as number) > 0)
       t.deepEqual(new Set(completed.map((line) => line.intake)), new Set(['link', 'known']))
-      const visits = (await depot.machine.readFile('/var/log/nginx/tgdepot.access.log')).trim().split('\n')
+      const visits = (await depot.machine.readFile('/var/log/tgdepot/access.log')).trim().split('\n')
       const parsed = visits.map((line) => JSON.parse(line))
       t.truthy(parsed.find(({ bytes, seconds }) => bytes === 2_147_483_648 && seconds > 0))
     },

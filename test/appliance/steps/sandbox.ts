@@ -136,7 +136,7 @@ export const sandbox: Step[] = [
         `ls ${dataFolder}/`,
         `cat ${database}`,
         `cat ${secret}`,
-        'cat /var/log/nginx/tgdepot.access.log',
+        'cat /var/log/tgdepot/access.log',
         'cat /var/log/tgdepot-install.log',
       ]
       for (const command of refused) t.not((await as(depot, 'nobody', command)).code, 0, command)
