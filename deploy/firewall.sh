@@ -22,18 +22,22 @@ print_rules() {
 
 load() { print_rules | nft -f -; }
 
+# Whether the rules are there: a flush leaves the table, and nothing in it.
+is_loaded() { nft list chain inet tgdepot output 2>/dev/null | grep -qF 'sport 8081'; }
+
 watch() {
   local resolvers now status
   resolvers=$(list_resolvers)
-  exec 3< <(exec nft monitor tables)
+  exec 3< <(exec nft monitor destroy)
   while :; do
     read -r -t 30 _ <&3 && status=0 || status=$?
     # A time that is up gives more than 128; else the monitor has ended, and the unit starts again.
     ((status == 0 || status > 128)) || return 1
+    # One look for all that was taken away together.
+    while read -r -t 0 _ <&3; do read -r -t 1 _ <&3 || break; done
     now=$(list_resolvers)
-    if [[ $now != "$resolvers" ]] || ! nft list table inet tgdepot >/dev/null 2>&1; then
-      load && resolvers=$now
-    fi
+    [[ $now == "$resolvers" ]] && is_loaded && continue
+    if load; then resolvers=$now; fi
   done
 }
 
