@@ -209,7 +209,16 @@ check_answers() {
 
 # An address or a network, as the firewall takes it.
 is_network() {
-  [[ $1 =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?$ || ($1 == *:* && $1 =~ ^[0-9A-Fa-f:]{2,39}(/[0-9]{1,3})?$) ]]
+  local address=${1%/*} bits=0 octet most=32
+  [[ $1 != */* ]] || bits=${1##*/}
+  if [[ $address == *:* ]]; then
+    most=128
+    [[ $address =~ ^[0-9A-Fa-f:]{2,39}$ ]] || return 1
+  else
+    [[ $address =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || return 1
+    for octet in ${address//./ }; do ((10#$octet <= 255)) || return 1; done
+  fi
+  [[ $bits =~ ^[0-9]{1,3}$ ]] && ((10#$bits <= most))
 }
 
 save_answers() {

@@ -141,6 +141,14 @@ export const identities: Step[] = [
         t.is(await depot.machine.sh(`stat --format='%U' ${depot.storePath(file.uuid)}`), 'tgdepot-api', harm)
         t.is(await depot.download(file.url), file.sha256)
       }
+      // What was left alone ends by itself once it can.
+      await depot.machine.sh("systemctl kill --signal=CONT 'tgdepot-api-helper@*'")
+      await waitFor('the helpers that nobody asks to end', 10_000, async () => {
+        const running = await depot.machine.sh(
+          "systemctl list-units --plain --no-legend 'tgdepot-api-helper@*'",
+        )
+        return running.split('\n').length === 1
+      })
       const completed = (await depot.logOf(bot)).filter(({ event }) => event === 'JOB_COMPLETED')
       t.false(completed.some(({ intake }) => intake === 'copy'))
     },
