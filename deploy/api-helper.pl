@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# What only the Bot API server's user can do or see, for the bot, which is another one: one process for a connection
-# of the bot's, under the server's user. Perl is on every Debian (perl-base) and needs no process for a chmod.
+# What only the Bot API server's user can do or see, for the bot, which is another one. Run under the server's user, with
+# a socket of systemd's. Perl is on every Debian (perl-base), and needs no process for a chmod.
 # Requests and answers end with a zero byte:
 #   file <path>   lets the bot give a finished file a second name, and remove the server's own
 #   peer <port>   says whether the server has taken up the bot's connection from this port
@@ -40,11 +40,25 @@ sub find_peer {
     return 'ENOTCONN';
 }
 
-$| = 1;
-$/ = "\0";
-while (my $request = <STDIN>) {
-    chomp $request;
-    my ($verb, $argument) = $request =~ /\A(file|peer) (.*)\z/s;
-    my $answer = !defined $verb ? 'EINVAL' : $verb eq 'file' ? open_file($argument) : find_peer($argument);
-    print "$answer\0";
+sub serve {
+    my ($connection) = @_;
+    local $/ = "\0";
+    while (my $request = <$connection>) {
+        chomp $request;
+        my ($verb, $argument) = $request =~ /\A(file|peer) (.*)\z/s;
+        my $answer = !defined $verb ? 'EINVAL' : $verb eq 'file' ? open_file($argument) : find_peer($argument);
+        syswrite $connection, "$answer\0";
+    }
+}
+
+# sd_listen_fds(3): the first descriptor that systemd hands over. Each connection has a process: one that hangs, with its
+# disk, holds up no other.
+open my $listener, '+<&=', 3 or die "no socket: $!\n";
+$SIG{CHLD} = 'IGNORE';
+while (accept my $connection, $listener) {
+    my $child = fork;
+    next if !defined $child or $child;
+    close $listener;
+    serve($connection);
+    exit;
 }

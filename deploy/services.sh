@@ -8,6 +8,7 @@ service_digest() {
   case $service in
     tgdepot-bot-api)
       files+=("$ETC/bot-api.env" "$SECRETS/TELEGRAM_API_ID" "$SECRETS/TELEGRAM_API_HASH" "$OPT/bot-api/current/telegram-bot-api") ;;
+    tgdepot-api-helper) files+=("$OPT/current/deploy/api-helper.pl") ;;
     tgdepot-bot) files+=("$ETC/tgdepot.env" "$SECRETS/TELEGRAM_BOT_TOKEN") release=$(current_release) ;;
     tgdepot-web) files+=("$ETC/tgdepot.env" "$SECRETS/ADMIN_TOKEN") release=$(current_release) ;;
   esac
@@ -61,19 +62,21 @@ load_socket() {
   printf '%s\n' "$now" >"$STATE/web-socket"
 }
 
-# The helper's socket is made anew when its unit has changed; one of a newer release, which a rollback took away, goes.
+# The helper's socket is made anew when its unit has changed. Both go where a rollback took their units away.
 load_helper() {
   local unit=$UNITS/tgdepot-api-helper.socket now
-  now=$(digest_of "$unit" "$UNITS/$HELPER_UNIT" "$UNITS/$HELPER_UNIT.d"/*.conf)
+  now=$(digest_of "$unit")
   if [[ ! -e $unit ]]; then
-    systemctl stop tgdepot-api-helper.socket 'tgdepot-api-helper@*.service' 2>/dev/null || true
-    rm -f "$UNITS/tgdepot.target.wants/tgdepot-api-helper.socket"
-  elif [[ $(cat "$STATE/api-helper" 2>/dev/null) != "$now" ]] || ! systemctl is-active --quiet tgdepot-api-helper.socket; then
-    systemctl stop 'tgdepot-api-helper@*.service' 2>/dev/null || true
+    systemctl stop tgdepot-api-helper.socket tgdepot-api-helper.service 2>/dev/null || true
+    rm -f "$UNITS"/tgdepot.target.wants/tgdepot-api-helper.{socket,service}
+  elif [[ $(cat "$STATE/api-helper-socket" 2>/dev/null) != "$now" ]] || ! systemctl is-active --quiet tgdepot-api-helper.socket; then
+    # systemd opens none for a service that runs.
+    systemctl stop tgdepot-api-helper.service 2>/dev/null || true
+    systemctl reset-failed tgdepot-api-helper.socket tgdepot-api-helper.service 2>/dev/null || true
     run systemctl restart tgdepot-api-helper.socket
     mark_changed
   fi
-  printf '%s\n' "$now" >"$STATE/api-helper"
+  printf '%s\n' "$now" >"$STATE/api-helper-socket"
 }
 
 # Gives the Bot API server's folder to the user whom the unit names: a release may share the bot's, and data that outlived
@@ -108,6 +111,7 @@ start_services() {
   load_socket
   load_helper
   for service in "${SERVICES[@]}"; do
+    [[ -e $UNITS/$service.service ]] || continue
     now=$(service_digest "$service")
     if [[ $(cat "$STATE/$service" 2>/dev/null) == "$now" ]] && systemctl is-active --quiet "$service"; then continue; fi
     systemctl reset-failed "$service" 2>/dev/null || true
@@ -143,7 +147,8 @@ ask_socket() { curl --silent --show-error --max-time 5 --unix-socket "$WEB_SOCKE
 find_troubles() {
   local service status
   for service in tgdepot-firewall tgdepot-web.socket tgdepot-api-helper.socket "${SERVICES[@]}" nginx; do
-    [[ $service != *.socket || -e $UNITS/$service ]] || continue
+    # An older release has fewer.
+    [[ $service != tgdepot-* || -e $UNITS/$service || -e $UNITS/$service.service ]] || continue
     systemctl is-active --quiet "$service" || printf '%s is %s\n' "$service" "$(systemctl is-active "$service" || true)"
   done
   # 000 is curl's word for no answer at all.

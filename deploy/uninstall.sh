@@ -30,8 +30,6 @@ remove_units() {
     [[ ! -e $UNITS/$unit ]] || systemctl disable --quiet --now "$unit"
     rm -f "$UNITS/$unit"
   done
-  systemctl stop 'tgdepot-api-helper@*.service' 2>/dev/null || true
-  rm -rf "${UNITS:?}/$HELPER_UNIT" "$UNITS/$HELPER_UNIT.d"
   rm -rf "$UNITS"/tgdepot-.service.d "$UNITS"/tgdepot-{web,firewall}.service.d
   nft delete table inet tgdepot 2>/dev/null || true
   systemctl daemon-reload

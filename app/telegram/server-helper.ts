@@ -1,7 +1,7 @@
 import net from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Milliseconds for one answer; it takes two. */
+/** Milliseconds for one answer, which takes less than one. */
 const patience = 10_000
 
 /** Milliseconds between two looks at whether the server has taken up a connection. */

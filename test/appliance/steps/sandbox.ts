@@ -9,7 +9,7 @@ export const sandbox: Step[] = [
   {
     title: 'systemd finds no fault in the units, and rates their exposure at 1.2 at most',
     async run(t, depot) {
-      const all = `${units.join(' ')} tgdepot-web.socket tgdepot-api-helper.socket tgdepot-firewall.service tgdepot.target`
+      const all = `${units.join(' ')} tgdepot-web.socket tgdepot-api-helper.service tgdepot-api-helper.socket tgdepot-firewall.service tgdepot.target`
       const verified = await depot.machine.run(`systemd-analyze verify --man=no ${all}`)
       t.is(verified.stdout + verified.stderr, '')
       t.is(verified.code, 0)
