@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
@@ -8,32 +7,23 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { TelegramApi } from '../../app/telegram/api.ts'
 import { ServerHelper } from '../../app/telegram/server-helper.ts'
-import { until } from '../helpers/until.ts'
+import { startHelper } from '../helpers/start-helper.ts'
 
-const script = join(import.meta.dirname, '../../deploy/api-helper.pl')
 const asNobody = process.getuid?.() === 0 ? test : test.skip
 
-/** Hands a program a socket that listens, as systemd does. */
-const listenFor = `use Socket; use POSIX; $^F = 3; my ($path, $socket) = shift;
-socket($socket, PF_UNIX, SOCK_STREAM, 0) && bind($socket, sockaddr_un("$path.new")) && listen($socket, 64) or die;
-POSIX::dup2(fileno $socket, 3); rename "$path.new", $path; exec @ARGV`
-
-/** The helper as systemd starts it. */
-async function startHelper(t: ExecutionContext, { port = 8081, as = [] as string[] } = {}) {
+/** A helper, and folders for it like the server's. */
+async function open(t: ExecutionContext, more: { port?: number; as?: string[] } = {}) {
   const dir = await mkdtemp(join(tmpdir(), 'tgdepot-helper-'))
   const files = join(dir, 'bot-api')
   await mkdir(join(files, '42:token', 'documents'), { recursive: true })
   await mkdir(join(files, '42:token', 'temp'))
   await chmod(dir, 0o755)
   const path = join(dir, 'helper.sock')
-  const child = spawn('perl', ['-e', listenFor, path, ...as, 'perl', script, files, String(port)], {
-    stdio: 'inherit',
-  })
-  await until('the helper listens', () => existsSync(path))
+  const running = await startHelper({ path, files, port: 8081, ...more })
   const helper = new ServerHelper(path, 2000)
   t.teardown(async () => {
     helper.close()
-    child.kill('SIGKILL')
+    await running[Symbol.asyncDispose]()
     await rm(dir, { recursive: true })
   })
   return { dir, files, path, helper }
@@ -48,7 +38,7 @@ async function makeFile(files: string, name: string): Promise<string> {
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
 
 test('a finished file is handed over: its group may write it and its folder, and everyone read it', async (t) => {
-  const { files, helper } = await startHelper(t)
+  const { files, helper } = await open(t)
   const path = await makeFile(files, 'documents/file_1.bin')
   await helper.handOver(path)
   t.is(await modeOf(path), '664')
@@ -59,7 +49,7 @@ test('a finished file is handed over: its group may write it and its folder, and
 })
 
 test('nothing but a finished file is handed over', async (t) => {
-  const { dir, files, helper } = await startHelper(t)
+  const { dir, files, helper } = await open(t)
   const outside = join(dir, 'file_9')
   await writeFile(outside, '', { mode: 0o600 })
   const finished = await makeFile(files, 'documents/file_1.bin')
@@ -91,7 +81,7 @@ test('nothing but a finished file is handed over', async (t) => {
 })
 
 test('requests at the same time get their own answers, and no error holds the token', async (t) => {
-  const { files, helper } = await startHelper(t)
+  const { files, helper } = await open(t)
   const path = await makeFile(files, 'documents/file_1.bin')
   const asked = Array.from({ length: 30 }, (_, i) => helper.handOver(i % 3 === 0 ? `${path}-` : path))
   const answers = await Promise.allSettled(asked)
@@ -107,7 +97,7 @@ test('requests at the same time get their own answers, and no error holds the to
 asNobody(
   'a file of another user is linked and removed after it was handed over, and not before',
   async (t) => {
-    const { files, dir, helper } = await startHelper(t)
+    const { files, dir, helper } = await open(t)
     const path = await makeFile(files, 'documents/file_1.bin')
     const others = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
     const groupOf = (gid: number) => ['setpriv', '--reuid=65534', '--regid=65534', `--groups=${gid}`]
@@ -127,7 +117,7 @@ asNobody(
 )
 
 test('a helper that is away, goes away or hangs is an error in time, and the next request finds a new one', async (t) => {
-  const { files, helper, path: socket } = await startHelper(t)
+  const { files, helper, path: socket } = await open(t)
   const path = await makeFile(files, 'documents/file_1.bin')
   const silent = net.createServer((connection) => connection.on('data', () => {}))
   const away = new ServerHelper(`${socket}-`, 200)
@@ -162,7 +152,7 @@ async function listen(t: ExecutionContext) {
 
 test('the token is said to a server of the helper’s user', async (t) => {
   const { heard, port } = await listen(t)
-  const { helper } = await startHelper(t, { port })
+  const { helper } = await open(t, { port })
   const api = new TelegramApi(`http://127.0.0.1:${port}`, '123456789:token', helper)
   t.teardown(() => api.close())
   t.deepEqual(await api.call('getMe'), { id: 1 })
@@ -173,7 +163,7 @@ test('the token is said to a server of the helper’s user', async (t) => {
 asNobody('it is not said to a server of another user', async (t) => {
   const { heard, port } = await listen(t)
   const as = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
-  const { helper } = await startHelper(t, { port, as })
+  const { helper } = await open(t, { port, as })
   const api = new TelegramApi(`http://127.0.0.1:${port}`, '123456789:token', helper)
   t.teardown(() => api.close())
   await t.throwsAsync(api.call('getMe'), { name: 'TelegramUnreachable', code: 'OTHER_USER' })
@@ -185,7 +175,7 @@ test('it is not said before somebody has taken up the connection', async (t) => 
   const listener = net.createServer()
   await new Promise<void>((listening) => listener.listen(0, '127.0.0.1', listening))
   const { port } = listener.address() as AddressInfo
-  const { helper } = await startHelper(t, { port })
+  const { helper } = await open(t, { port })
   const api = new TelegramApi(`http://127.0.0.1:${port}`, '123456789:token', helper)
   const silent = spawn(
     process.execPath,
@@ -208,7 +198,7 @@ test('it is not said before somebody has taken up the connection', async (t) => 
 })
 
 test('where nobody listens, and where the helper is away, the call ends as one that reached nobody', async (t) => {
-  const { helper } = await startHelper(t, { port: 1 })
+  const { helper } = await open(t, { port: 1 })
   const nobody = new TelegramApi('http://127.0.0.1:1', '123456789:token', helper)
   t.teardown(() => nobody.close())
   await t.throwsAsync(nobody.call('getMe'), { name: 'TelegramUnreachable', code: 'ECONNREFUSED' })
