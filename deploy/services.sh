@@ -90,7 +90,7 @@ load_bot_api_folder() {
     run find "$folder" -mindepth 1 -exec chown --no-dereference "$user:$user" {} +
     # Below a bot's folder and its folders of types are files for the bot, beside them the server's databases.
     run find "$folder" -mindepth 1 -type d -exec chmod 0750 {} +
-    run find "$folder" -mindepth 3 -type f -exec chmod 0640 {} +
+    run find "$folder" -mindepth 3 -type f -links 1 -exec chmod 0640 {} +
     # What is a link's already: the bot goes on giving it names, and nginx sends it.
     run find "$folder" -mindepth 3 -type f -links +1 -exec chmod 0664 {} +
   fi
