@@ -24,11 +24,17 @@ export interface HelperOptions {
 /** Starts the Bot API server's helper as systemd does. */
 export async function startHelper({ path, files, port, as = [] }: HelperOptions): Promise<AsyncDisposable> {
   const program = [...as, 'perl', script, files, String(port)]
-  const child = spawn('perl', ['-e', listenFor, path, ...program], { stdio: 'inherit' })
+  // A group of its own: each connection has a process.
+  const child = spawn('perl', ['-e', listenFor, path, ...program], { stdio: 'inherit', detached: true })
+  const kill = () => {
+    if (child.exitCode === null && child.signalCode === null) process.kill(-(child.pid as number), 'SIGKILL')
+  }
+  process.on('exit', kill)
   await until('the helper listens', () => existsSync(path))
   return {
     async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL')
+      process.off('exit', kill)
+      kill()
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
     },
   }
