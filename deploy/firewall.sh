@@ -28,7 +28,7 @@ is_loaded() { nft list chain inet tgdepot output 2>/dev/null | grep -qF 'sport 8
 watch() {
   local resolvers now status
   resolvers=$(list_resolvers)
-  exec 3< <(exec nft monitor destroy)
+  exec 3< <(exec nft monitor rules)
   while :; do
     read -r -t 30 _ <&3 && status=0 || status=$?
     # A time that is up gives more than 128; else the monitor has ended, and the unit starts again.
