@@ -190,31 +190,23 @@ restore_limits() {
 workers_are_apart() { grep -qE "^[[:space:]]*user[[:space:]]+www-data[[:space:]]+${WORKER_GROUP}[[:space:]]*;" "$NGINX_CONF"; }
 
 # Gives nginx's workers a group that www-data is not in, by the one line of nginx.conf where that is said, and notes the old
-# one at its end. They stay in www-data's own group, which nginx asks /etc/group for.
+# one at its end. They stay in www-data's own group: nginx asks /etc/group for it, so www-data is named there before.
 part_workers() {
-  local kept changed=$CHANGED
-  workers_are_apart && return
-  kept=$(mktemp)
-  cp -p "$NGINX_CONF" "$kept"
-  CHANGED=0
-  sed -i --follow-symlinks -E \
-    "s/^([[:space:]]*)(user[[:space:]]+www-data([[:space:]]+www-data)?[[:space:]]*;)(.*)$/\1user www-data $WORKER_GROUP;\4 # tgdepot: was \2/" "$NGINX_CONF"
-  cmp -s "$kept" "$NGINX_CONF" || mark_changed
-  if ((CHANGED)) && ! nginx -t >>"$LOG" 2>&1; then
-    cat "$kept" >"$NGINX_CONF"
-    CHANGED=0
-  fi
-  rm -f "$kept"
-  if ((CHANGED)); then
+  local kept line='^([[:space:]]*)(user[[:space:]]+www-data([[:space:]]+www-data)?[[:space:]]*;)(.*)$'
+  ! workers_are_apart || return 0
+  if grep -qE "$line" "$NGINX_CONF"; then
     if [[ $(getent group www-data) != *[:,]www-data?(,*) ]]; then
-      run gpasswd --add www-data www-data
       touch "$STATE/www-data-named"
+      run gpasswd --add www-data www-data
     fi
-  elif ! workers_are_apart; then
-    warn "$NGINX_CONF has no line 'user www-data;' that could name another group: whatever else runs as www-data, such as" \
-      "PHP, can read the stored files and the log of links"
+    kept=$(mktemp)
+    cp -p "$NGINX_CONF" "$kept"
+    sed -i --follow-symlinks -E "s/$line/\1user www-data $WORKER_GROUP;\4 # tgdepot: was \2/" "$NGINX_CONF"
+    if nginx -t >>"$LOG" 2>&1; then mark_changed; else cat "$kept" >"$NGINX_CONF"; fi
+    rm -f "$kept"
   fi
-  ((changed == 0)) || mark_changed
+  workers_are_apart || warn "$NGINX_CONF has no line 'user www-data;' that could name another group: whatever else runs as" \
+    'www-data, such as PHP, can read the stored files and the log of links'
 }
 
 # Once nginx's workers have their group, nobody else of their user needs it; where they cannot have it, all of them do.
