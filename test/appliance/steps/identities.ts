@@ -224,6 +224,27 @@ export const identities: Step[] = [
     },
   },
   {
+    title:
+      'nobody puts a socket in the place of one of ours, and the Bot API server’s is the only port of this machine’s own',
+    async run(t, depot) {
+      const sockets = ['/run/tgdepot/web.sock', '/run/tgdepot-api-helper.sock']
+      for (const user of ['nobody', 'www-data', 'tgdepot', 'tgdepot-api']) {
+        for (const socket of sockets) {
+          for (const command of [`rm -f ${socket}`, `mv ${socket} ${socket}.old`, `touch ${socket}.new`]) {
+            t.not((await as(depot, user, command)).code, 0, `${user}: ${command}`)
+          }
+        }
+      }
+      const listening = await depot.machine.sh("ss -Hltn | awk '{ print $4 }' | sort -u")
+      const ports = listening.split('\n').map((address) => Number(address.split(':').at(-1)))
+      // 8082 is the stand-in's own.
+      t.deepEqual(
+        [...new Set(ports)].filter((port) => ![80, 443, 8082].includes(port)),
+        [8081],
+      )
+    },
+  },
+  {
     title: 'the firewall’s rules come back whatever is flushed',
     async run(t, depot) {
       for (const harm of ['flush table inet tgdepot', 'flush ruleset', 'flush chain inet tgdepot output']) {
