@@ -14,9 +14,9 @@ UNITS=/etc/systemd/system
 WEB_SOCKET=/run/tgdepot/web.sock
 COMMAND=/usr/local/sbin/tgdepot
 CERTBOT_HOOK=/etc/letsencrypt/renewal-hooks/deploy/tgdepot-nginx
-SERVICES=(tgdepot-bot-api tgdepot-bot tgdepot-web)
+SERVICES=(tgdepot-bot-api tgdepot-api-helper tgdepot-bot tgdepot-web)
 # All of ours in the order in which they stop: a socket would start its service again.
-UNIT_NAMES=(tgdepot.target tgdepot-web.socket "${SERVICES[@]/%/.service}" tgdepot-firewall.service)
+UNIT_NAMES=(tgdepot.target tgdepot-web.socket tgdepot-api-helper.socket "${SERVICES[@]/%/.service}" tgdepot-firewall.service)
 
 # A function at the end of a pipe runs in this shell, so that what it finds changed is not lost.
 shopt -s lastpipe

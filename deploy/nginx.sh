@@ -2,12 +2,18 @@
 # shellcheck shell=bash disable=SC2034
 
 ACME_ROOT=/var/lib/tgdepot-acme
+NAMELESS=$ETC/tls/nameless
 # Sorts after the site, whose log format it uses.
 CHALLENGE_SITE=${SITE%.conf}_challenge.conf
 
 # One nginx has so many connections for all its visitors: Debian's 768 are used up by 16 addresses that read slowly.
 WORKER_CONNECTIONS=16384
 NGINX_CONF=/etc/nginx/nginx.conf
+# The group of nginx's workers, to whom the store, the web role's socket and the logs are open. www-data is not in it: as
+# that user run other sites' programs too.
+WORKER_GROUP=tgdepot-files
+LINK_LOGS=/var/log/tgdepot
+LOGROTATE=/etc/logrotate.d/tgdepot
 # Read in nginx's outermost block, after the modules.
 NGINX_LIMITS=/etc/nginx/modules-enabled/90-tgdepot.conf
 
@@ -26,15 +32,40 @@ version_at_least() { [[ $(printf '%s\n' "$1" "$2" | sort -V | head -n 1) == "$2"
 # Its size is 0, whatever is in it.
 has_ipv6() { [[ -n $(cat /proc/net/if_inet6 2>/dev/null) ]]; }
 
-# Writes the site made of the given parts of nginx/ (http, redirect, tls, plain) to standard output.
+# The addresses ("80", "[::]:443") for which another site answers whoever names none of nginx's sites: by its own word, or
+# as the first that nginx reads. To take that from it would break what it serves.
+list_defaults() {
+  nginx -T 2>/dev/null | awk -v own="$SITE" -v mine="${SITE%.conf}" '
+    /^# configuration file / { file = $4; sub(/:$/, "", file) }
+    index(file, mine) != 1 && $1 == "listen" {
+      address = $2
+      sub(/;.*/, "", address)
+      sub(/^(\*|0\.0\.0\.0):/, "", address)
+      if (/default_server/ || file < own) print address
+    }' || true
+}
+
+# Writes the site made of the given parts of nginx/ (http, unknown-…, redirect, tls, plain) to standard output.
 fill_site() {
-  local source=$1 part text='' http2_listen=' http2' http2=''
+  local source=$1 part lines address text='' http2_listen=' http2' http2='' reject='ssl_reject_handshake on;' taken
   shift
-  for part in "$@"; do text+=$(<"$source/nginx/$part.conf")$'\n'; done
+  taken=$(list_defaults)
+  for part in "$@"; do
+    lines=$(<"$source/nginx/$part.conf")
+    if [[ $part == unknown-* ]]; then
+      for address in $taken; do lines=$(grep -vF " listen $address " <<<"$lines"); done
+      has_ipv6 || lines=$(grep -vF ' listen [::]:' <<<"$lines")
+      # A server that names no address would listen on one of its own.
+      [[ $lines == *' listen '* ]] || continue
+    fi
+    text+=$lines$'\n'
+  done
   # "listen … http2" is all that nginx below 1.25.1 knows; newer ones warn of it.
   if version_at_least "$(nginx_version)" 1.25.1; then http2_listen='' http2='http2 on;'; fi
+  version_at_least "$(nginx_version)" 1.19.4 || reject="ssl_certificate $NAMELESS.pem; ssl_certificate_key $NAMELESS.key;"
   text=${text//@HTTP2_LISTEN@/$http2_listen}
   text=${text//@HTTP2@/$http2}
+  text=${text//@REJECT@/$reject}
   text=${text//@DOMAIN@/${ANSWERS[TGDEPOT_DOMAIN],,}}
   text=${text//@LISTEN@/${ANSWERS[TGDEPOT_LISTEN]}}
   text=${text//@CERT@/$CERTIFICATE}
@@ -42,13 +73,35 @@ fill_site() {
   if has_ipv6; then printf '%s' "$text"; else sed '/^ *listen \[::\]/d' <<<"$text"; fi
 }
 
-# nginx would make them readable by everyone, and whoever reads a link can open it.
+# nginx below 1.19.4 cannot refuse a handshake: it ends one with a certificate that names nobody.
+make_nameless() {
+  version_at_least "$(nginx_version)" 1.19.4 && return
+  [[ ! -s $NAMELESS.pem || ! -s $NAMELESS.key ]] || return 0
+  install -d -m 0700 "$(dirname "$NAMELESS")"
+  run openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 36500 -subj / \
+    -keyout "$NAMELESS.key" -out "$NAMELESS.pem"
+  chmod 0600 "$NAMELESS.key"
+  mark_changed
+}
+
+# nginx would make them readable by everyone, and whoever reads a link can open it. Their names are the site's, which may be
+# an older release's.
 make_logs() {
   local file
-  for file in /var/log/nginx/tgdepot.{access,error}.log; do
+  install -d -m 0750 -g "$WORKER_GROUP" "$LINK_LOGS"
+  { sed -nE 's/^[[:space:]]*(access|error)_log[[:space:]]+(\/[^ ;]+).*/\2/p' "$SITE" "$SNIPPETS"/*.conf 2>/dev/null || true; } |
+    sort -u | while read -r file; do
     touch "$file"
     chown www-data:adm "$file"
     chmod 0640 "$file"
+  done
+}
+
+# Logs of a release that kept them with nginx's own.
+move_old_logs() {
+  local file
+  for file in /var/log/nginx/tgdepot.*; do
+    [[ ! -f $file ]] || grep -qF "$file" "$SITE" "$SNIPPETS"/*.conf || mv -f "$file" "$LINK_LOGS/"
   done
 }
 
@@ -59,12 +112,12 @@ install_site() {
   [[ ! -e $SITE ]] || cp -p "$SITE" "$kept/site"
   [[ ! -d $SNIPPETS ]] || cp -a "$SNIPPETS" "$kept/snippets"
   CHANGED=0
-  make_logs
   make_folder "$SNIPPETS" 0755
   for file in "$source"/nginx/snippets/*.conf; do
     install_file "$file" "$SNIPPETS/$(basename "$file")" 0644
   done
   write_file "$SITE" 0644
+  make_logs
   if ((CHANGED)) && ! nginx -t >"$kept/output" 2>&1; then
     rm -rf "$SITE" "$SNIPPETS"
     [[ ! -e $kept/site ]] || cp -p "$kept/site" "$SITE"
@@ -134,16 +187,61 @@ restore_limits() {
     "s/^([^#]*\\bworker_connections[[:space:]]+)$WORKER_CONNECTIONS([[:space:]]*;.*) # tgdepot: was ([0-9]+)$/\1\3\2/" "$NGINX_CONF"
 }
 
+# Whether nginx.conf gives the workers their group.
+workers_are_apart() { grep -qE "^[[:space:]]*user[[:space:]]+www-data[[:space:]]+${WORKER_GROUP}[[:space:]]*;" "$NGINX_CONF"; }
+
+# Gives nginx's workers a group that www-data is not in, by the one line of nginx.conf where that is said, and notes the old
+# one at its end. They stay in www-data's own group: nginx asks /etc/group for it, so www-data is named there before.
+part_workers() {
+  local kept line='^([[:space:]]*)(user[[:space:]]+www-data([[:space:]]+www-data)?[[:space:]]*;)(.*)$'
+  ! workers_are_apart || return 0
+  if grep -qE "$line" "$NGINX_CONF"; then
+    if [[ $(getent group www-data) != *[:,]www-data?(,*) ]]; then
+      touch "$STATE/www-data-named"
+      run gpasswd --add www-data www-data
+    fi
+    kept=$(mktemp)
+    cp -p "$NGINX_CONF" "$kept"
+    sed -i --follow-symlinks -E "s/$line/\1user www-data $WORKER_GROUP;\4 # tgdepot: was \2/" "$NGINX_CONF"
+    if nginx -t >>"$LOG" 2>&1; then mark_changed; else cat "$kept" >"$NGINX_CONF"; fi
+    rm -f "$kept"
+  fi
+  workers_are_apart || warn "$NGINX_CONF has no line 'user www-data;' that could name another group: whatever else runs as" \
+    'www-data, such as PHP, can read the stored files and the log of links'
+}
+
+# Once nginx's workers have their group, nobody else of their user needs it; where they cannot have it, all of them do.
+settle_workers() {
+  local is_member=0
+  [[ $(getent group "$WORKER_GROUP") != *[:,]www-data?(,*) ]] || is_member=1
+  if workers_are_apart; then
+    ((is_member == 0)) || { run gpasswd --delete www-data "$WORKER_GROUP"; mark_changed; }
+  elif ((is_member == 0)); then
+    run gpasswd --add www-data "$WORKER_GROUP"
+    run systemctl reload-or-restart nginx
+    mark_changed
+  fi
+}
+
+# Puts back what part_workers noted, if nobody has changed it since.
+join_workers() {
+  [[ ! -e $NGINX_CONF ]] || sed -i --follow-symlinks -E \
+    "s/^([[:space:]]*)user www-data $WORKER_GROUP;(.*) # tgdepot: was (user .*;)$/\1\3\2/" "$NGINX_CONF"
+  [[ ! -e $STATE/www-data-named ]] || gpasswd --delete www-data www-data >/dev/null 2>&1 || true
+}
+
 # What nginx must be told about when it changes. A renewal by certbot tells nginx by itself.
 nginx_digest() {
   local files=("$SITE" "$SNIPPETS"/*.conf)
   [[ ${ANSWERS[TGDEPOT_TLS]} == acme ]] || files+=("$CERTIFICATE" "$CERTIFICATE_KEY")
-  printf '%s %s\n' "$(nginx_conf_value worker_connections)" "$(digest_of "${files[@]}" "$NGINX_LIMITS")"
+  printf '%s %s %s\n' "$(nginx_conf_value worker_connections)" "$(sed -n '/^[[:space:]]*user[[:space:]]/p' "$NGINX_CONF")" \
+    "$(digest_of "${files[@]}" "$NGINX_LIMITS")"
 }
 
 # Starts nginx, or has it read its files again if ours changed since it last did.
 load_nginx() {
   local now
+  make_logs
   now=$(nginx_digest)
   if ! systemctl is-active --quiet nginx; then
     run systemctl enable nginx

@@ -2,7 +2,8 @@
 # shellcheck shell=bash disable=SC2004,SC2034,SC2153
 
 # Answers are kept in /etc/tgdepot/answers for the next run, secrets are not.
-ANSWER_NAMES=(TGDEPOT_DOMAIN TGDEPOT_TLS TGDEPOT_EMAIL TGDEPOT_ACME_SERVER TGDEPOT_LISTEN TGDEPOT_BOT_API)
+ANSWER_NAMES=(TGDEPOT_DOMAIN TGDEPOT_TLS TGDEPOT_EMAIL TGDEPOT_ACME_SERVER TGDEPOT_LISTEN TGDEPOT_BOT_API
+  TGDEPOT_BOT_API_EGRESS)
 SECRET_NAMES=(TELEGRAM_BOT_TOKEN TELEGRAM_API_ID TELEGRAM_API_HASH)
 # FLAGS: from the command line. GIVEN: from anywhere in this run. ANSWERS and SECRET: what holds in the end.
 declare -A FLAGS=() GIVEN=() ANSWERS=() SECRET=()
@@ -30,6 +31,8 @@ Installs tgdepot, repairs it, or upgrades it to this checkout. What is not given
   --bot-token-file FILE    the bot's token from @BotFather             TELEGRAM_BOT_TOKEN
   --api-id-file FILE       api id from https://my.telegram.org         TELEGRAM_API_ID
   --api-hash-file FILE     api hash from the same page                 TELEGRAM_API_HASH
+  (no flag)                private networks that the Bot API server    TGDEPOT_BOT_API_EGRESS
+                           may reach, 10.1.2.0/24,fd00:1::/64
   --answers FILE           NAME=value lines, the names of the right column
   --yes                    never ask; what is missing is an error
   --rollback               back to the release before the last upgrade
@@ -194,6 +197,9 @@ check_answers() {
     elif [[ -n ${SECRET[$name]} && ! ${SECRET[$name]} =~ $pattern ]]; then fault "$name does not have the form of $form"
     fi
   done
+  for value in ${ANSWERS[TGDEPOT_BOT_API_EGRESS]//,/ }; do
+    is_network "$value" || fault "bot api egress '$value': not a network like 10.1.2.0/24"
+  done
   value=${ANSWERS[TGDEPOT_BOT_API]}
   # The program of an earlier run may be gone: its copy in /opt stays in use.
   if [[ -n $value && $value != build && ! (-f $value && -x $value) ]] &&
@@ -226,6 +232,20 @@ check_settings() {
       fault "$file, line $number: $name is a secret and belongs into $SECRETS/$name: everyone here can read this file"
     fi
   done <"$file"
+}
+
+# An address or a network, as the firewall takes it.
+is_network() {
+  local address=${1%/*} bits=0 octet most=32
+  [[ $1 != */* ]] || bits=${1##*/}
+  if [[ $address == *:* ]]; then
+    most=128
+    [[ $address =~ ^[0-9A-Fa-f:]{2,39}$ ]] || return 1
+  else
+    [[ $address =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || return 1
+    for octet in ${address//./ }; do ((10#$octet <= 255)) || return 1; done
+  fi
+  [[ $bits =~ ^[0-9]{1,3}$ ]] && ((10#$bits <= most))
 }
 
 save_answers() {

@@ -9,6 +9,7 @@ service_digest() {
   case $service in
     tgdepot-bot-api)
       files+=("$ETC/bot-api.env" "$SECRETS/TELEGRAM_API_ID" "$SECRETS/TELEGRAM_API_HASH" "$OPT/bot-api/current/telegram-bot-api") ;;
+    tgdepot-api-helper) files+=("$OPT/current/deploy/api-helper.pl") ;;
     tgdepot-bot) files+=("$ETC/tgdepot.env" "$SECRETS/TELEGRAM_BOT_TOKEN") release=$(current_release_folder) ;;
     tgdepot-web) files+=("$ETC/tgdepot.env" "$SECRETS/ADMIN_TOKEN") release=$(current_release_folder) ;;
   esac
@@ -20,7 +21,7 @@ load_firewall() {
   local rules unit
   run nft --check --file "$ETC/firewall.nft"
   rules=$(digest_of "$ETC/firewall.nft")
-  unit=$(digest_of "$UNITS/tgdepot-firewall.service" "$UNITS/tgdepot-firewall.service.d"/*.conf)
+  unit=$(digest_of "$UNITS/tgdepot-firewall.service" "$UNITS/tgdepot-firewall.service.d"/*.conf "$OPT/current/deploy/firewall.sh")
   if ! systemctl is-active --quiet tgdepot-firewall || [[ $(cat "$STATE/firewall-unit" 2>/dev/null) != "$unit" ]]; then
     systemctl reset-failed tgdepot-firewall 2>/dev/null || true
     run systemctl restart tgdepot-firewall
@@ -62,6 +63,46 @@ load_socket() {
   printf '%s\n' "$now" >"$STATE/web-socket"
 }
 
+# The helper's socket is made anew when its unit has changed. Both go where a rollback took their units away.
+load_helper() {
+  local unit=$UNITS/tgdepot-api-helper.socket now
+  now=$(digest_of "$unit")
+  if [[ ! -e $unit ]]; then
+    systemctl stop tgdepot-api-helper.socket tgdepot-api-helper.service 2>/dev/null || true
+    rm -f "$UNITS"/tgdepot.target.wants/tgdepot-api-helper.{socket,service}
+  elif [[ $(cat "$STATE/api-helper-socket" 2>/dev/null) != "$now" ]] || ! systemctl is-active --quiet tgdepot-api-helper.socket; then
+    # systemd opens none for a service that runs.
+    systemctl stop tgdepot-api-helper.service 2>/dev/null || true
+    systemctl reset-failed tgdepot-api-helper.socket tgdepot-api-helper.service 2>/dev/null || true
+    run systemctl restart tgdepot-api-helper.socket
+    mark_changed
+  fi
+  printf '%s\n' "$now" >"$STATE/api-helper-socket"
+}
+
+# Gives the Bot API server's folder to the user whom the unit names: a release may share the bot's, and data that outlived
+# an uninstallation is root's. The folder itself comes last: until then an interrupted run finds it and goes on.
+load_bot_api_folder() {
+  local folder=$DATA/bot-api user
+  user=$(sed -n 's/^User=//p' "$UNITS/tgdepot-bot-api.service")
+  [[ $(stat -c %U "$folder" 2>/dev/null) != "$user" ]] || return 0
+  systemctl stop tgdepot-bot.service tgdepot-bot-api.service 2>/dev/null || true
+  if [[ -d $folder ]]; then
+    run find "$folder" -mindepth 1 -exec chown --no-dereference "$user:$user" {} +
+    # Below a bot's folder and its folders of types are files for the bot, beside them the server's databases.
+    run find "$folder" -mindepth 1 -type d -exec chmod 0750 {} +
+    run find "$folder" -mindepth 3 -type f -links 1 -exec chmod 0640 {} +
+    # What is a link's already: the bot goes on giving it names, and nginx sends it.
+    run find "$folder" -mindepth 3 -type f -links +1 -exec chmod 0664 {} +
+  fi
+  # An older bot changes what it owns only.
+  if [[ $user == tgdepot && -d $DATA/store ]] && id tgdepot-api >/dev/null 2>&1; then
+    run find "$DATA/store" -user tgdepot-api -exec chown --no-dereference tgdepot:tgdepot-files {} +
+  fi
+  install -d -m 0750 -o "$user" -g "$user" "$folder"
+  mark_changed
+}
+
 # The runs that are to have ended by now, by service: a unit that systemd cannot read keeps its old process.
 declare -A RUN_BEFORE=()
 
@@ -71,9 +112,12 @@ run_of() { systemctl show --property=InvocationID --value "$1"; }
 start_services() {
   local service now restarted=()
   run systemctl daemon-reload
+  load_bot_api_folder
   load_firewall
   load_socket
+  load_helper
   for service in "${SERVICES[@]}"; do
+    [[ -e $UNITS/$service.service ]] || continue
     now=$(service_digest "$service")
     if [[ $(cat "$STATE/$service" 2>/dev/null) == "$now" ]] && systemctl is-active --quiet "$service"; then continue; fi
     systemctl reset-failed "$service" 2>/dev/null || true
@@ -109,8 +153,9 @@ ask_socket() { curl --silent --show-error --max-time 5 --unix-socket "$WEB_SOCKE
 # Says what does not work, one line each; nothing when all of it does.
 find_troubles() {
   local unit status socket
-  for unit in tgdepot-firewall.service tgdepot-web.socket "${SERVICES[@]/%/.service}" nginx.service; do
-    [[ $unit != *.socket || -e $UNITS/$unit ]] || continue
+  for unit in tgdepot-firewall.service tgdepot-web.socket tgdepot-api-helper.socket "${SERVICES[@]/%/.service}" nginx.service; do
+    # An older release has fewer.
+    [[ $unit != tgdepot-* || -e $UNITS/$unit ]] || continue
     find_unit_trouble "$unit"
   done
   for socket in $(missing_sockets); do

@@ -7,7 +7,7 @@ OWN_LINES='# Your own settings: every line from here on is kept, and wins over t
 own_settings() {
   awk -v mark="${OWN_LINES:0:20}" '
     index($0, mark) == 1 && !below { below = 1; next }
-    below || !/^($|# Written by install\.sh|(TELEGRAM_API_URL|BOT_API_DIR|STORAGE_PATH|DATABASE_URL|SERVER_SOCKET|X_ACCEL_PREFIX|DOWNLOAD_URL_BASE)=)/
+    below || !/^($|# Written by install\.sh|(TELEGRAM_API_URL|BOT_API_DIR|BOT_API_HELPER|STORAGE_PATH|DATABASE_URL|SERVER_SOCKET|X_ACCEL_PREFIX|DOWNLOAD_URL_BASE)=)/
   ' "$ETC/tgdepot.env"
 }
 
@@ -18,6 +18,7 @@ write_settings() {
 # Written by install.sh, again at every run. All settings: $OPT/current/deploy/env.example
 TELEGRAM_API_URL=http://127.0.0.1:8081
 BOT_API_DIR=$DATA/bot-api
+BOT_API_HELPER=/run/tgdepot-api-helper.sock
 STORAGE_PATH=$DATA/store
 DATABASE_URL=sqlite:$DATA/db/tgdepot.sqlite
 SERVER_SOCKET=/run/tgdepot/web.sock

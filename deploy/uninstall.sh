@@ -39,17 +39,18 @@ remove_units() {
 
 remove_nginx_site() {
   restore_limits
-  rm -rf "$SNIPPETS" "$CERTBOT_HOOK"
+  join_workers
+  rm -rf "$SNIPPETS" "$CERTBOT_HOOK" "$LOGROTATE"
   if [[ -e $SITE ]]; then
     rm -f "$SITE" "${SITE%.conf}_challenge.conf"
     ! systemctl is-active --quiet nginx || systemctl reload nginx
   fi
-  say 'ok       nginx site removed; nginx itself and its logs stay'
+  say 'ok       nginx site removed; nginx itself stays'
 }
 
 remove_data() {
   rm -rf "$DATA" "$ETC" "$LOG"
-  rm -f /var/log/nginx/tgdepot.*
+  rm -rf "$LINK_LOGS"
   if [[ -d /etc/letsencrypt/live/tgdepot ]]; then certbot delete --non-interactive --quiet --cert-name tgdepot; fi
   say "ok       data, settings and secrets removed"
 }
@@ -60,18 +61,19 @@ keep_data() {
     chmod 0700 "$DATA"
     chown -R root:root "$DATA"
   fi
-  say "ok       kept: $DATA (files, database, the bot's session) and $ETC (settings, secrets)"
+  say "ok       kept: $DATA (files, database, the bot's session), $ETC (settings, secrets) and $LINK_LOGS"
   [[ ! -d /etc/letsencrypt/live/tgdepot ]] || say '         and the certificate: certbot delete --cert-name tgdepot'
   say '         install.sh takes both up again; deploy/uninstall.sh --purge removes them'
 }
 
 remove_users() {
   local name
+  [[ ! -d $LINK_LOGS ]] || chgrp root "$LINK_LOGS"
   gpasswd --delete www-data tgdepot-files >/dev/null 2>&1 || true
-  for name in tgdepot tgdepot-web tgdepot-build; do
+  for name in tgdepot tgdepot-api tgdepot-web tgdepot-build; do
     ! id "$name" >/dev/null 2>&1 || userdel "$name"
   done
-  for name in tgdepot tgdepot-web tgdepot-build tgdepot-db tgdepot-files; do
+  for name in tgdepot tgdepot-api tgdepot-web tgdepot-build tgdepot-db tgdepot-files; do
     ! getent group "$name" >/dev/null || groupdel "$name"
   done
   rm -f /etc/sysusers.d/tgdepot.conf /etc/tmpfiles.d/tgdepot.conf

@@ -14,7 +14,7 @@ export const healthMigrations: Migration[] = [
 
 export interface PartHealth {
   ok: boolean
-  /** What to tell the owner; shown to anyone who asks, so without paths and names. */
+  /** What to tell the owner; without paths and names. */
   detail: string
 }
 

@@ -39,7 +39,7 @@ export function readSettings<T extends Shapes>(
     if (result.success) settings[owner] = result.data
     else faults.push(...result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`))
   }
-  if (faults.length > 0) throw new StartError(...faults)
+  if (faults.length > 0) throw new StartError(...new Set(faults))
   return settings as Settings<T>
 }
 

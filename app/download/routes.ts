@@ -6,7 +6,7 @@ import type { DownloadSettings } from './settings.ts'
 
 /** The pages, and the links: handed to nginx past Koa, or served by this process. */
 export function routes({ links, store, health, database, log }: House, settings: DownloadSettings): WebParts {
-  const { X_ACCEL_PREFIX: prefix } = settings
+  const { X_ACCEL_PREFIX: prefix, ADMIN_TOKEN } = settings
   // What nginx's shortcut leaves over is no link.
   const download = prefix === undefined ? byItself(links, store, log) : noSuchFile
   return {
@@ -18,7 +18,7 @@ export function routes({ links, store, health, database, log }: House, settings:
       router.get('/', showHome)
       // nginx asks for it when the whole store is away.
       router.get('/unavailable', comeAgain)
-      router.get('/health', healthPage(health, database))
+      router.get('/health', healthPage(health, database, ADMIN_TOKEN))
     },
   }
 }

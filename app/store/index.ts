@@ -154,7 +154,9 @@ export class Store {
     const file = await open(this.pathOf(uuid), 'r')
     try {
       // TDLib makes its files 0640; the closed folder keeps others out, and nginx need not share a group with TDLib.
-      await file.chmod(0o644)
+      // One that is another user's was opened for everyone by that user.
+      const { mode } = await file.stat()
+      if ((mode & 0o444) !== 0o444) await file.chmod(0o644)
       await Promise.all([file.sync(), this.#syncFolder(uuid)])
     } finally {
       await file.close()

@@ -1,9 +1,11 @@
 import http from 'node:http'
 import https from 'node:https'
+import net from 'node:net'
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import { codeOf } from '../core/errors.ts'
 import { type RefusalParameters, TelegramRefusal, TelegramUnreachable } from './errors.ts'
+import type { ServerHelper } from './server-helper.ts'
 
 export interface CallOptions {
   /** Milliseconds for the whole call. */
@@ -20,6 +22,32 @@ const idleTimeout = 60_000
 /** Far above the largest answer, getUpdates' 4 MiB. */
 const maxAnswer = 16 * 1024 * 1024
 
+/** Connections to a server of this machine, of which nothing is used before its end is known to be the server's. */
+class KnownPeerAgent extends http.Agent {
+  readonly #helper: ServerHelper
+
+  constructor(helper: ServerHelper, options: http.AgentOptions) {
+    super(options)
+    this.#helper = helper
+  }
+
+  override createConnection(
+    options: http.ClientRequestArgs,
+    made?: (error: Error | null, socket: net.Socket) => void,
+  ): undefined {
+    const socket = net.connect(options as net.NetConnectOpts)
+    const ready = (error: Error | null) => {
+      socket.off('error', ready)
+      if (error) socket.destroy()
+      made?.(error, socket)
+    }
+    socket.on('error', ready)
+    socket.once('connect', () => {
+      this.#helper.requireServer(socket.localPort as number).then(() => ready(null), ready)
+    })
+  }
+}
+
 // Telegraf's own client cuts every call at 500 s, loses the text of a 5xx, and puts the token in errors.
 /** JSON calls of one bot. Errors are {@link TelegramRefusal} and {@link TelegramUnreachable}, never with the token. */
 export class TelegramApi {
@@ -30,11 +58,13 @@ export class TelegramApi {
   readonly #agent: http.Agent
   readonly #closing = new AbortController()
 
-  constructor(root: string, token: string) {
+  /** @param helper names who listens at `root`, on 127.0.0.1: any local user may, while the server is away */
+  constructor(root: string, token: string, helper?: ServerHelper) {
     this.#root = new URL(root.endsWith('/') ? root : `${root}/`)
     this.#token = token
     this.#client = this.#root.protocol === 'https:' ? https : http
-    this.#agent = new this.#client.Agent({ keepAlive: true, maxSockets: 64, timeout: 30_000 })
+    const options = { keepAlive: true, maxSockets: 64, timeout: 30_000 }
+    this.#agent = helper ? new KnownPeerAgent(helper, options) : new this.#client.Agent(options)
   }
 
   get botId(): number {

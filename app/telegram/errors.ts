@@ -35,7 +35,10 @@ function waitOf(seconds: unknown): number | undefined {
 export class TelegramUnreachable extends Error {
   override name = 'TelegramUnreachable'
   readonly method: string
-  /** A system error's code (`ECONNREFUSED`), or `TIMEOUT`, `STOPPED` (by us), `CUT` (by the server), `NOT_BOT_API_<status>`. */
+  /**
+   * A system error's code (`ECONNREFUSED`), or `TIMEOUT`, `STOPPED` (by us), `CUT` (by the server), `NOT_BOT_API_<status>`,
+   * `OTHER_USER` (another user's program in the server's place).
+   */
   readonly code: string
 
   constructor(method: string, code: string) {
@@ -47,7 +50,11 @@ export class TelegramUnreachable extends Error {
 
 /** One clause about why the server is of no use now, for the log and /health. */
 export function describe(error: TelegramRefusal | TelegramUnreachable): string {
-  if (error instanceof TelegramUnreachable) return `not reachable (${error.code})`
+  if (error instanceof TelegramUnreachable) {
+    if (error.code === 'OTHER_USER')
+      return 'a program of another user listens in the place of the Bot API server'
+    return `not reachable (${error.code})`
+  }
   if (error.code === 401 || error.code === 404) return 'the bot token is refused by Telegram'
   if (error.code === 421) return 'the Bot API server is set up for another bot'
   if (error.code === 409 && /webhook is active/.test(error.description)) {

@@ -7,6 +7,7 @@ import { removeFile } from '../core/remove-file.ts'
 import type { TelegramApi } from './api.ts'
 import { Arrivals, type Watched } from './arrivals.ts'
 import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
+import type { ServerHelper } from './server-helper.ts'
 
 /** Where getFile left a file: on this disk, or on the server, to be streamed. */
 export type Fetched = { path: string } | { stream: Readable }
@@ -48,19 +49,24 @@ export interface Wanted {
 export class TelegramFiles {
   readonly #api: TelegramApi
   readonly #directory: string | undefined
+  readonly #helper: ServerHelper | undefined
   readonly #arrivals: Arrivals | undefined
 
-  /** @param directory the local server's `--dir`, if there is a local server */
-  constructor(api: TelegramApi, directory: string | undefined) {
+  /**
+   * @param directory the local server's `--dir`, if there is a local server
+   * @param helper hands its files over, if it is another user's
+   */
+  constructor(api: TelegramApi, directory: string | undefined, helper?: ServerHelper) {
     this.#api = api
     this.#directory = directory
+    this.#helper = helper
     if (directory !== undefined) this.#arrivals = new Arrivals(join(directory, api.folderName, 'temp'))
   }
 
   /**
    * Makes the server fetch a file of the announced size. `received` is told the bytes on the disk as they come, while
    * it can be told which ones belong to this file.
-   * @throws TelegramRefusal, TelegramUnreachable, ForeignPath, Stalled
+   * @throws TelegramRefusal, TelegramUnreachable, ForeignPath, Stalled, HelperError
    */
   async fetch(
     { fileId, size, patience, grew }: Wanted,
@@ -84,7 +90,9 @@ export class TelegramFiles {
       isThere = true
       clearInterval(timer)
       if (!isAbsolute(path)) return { stream: await this.#api.download(path, signal) }
-      return { path: await this.#ours(path) }
+      const ours = await this.#ours(path)
+      await this.#helper?.handOver(ours)
+      return { path: ours }
     } catch (error) {
       if (isThere || signal.aborted || !stalled.signal.aborted) throw error
       throw new Stalled(`nothing has come for ${Math.round(quiet() / 1000)} s`)
@@ -126,7 +134,13 @@ export class TelegramFiles {
   async discard(path: string): Promise<void> {
     if (this.#directory === undefined) return
     const name = this.#nameOf(await realpath(this.#directory), path)
-    if (name?.startsWith('file_')) await removeFile(path)
+    if (!name?.startsWith('file_')) return
+    await removeFile(path).catch(async (error) => {
+      // Never handed over: left by a crash, or removed before it was wanted.
+      if (codeOf(error) !== 'EACCES' || !this.#helper) throw error
+      await this.#helper.handOver(path)
+      await removeFile(path)
+    })
   }
 
   /** The name of a finished file of this bot; undefined for what lies elsewhere, such as its session with Telegram. */

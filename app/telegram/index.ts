@@ -10,6 +10,7 @@ import { describe, TelegramRefusal, TelegramUnreachable } from './errors.ts'
 import { checkBotApiDir, TelegramFiles } from './files.ts'
 import { Messages } from './messages.ts'
 import { Presses } from './presses.ts'
+import { ServerHelper } from './server-helper.ts'
 import type { TelegramSettings } from './settings.ts'
 import { fullAnswer, Updates } from './updates.ts'
 
@@ -78,6 +79,7 @@ export class TelegramBot implements AsyncDisposable {
   readonly messages: Messages
   readonly files: TelegramFiles
   readonly #api: TelegramApi
+  readonly #helper: ServerHelper | undefined
   readonly #settings: TelegramSettings
   readonly #database: Database
   readonly #health: Health
@@ -91,8 +93,10 @@ export class TelegramBot implements AsyncDisposable {
     this.#database = parts.database
     this.#health = parts.health
     this.#log = parts.log
-    this.#api = new TelegramApi(parts.settings.TELEGRAM_API_URL, parts.settings.TELEGRAM_BOT_TOKEN)
-    this.files = new TelegramFiles(this.#api, parts.settings.BOT_API_DIR)
+    const { TELEGRAM_API_URL, TELEGRAM_BOT_TOKEN, BOT_API_DIR, BOT_API_HELPER } = parts.settings
+    this.#helper = BOT_API_HELPER === undefined ? undefined : new ServerHelper(BOT_API_HELPER)
+    this.#api = new TelegramApi(TELEGRAM_API_URL, TELEGRAM_BOT_TOKEN, this.#helper)
+    this.files = new TelegramFiles(this.#api, BOT_API_DIR, this.#helper)
     this.messages = new Messages(this.#api, parts.database, parts.log)
     this.#presses = new Presses(this.#api, parts.log)
   }
@@ -198,6 +202,7 @@ export class TelegramBot implements AsyncDisposable {
     isQuiet.abort()
     // A call that hangs is cut. The row of its message says that it may have been sent: the next start looks for it.
     this.#api.close()
+    this.#helper?.close()
     await this.messages.stop()
     await this.#health.report('bot_api', { ok: false, detail: 'the bot role has stopped' })
   }

@@ -11,6 +11,8 @@ export const telegramSettings = z.object({
     .string()
     .refine(isAbsolute, 'must be an absolute path: the --dir of the local Bot API server')
     .optional(),
+  // Set by the installer alone.
+  BOT_API_HELPER: z.string().refine(isAbsolute, 'must be an absolute path').optional(),
 })
 
 export type TelegramSettings = z.output<typeof telegramSettings>

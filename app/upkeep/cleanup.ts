@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Context } from 'koa'
+import { isAdministrator } from '../core/administrator.ts'
 import type { Database } from '../core/database.ts'
 import { Unavailable } from '../core/errors.ts'
 import type { Queries } from '../core/reader.ts'
@@ -20,7 +20,7 @@ interface Row extends Record<string, unknown> {
 export function cleanupRoute(database: Queries, adminToken: string) {
   return async (ctx: Context): Promise<void> => {
     ctx.set('Cache-Control', 'no-store')
-    if (!isToken(/^Bearer +(.+)$/i.exec(ctx.get('Authorization'))?.[1] ?? '', adminToken)) {
+    if (!isAdministrator(ctx, adminToken)) {
       ctx.status = 401
       ctx.set('WWW-Authenticate', 'Bearer')
       ctx.body = { error: 'unauthorized', message: 'Send Authorization: Bearer <ADMIN_TOKEN>.' }
@@ -100,9 +100,4 @@ export async function answerCleanups(database: Database, sweeps: Sweeps, signal:
       missing,
     }),
   )
-}
-
-function isToken(given: string, expected: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(given), digest(expected))
 }

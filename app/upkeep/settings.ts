@@ -1,13 +1,9 @@
 import { z } from 'zod'
+import { adminToken } from '../core/administrator.ts'
 import { wholeNumber } from '../core/settings.ts'
 
 export const upkeepSettings = z.object({
-  ADMIN_TOKEN: z
-    .string()
-    .min(16, 'must have at least 16 characters')
-    // It comes in a header, in which other characters arrive changed: nobody would ever be let in.
-    .regex(/^[\x21-\x7e]*$/, 'must be of ASCII characters without blanks')
-    .optional(),
+  ADMIN_TOKEN: adminToken,
   EXPIRED_GRACE_MINUTES: wholeNumber(0, 525_600).default(60),
 })
 

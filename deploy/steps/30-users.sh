@@ -5,7 +5,6 @@ step_users() {
   install_file "$SOURCE/systemd/tgdepot.sysusers" /etc/sysusers.d/tgdepot.conf 0644
   install_file "$SOURCE/systemd/tgdepot.tmpfiles" /etc/tmpfiles.d/tgdepot.conf 0644
   run systemd-sysusers /etc/sysusers.d/tgdepot.conf
-  adopt_data bot-api tgdepot:tgdepot
   adopt_data store tgdepot:tgdepot-files
   adopt_data db tgdepot:tgdepot-db
   run systemd-tmpfiles --create /etc/tmpfiles.d/tgdepot.conf

@@ -5,6 +5,16 @@ step_configuration() {
   # The number before the colon is the bot's public id.
   printf 'TELEGRAM_BOT_ID=%s\n' "$(cut -d: -f1 "$SECRETS/TELEGRAM_BOT_TOKEN")" | write_file "$ETC/bot-api.env" 0644
   write_settings | write_file "$ETC/tgdepot.env" 0644
-  sed "s/@UID@/$(id -u tgdepot)/" "$SOURCE/deploy/firewall.nft" | write_file "$ETC/firewall.nft" 0644
+  fill_firewall "$SOURCE/deploy/firewall.nft" | write_file "$ETC/firewall.nft" 0644
   save_answers
+}
+
+# Users by number: nft resolves names when the file is loaded, and at boot that must not depend on anything.
+fill_firewall() {
+  local network allowed4='' allowed6=''
+  for network in ${ANSWERS[TGDEPOT_BOT_API_EGRESS]//,/ }; do
+    if [[ $network == *:* ]]; then allowed6+="$network, "; else allowed4+="$network, "; fi
+  done
+  sed -e "s/@BOT@/$(id -u tgdepot)/; s/@SERVER@/$(id -u tgdepot-api)/" \
+    -e "s|@ALLOWED4@|${allowed4:+elements = { ${allowed4%, } \}}|; s|@ALLOWED6@|${allowed6:+elements = { ${allowed6%, } \}}|" "$1"
 }

@@ -6,6 +6,7 @@ import { certificate } from './steps/certificate.ts'
 import { downloads } from './steps/downloads.ts'
 import { failures } from './steps/failures.ts'
 import { files } from './steps/files.ts'
+import { identities } from './steps/identities.ts'
 import { installation } from './steps/installation.ts'
 import { removal } from './steps/removal.ts'
 import { sandbox } from './steps/sandbox.ts'
@@ -18,6 +19,7 @@ const steps: Step[] = [
   ...files,
   ...downloads,
   ...sandbox,
+  ...identities,
   ...failures,
   ...secrecy,
   ...certificate,

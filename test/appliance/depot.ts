@@ -161,8 +161,10 @@ exec ${standInFolder}/node ${standInFolder}/bot-api/main.ts "$@"`
     return (await this.visit(`$CURL --fail '${url}' | sha256sum`)).slice(0, 64)
   }
 
+  /** As a visitor sees it, with the details that the administrator's token opens. */
   async health(): Promise<{ status: number; parts: Record<string, { ok: boolean; detail: string }> }> {
-    const { status, body } = await this.get('/health')
+    const token = (await this.machine.readFile('/etc/tgdepot/secrets/ADMIN_TOKEN')).trim().split('=')[1]
+    const { status, body } = await this.get('/health', '--header', `Authorization: Bearer ${token}`)
     return { status, parts: JSON.parse(body.toString()).parts }
   }
 
@@ -206,7 +208,7 @@ exec ${standInFolder}/node ${standInFolder}/bot-api/main.ts "$@"`
     const commands = [
       'systemctl list-units --no-pager --plain --all "tgdepot*" nginx.service',
       'journalctl --no-pager --lines=40 --output=cat --unit="tgdepot*"',
-      'tail -n 5 /var/log/nginx/error.log /var/log/nginx/tgdepot.error.log',
+      'tail -n 5 /var/log/nginx/error.log /var/log/tgdepot/error.log',
     ]
     const parts: string[] = []
     for (const command of commands) {

@@ -67,6 +67,11 @@ export class Machine implements AsyncDisposable {
     return networkOf(this.#slot.number).namespace
   }
 
+  /** The host's own address on the machine's network. */
+  get hostAddress(): string {
+    return networkOf(this.#slot.number).hostAddress
+  }
+
   /** The host's id of its PID 1. */
   get init(): number {
     return this.#init

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { startHelper } from '../helpers/start-helper.ts'
 import { linkIn, startApp } from './app.ts'
 import { against, type Findings, median, type Series, spread } from './figures.ts'
 import type { Bench } from './part.ts'
@@ -17,7 +18,10 @@ const smallPerRound = 5
 export async function measureLinkLatency({ folder, rounds, say }: Bench): Promise<Findings> {
   await using app = await startApp(join(folder, 'link-latency'))
   const { botApi } = app
-  await app.start('bot')
+  // As on an installed machine, where the server is another user.
+  const path = join(folder, 'helper.sock')
+  await using _helper = await startHelper({ path, files: botApi.dir, port: Number(new URL(botApi.url).port) })
+  await app.start('bot', { BOT_API_HELPER: path })
   await botApi.settings({ download_bytes_per_second: network })
 
   async function once(size: number): Promise<number> {

@@ -38,14 +38,14 @@ test('files lie by kind, numbered, with the extension of the sender', async (t) 
   }
 })
 
-test('files are 0640 and folders 0750', async (t) => {
+test('files are 0640, folders 0750, and databases 0600', async (t) => {
   await using server = await startBotApi({ umask: '022' })
   const path = await fetchFile(server, { name: 'a.bin' })
   const bot = join(server.dir, server.token)
   const folders = [server.dir, bot, join(bot, 'documents'), join(bot, 'temp')]
   t.deepEqual(await Promise.all(folders.map(mode)), ['750', '750', '750', '750'])
   const files = [path, join(bot, 'td.binlog'), join(server.dir, 'tqueue.binlog')]
-  t.deepEqual(await Promise.all(files.map(mode)), ['640', '640', '640'])
+  t.deepEqual(await Promise.all(files.map(mode)), ['640', '600', '600'])
 })
 
 test('a stricter umask takes its bits away', async (t) => {

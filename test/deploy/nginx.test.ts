@@ -128,3 +128,116 @@ test('nginx is told of a number that changed', async (t) => {
   const [before, after] = stdout.trim().split('\n')
   t.not(before, after)
 })
+
+const part = 'part_workers; echo "$CHANGED"'
+const named = 'getent() { echo "$2:x:33:www-data"; }; '
+
+test('nginx’s workers get a group of their own by the line that names their user, which is put back to the byte', async (t) => {
+  for (const line of ['user www-data;', '  user  www-data www-data; # as ever']) {
+    await using bench = await openWith(debian.replace('user www-data;', line))
+    const { stdout } = await bench.run(`${named}${part}; ${part}`)
+    t.is(stdout, '1\n1\n')
+    t.regex(await bench.conf(), /^ *user www-data tgdepot-files;.* # tgdepot: was user.*;$/m)
+    t.is((await bench.run(`${named}${part}`)).stdout, '0\n')
+    await bench.run('join_workers')
+    t.is(await bench.conf(), debian.replace('user www-data;', line))
+  }
+})
+
+test('workers whom no plain line names keep their group, and the owner is told who else has it', async (t) => {
+  for (const line of ['include user.conf;', 'user www-data adm;', '#user www-data;']) {
+    await using bench = await openWith(debian.replace('user www-data;', line))
+    const { status, stdout, stderr } = await bench.run(`${named}${part}`)
+    t.is(status, 0, stderr)
+    t.is(stdout, '0\n')
+    t.regex(stderr, /no line 'user www-data;'.*whatever else runs as www-data/)
+    t.is(await bench.conf(), debian.replace('user www-data;', line))
+  }
+})
+
+test('www-data is put into its own group’s line before nginx asks for it there, and is taken out again', async (t) => {
+  await using bench = await openWith(debian)
+  await bench.fake('gpasswd', 'echo "$*" >>gpasswd.calls')
+  await bench.run(`getent() { echo "$2:x:33:"; }; ${part}; join_workers`)
+  t.is(
+    await readFile(join(bench.dir, 'gpasswd.calls'), 'utf8'),
+    '--add www-data www-data\n--delete www-data www-data\n',
+  )
+})
+
+test('www-data leaves the workers’ group once they have it by nginx.conf, and comes back where they cannot', async (t) => {
+  const calls = async (conf: string, members: string) => {
+    await using bench = await openWith(conf)
+    await bench.fake('gpasswd', 'echo "$*" >>calls')
+    await bench.fake('systemctl', 'true')
+    const { stdout } = await bench.run(
+      `getent() { echo "$2:x:990:${members}"; }; settle_workers; cat calls 2>/dev/null || true`,
+    )
+    return stdout
+  }
+  const apart = debian.replace('user www-data;', 'user www-data tgdepot-files; # tgdepot: was user www-data;')
+  t.is(await calls(apart, 'tgdepot,www-data'), '--delete www-data tgdepot-files\n')
+  t.is(await calls(apart, 'tgdepot'), '')
+  t.is(await calls(debian, 'tgdepot'), '--add www-data tgdepot-files\n')
+  t.is(await calls(debian, 'tgdepot,www-data'), '')
+})
+
+const site = (more: string) => `${more}
+  nginx_version() { echo "$VERSION"; }; has_ipv6() { true; }; SITE=/etc/nginx/sites-enabled/tgdepot.conf
+  ANSWERS=([TGDEPOT_DOMAIN]=a.example [TGDEPOT_LISTEN]=''); choose_certificate acme
+  fill_site "$SOURCE" unknown-plain unknown-tls redirect tls`
+const listens = (text: string) =>
+  [...text.matchAll(/^ *listen (.*default_server);/gm)].map(([, listen]) => listen)
+
+test('whoever names no site of nginx gets no answer, and no certificate', async (t) => {
+  await using bench = await openWith(debian)
+  const { stdout } = await bench.run(site('VERSION=1.26.3'))
+  t.deepEqual(listens(stdout), [
+    '80 default_server',
+    '[::]:80 default_server',
+    '443 ssl default_server',
+    '[::]:443 ssl default_server',
+  ])
+  t.is(stdout.match(/return 444;/g)?.length, 2)
+  t.is(stdout.match(/ssl_reject_handshake on;/g)?.length, 1)
+  t.notRegex(stdout, /@[A-Z0-9_]+@/)
+})
+
+test('an nginx that cannot refuse a handshake ends it with a certificate that names nobody', async (t) => {
+  await using bench = await openWith(debian)
+  const { stdout } = await bench.run(`${site('VERSION=1.18.0')}
+    NAMELESS=$PWD/nameless; make_nameless >&2; openssl x509 -in nameless.pem -noout -subject -ext subjectAltName 2>&1`)
+  t.notRegex(stdout, /ssl_reject_handshake/)
+  t.regex(stdout, /ssl_certificate \S+nameless\.pem; ssl_certificate_key \S+nameless\.key;/)
+  t.regex(stdout, /^subject= ?$/m)
+  t.notRegex(stdout, /DNS:/)
+})
+
+test('a port that is another site’s by default stays so', async (t) => {
+  await using bench = await openWith(debian)
+  const others = (file: string, ...lines: string[]) =>
+    `cat <<'END'\n# configuration file /etc/nginx/${file}:\nserver {\n${lines.join('\n')}\n}\nEND`
+  const own = '# configuration file /etc/nginx/sites-enabled/tgdepot.conf:\nlisten 443 ssl default_server;'
+  await bench.fake(
+    'nginx',
+    `${others('sites-enabled/zzz', 'listen *:80 default_server;', 'listen [::]:80;')}\necho '${own}'`,
+  )
+  t.deepEqual(listens((await bench.run(site('VERSION=1.22.1'))).stdout), [
+    '[::]:80 default_server',
+    '443 ssl http2 default_server',
+    '[::]:443 ssl http2 default_server',
+  ])
+  // The first that nginx reads is it without a word.
+  await bench.fake(
+    'nginx',
+    others(
+      'conf.d/first.conf',
+      'listen 443 ssl;',
+      'listen [::]:443 ssl;',
+      'listen 10.0.0.1:80 default_server;',
+    ),
+  )
+  const { stdout } = await bench.run(site('VERSION=1.22.1'))
+  t.deepEqual(listens(stdout), ['80 default_server', '[::]:80 default_server'])
+  t.is(stdout.match(/return 444;/g)?.length, 1)
+})

@@ -44,6 +44,14 @@ throughNginx('several ranges come as multipart/byteranges, overlapping ones too'
   }
 })
 
+throughNginx('whoever asks for /health through nginx learns what works, and no detail', async (t) => {
+  const { text } = await get('/health')
+  t.deepEqual(JSON.parse(text).parts.database, { ok: true })
+  t.notRegex(text, /detail/)
+  const onSocket = await httpGet(join(depot.dir, 'web.sock'), '/health')
+  t.is(JSON.parse(onSocket.text).parts.database.detail, 'answers')
+})
+
 throughNginx('with hundreds of ranges the whole file comes once', async (t) => {
   const ranges = Array.from({ length: 300 }, (_, i) => `${i}-`).join(',')
   const { status, body } = await get(path, { headers: { Range: `bytes=${ranges}` } })

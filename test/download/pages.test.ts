@@ -132,6 +132,31 @@ test('/health without a bot role is 503 and says which part is not known', async
   t.deepEqual(JSON.parse(failing.text).parts.disk, { ok: false, detail: 'full' })
 })
 
+test('/health shows details to who asks on this machine or holds ADMIN_TOKEN, and to anyone else only what works', async (t) => {
+  await using other = await openDepot()
+  const token = 'an-administrator-s-token'
+  const env = { ADMIN_TOKEN: token }
+  await using web = await startApp({ roles: ['web'], dir: other.dir, env })
+  for (const part of ['bot_api', 'store', 'queue', 'clock'])
+    await other.health.report(part, { ok: true, detail: 'fine' })
+  await other.health.report('disk', { ok: false, detail: '123 GB free' })
+  const ask = async (headers: Record<string, string>) => {
+    const { status, text } = await web.get('/health', { headers })
+    t.is(status, 503)
+    return { text, disk: JSON.parse(text).parts.disk }
+  }
+  const whole = { ok: false, detail: '123 GB free' }
+  t.deepEqual((await ask({})).disk, whole)
+  for (const name of ['X-Forwarded-For', 'X-Forwarded-Host', 'X-Real-IP', 'Forwarded', 'Via']) {
+    const passedOn = { [name]: '127.0.0.1' }
+    const { text, disk } = await ask(passedOn)
+    t.deepEqual(disk, { ok: false }, name)
+    t.notRegex(text, /detail|123|fine/, name)
+    t.deepEqual((await ask({ ...passedOn, Authorization: `Bearer ${token}-` })).disk, { ok: false })
+    t.deepEqual((await ask({ ...passedOn, Authorization: `Bearer ${token}` })).disk, whole)
+  }
+})
+
 test('with X_ACCEL_PREFIX the answer leaves the bytes to nginx', async (t) => {
   await using web = await startApp({ roles: ['web'], dir: depot.dir, env: { X_ACCEL_PREFIX: '/_files/' } })
   for (const path of [`/download/${living}`, `/download/${living}/any.txt`]) {

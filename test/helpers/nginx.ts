@@ -40,7 +40,7 @@ export async function writeNginxFiles(options: NginxOptions): Promise<string> {
       .replaceAll('/etc/nginx/tgdepot/', `${snippets}/`)
       .replaceAll('/run/tgdepot/web.sock', socket)
       .replaceAll('/var/lib/tgdepot/store', store)
-      .replaceAll('/var/log/nginx/', `${folder}/`)
+      .replaceAll('/var/log/tgdepot/', `${folder}/`)
       .replaceAll('@DOMAIN@', 'localhost')
       .replaceAll('@LISTEN@', `${host}:${port}`)
       .replaceAll('@CERT@', join(folder, 'cert.pem'))

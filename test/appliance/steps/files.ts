@@ -82,7 +82,7 @@ export const files: Step[] = [
       const file = await depot.send(1003, { kind: 'document', name: 'disk.img', size, seed: 'disk' }, 180_000)
       depot.sent.set('2 GB', file)
       const stored = await depot.machine.sh(`stat --format='%s %h %a %U' ${depot.storePath(file.uuid)}`)
-      t.is(stored, `${size} 1 644 tgdepot`)
+      t.is(stored, `${size} 1 664 tgdepot-api`)
       t.is(await leftovers(depot), '')
       const used = Number(
         (await depot.machine.sh(`du --summarize --block-size=1 ${dataFolder}`)).split('\t')[0],
@@ -139,7 +139,7 @@ export const files: Step[] = [
       t.like(big, { user_id: 1003, chat_id: 1003, intake: 'link' })
       t.true((big?.seconds as number) > 0 && (big?.bytes_per_second as number) > 0)
       t.deepEqual(new Set(completed.map((line) => line.intake)), new Set(['link', 'known']))
-      const visits = (await depot.machine.readFile('/var/log/nginx/tgdepot.access.log')).trim().split('\n')
+      const visits = (await depot.machine.readFile('/var/log/tgdepot/access.log')).trim().split('\n')
       const parsed = visits.map((line) => JSON.parse(line))
       t.truthy(parsed.find(({ bytes, seconds }) => bytes === 2_147_483_648 && seconds > 0))
     },

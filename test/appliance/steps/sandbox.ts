@@ -1,32 +1,15 @@
-import { type Depot, dataFolder, units } from '../depot.ts'
-import type { Finished } from '../host.ts'
+import { dataFolder, units } from '../depot.ts'
+import { as, inside } from '../inside.ts'
 import type { Step } from '../step.ts'
 
 const secret = '/etc/tgdepot/secrets/TELEGRAM_BOT_TOKEN'
 const database = `${dataFolder}/db/tgdepot.sqlite`
 
-/** Runs a command as a user in the machine, with that user's groups. */
-function as(depot: Depot, user: string, command: string): Promise<Finished> {
-  const quoted = command.replaceAll("'", `'\\''`)
-  return depot.machine.run(`setpriv --reuid=${user} --regid=${user} --init-groups sh -c '${quoted}'`)
-}
-
-/** Runs a command where a unit's process runs: its view of the file system, its network, its user and groups. */
-async function inside(depot: Depot, unit: string, command: string): Promise<Finished> {
-  const pid = await depot.property(unit, 'MainPID')
-  const user = await depot.property(unit, 'User')
-  const ids = `--reuid=$(id -u ${user}) --regid=$(id -g ${user}) --groups=$(id -G ${user} | tr ' ' ,)`
-  const quoted = command.replaceAll("'", `'\\''`)
-  return depot.machine.run(
-    `nsenter --target ${pid} --mount --net --ipc -- setpriv ${ids} --no-new-privs sh -c '${quoted}'`,
-  )
-}
-
 export const sandbox: Step[] = [
   {
     title: 'systemd finds no fault in the units, and rates their exposure at 1.2 at most',
     async run(t, depot) {
-      const all = `${units.join(' ')} tgdepot-web.socket tgdepot-firewall.service tgdepot.target`
+      const all = `${units.join(' ')} tgdepot-web.socket tgdepot-api-helper.service tgdepot-api-helper.socket tgdepot-firewall.service tgdepot.target`
       const verified = await depot.machine.run(`systemd-analyze verify --man=no ${all}`)
       t.is(verified.stdout + verified.stderr, '')
       t.is(verified.code, 0)
@@ -41,7 +24,7 @@ export const sandbox: Step[] = [
   {
     title: 'each unit runs as its own user with no capability',
     async run(t, depot) {
-      const expected = ['tgdepot', 'tgdepot', 'tgdepot-web']
+      const expected = ['tgdepot-api', 'tgdepot', 'tgdepot-web']
       for (const [index, unit] of units.entries()) {
         t.is(await depot.property(unit, 'User'), expected[index] as string)
         const pid = await depot.property(unit, 'MainPID')
@@ -97,11 +80,12 @@ export const sandbox: Step[] = [
     },
   },
   {
-    title: 'nginx reads stored files and nothing else of ours',
+    title: 'nginx’s workers read stored files and nothing else of ours',
     async run(t, depot) {
       const { uuid, sha256 } = depot.file('ranges')
-      const read = await as(depot, 'www-data', `sha256sum ${depot.storePath(uuid)}`)
-      t.is(read.stdout.slice(0, 64), sha256)
+      const asWorker = (command: string) =>
+        depot.machine.run(`setpriv --reuid=www-data --regid=tgdepot-files --init-groups ${command}`)
+      t.is((await asWorker(`sha256sum ${depot.storePath(uuid)}`)).stdout.slice(0, 64), sha256)
       const refused = [
         `touch ${depot.storePath(uuid)}`,
         `touch ${dataFolder}/store/${uuid.slice(0, 2)}/x`,
@@ -113,7 +97,7 @@ export const sandbox: Step[] = [
         'ls /run/credentials/tgdepot-bot.service',
         'curl --silent --max-time 5 http://127.0.0.1:8081/',
       ]
-      for (const command of refused) t.not((await as(depot, 'www-data', command)).code, 0, command)
+      for (const command of refused) t.not((await asWorker(command)).code, 0, command)
     },
   },
   {
@@ -125,7 +109,6 @@ export const sandbox: Step[] = [
       const port = 'curl --silent --max-time 5 --output /dev/null http://127.0.0.1:8081/'
       // Both answer whoever may ask: otherwise a refusal below would mean nothing.
       for (const command of [socket, port]) t.is((await depot.machine.run(command)).code, 0, command)
-      t.is((await as(depot, 'www-data', socket)).code, 0)
       t.is((await as(depot, 'tgdepot', port)).code, 0)
       const refused = [
         socket,
@@ -136,7 +119,7 @@ export const sandbox: Step[] = [
         `ls ${dataFolder}/`,
         `cat ${database}`,
         `cat ${secret}`,
-        'cat /var/log/nginx/tgdepot.access.log',
+        'cat /var/log/tgdepot/access.log',
         'cat /var/log/tgdepot-install.log',
       ]
       for (const command of refused) t.not((await as(depot, 'nobody', command)).code, 0, command)

@@ -77,7 +77,7 @@ export class BotFolder {
 
   #save(state: State, before = ''): void {
     this.#state = state
-    appendFileSync(this.#binlog, `${before}${JSON.stringify(state)}\n`, { mode: 0o640 })
+    appendFileSync(this.#binlog, `${before}${JSON.stringify(state)}\n`, { mode: 0o600 })
   }
 
   async #create(name: string, suffix: string): Promise<{ path: string; handle: FileHandle }> {

@@ -27,7 +27,7 @@ export class UpdateQueue {
 
   constructor(dir: string) {
     const path = join(dir, 'tqueue.binlog')
-    closeSync(openSync(path, 'a', 0o640))
+    closeSync(openSync(path, 'a', 0o600))
     this.#db = new DatabaseSync(path, { timeout: 0 })
     try {
       // synchronous=OFF: a killed process loses nothing, and no power cut is imitated here.
