@@ -120,7 +120,7 @@ test.serial('set-aside goes on until no unknown file is left, however many they 
   const [known = ''] = await fill(app, 1)
   t.is(
     await app.command('set-aside'),
-    '100300 files that nobody knows are in the quarantine, to be had back for 7 days: take-back.\n',
+    '100300 files that nobody knows are in the quarantine now. For 7 days, take-back puts back what is there.\n',
   )
   t.deepEqual(await app.stored(), [known])
 })
