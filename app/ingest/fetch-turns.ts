@@ -1,25 +1,32 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { steadyNow } from '../core/steady.ts'
 
-/** Milliseconds between two looks at those ahead. */
+/** Milliseconds between two looks at those ahead, while nothing of theirs ends. */
 const look = 100
 
-interface Place {
+interface Entry {
+  content: string
   /** When a byte last came, or it was begun; endless until then. */
   movedAt: number
+  isFetched: boolean
 }
 
-/** One who has its turn. */
+/** A turn, which lasts until the link is recorded. */
 export interface Turn extends Disposable {
+  /** Something of it has come. */
   moved(): void
+  /** The server has it whole: the next one may begin. */
+  fetched(): void
 }
 
 /**
  * Lets transfers begin one after the other, in their order: the server serves the newest call first, so of several at a
- * time the first one would end last, or never while new ones come. Only one of which nothing comes is passed by.
+ * time the first one would end last, or never while new ones come. Only one of which nothing comes is passed by. Of the
+ * same content the next one waits until the one before has its link, and shares it.
  */
 export class FetchTurns {
-  readonly #places: Place[] = []
+  readonly #line: Entry[] = []
+  readonly #waiting = new Set<() => void>()
   readonly #patience: number
   readonly #mayBegin: () => boolean
 
@@ -33,15 +40,20 @@ export class FetchTurns {
   }
 
   /**
+   * Waits for a turn.
    * @param isDoubtful whether nothing came last time: then, the next one waits only once something comes
    * @throws AbortError
    */
-  async take(signal: AbortSignal, isDoubtful = false): Promise<Turn> {
-    const mine: Place = { movedAt: Number.POSITIVE_INFINITY }
-    this.#places.push(mine)
-    const leave = () => void this.#places.splice(this.#places.indexOf(mine), 1)
+  async take(content: string, signal: AbortSignal, isDoubtful = false): Promise<Turn> {
+    const mine: Entry = { content, movedAt: Number.POSITIVE_INFINITY, isFetched: false }
+    this.#line.push(mine)
+    const leave = () => {
+      const at = this.#line.indexOf(mine)
+      if (at >= 0) this.#line.splice(at, 1)
+      this.#wake()
+    }
     try {
-      while (!this.#mayBegin() || this.#isHeldUp(mine)) await delay(look, undefined, { signal })
+      while (!this.#mayBegin() || this.#isHeldUp(mine)) await this.#look(signal)
     } catch (error) {
       leave()
       throw error
@@ -49,13 +61,33 @@ export class FetchTurns {
     const moved = () => {
       mine.movedAt = steadyNow()
     }
+    const fetched = () => {
+      mine.isFetched = true
+      this.#wake()
+    }
     if (isDoubtful) mine.movedAt = Number.NEGATIVE_INFINITY
     else moved()
-    return { moved, [Symbol.dispose]: leave }
+    return { moved, fetched, [Symbol.dispose]: leave }
   }
 
-  #isHeldUp(mine: Place): boolean {
-    const ahead = this.#places.slice(0, this.#places.indexOf(mine))
-    return ahead.some(({ movedAt }) => steadyNow() - movedAt < this.#patience)
+  #isHeldUp(mine: Entry): boolean {
+    const ahead = this.#line.slice(0, this.#line.indexOf(mine))
+    return ahead.some(({ content, movedAt, isFetched }) => {
+      const isDone = isFetched && content !== mine.content
+      return !isDone && steadyNow() - movedAt < this.#patience
+    })
+  }
+
+  #wake(): void {
+    for (const awake of [...this.#waiting]) awake()
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    const woken = new AbortController()
+    const awake = () => woken.abort()
+    this.#waiting.add(awake)
+    await delay(look, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => {})
+    this.#waiting.delete(awake)
+    signal.throwIfAborted()
   }
 }

@@ -142,7 +142,9 @@ async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Pro
   const { jobs, store, links, telegram, database } = house
   const payload = payloadOf(job)
   const began = performance.now()
-  const taken = await take(parts, job, payload, signal)
+  // Until the link is recorded, for others with the same content.
+  using held = new DisposableStack()
+  const taken = await take(parts, job, payload, held, signal)
   if (!taken) return
   const { intake, leftover } = taken
 
@@ -189,6 +191,7 @@ async function take(
   parts: Parts,
   job: ClaimedJob,
   payload: Payload,
+  held: DisposableStack,
   signal: AbortSignal,
 ): Promise<Taken | undefined> {
   const { house, settings, status } = parts
@@ -211,8 +214,11 @@ async function take(
   }
   await status.begin(job, signal)
   const { turns, elsewhere } = parts
-  using turn =
-    job.kind === smallContent.name ? await elsewhere(() => turns.take(signal, job.deferrals > 0)) : undefined
+  const { fileUniqueId } = payload
+  const turn =
+    job.kind === smallContent.name
+      ? held.use(await elsewhere(() => turns.take(fileUniqueId, signal, job.deferrals > 0)))
+      : undefined
   // One before it in the line may have been the same.
   if (turn && (await shareKnown(house, payload))) return { intake: 'known' }
   await checkRoom(house, size)
@@ -266,8 +272,10 @@ async function download(
     }
     return await telegram.files.fetch({ fileId, size, patience, grew }, seen, signal)
   })
+  if (!('stream' in fetched)) turn?.fetched()
   if ('stream' in fetched) {
     await store.receive(uuid, fetched.stream, { size, limit, received })
+    turn?.fetched()
     return { intake: 'stream' }
   }
   try {
