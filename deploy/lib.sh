@@ -14,9 +14,29 @@ UNITS=/etc/systemd/system
 WEB_SOCKET=/run/tgdepot/web.sock
 COMMAND=/usr/local/sbin/tgdepot
 CERTBOT_HOOK=/etc/letsencrypt/renewal-hooks/deploy/tgdepot-nginx
-SERVICES=(tgdepot-bot-api tgdepot-api-helper tgdepot-bot tgdepot-web)
-# All of ours in the order in which they stop: a socket would start its service again.
-UNIT_NAMES=(tgdepot.target tgdepot-web.socket tgdepot-api-helper.socket "${SERVICES[@]/%/.service}" tgdepot-firewall.service)
+
+# From systemd/manifest: the units in the order in which they stop, and what it says of each.
+UNIT_NAMES=()
+declare -A UNIT_USER=() UNIT_SECRETS=() UNIT_READS=()
+read_manifest() {
+  local unit user enabled health secrets reads
+  while read -r unit user enabled health secrets reads; do
+    [[ -n $unit && $unit != '#'* ]] || continue
+    UNIT_NAMES+=("$unit")
+    UNIT_USER[$unit]=$user
+    UNIT_SECRETS[$unit]=${secrets#-}
+    UNIT_READS[$unit]=${reads#-}
+  done <"$1"
+}
+read_manifest "$(dirname "${BASH_SOURCE[0]}")/../systemd/manifest"
+mapfile -t DROP_INS < <(cd "$(dirname "${BASH_SOURCE[0]}")/../systemd" && printf '%s\n' tgdepot*.d/*.conf)
+
+# Those that are restarted when what they read has changed; the firewall's has rules that are loaded without that.
+SERVICES=()
+for unit in "${UNIT_NAMES[@]}"; do
+  [[ $unit != *.service || $unit == tgdepot-firewall.service ]] || SERVICES+=("${unit%.service}")
+done
+unset unit
 
 # A function at the end of a pipe runs in this shell, so that what it finds changed is not lost.
 shopt -s lastpipe

@@ -4,8 +4,7 @@
 # What a release is made of. Anything else that lies in a checkout (answers, backups) stays there.
 RELEASE_PARTS=(app deploy nginx scripts systemd install.sh package.json package-lock.json tsconfig.json README.md LICENSE)
 # Files of the machine that belong to a release and go back with it.
-MANAGED=("${UNIT_NAMES[@]/#/$UNITS/}" "$UNITS"/tgdepot-.service.d/{10-sandbox,20-backoff}.conf
-  "$UNITS"/tgdepot-web.service.d/20-backoff.conf "$UNITS"/tgdepot-firewall.service.d/10-sandbox.conf
+MANAGED=("${UNIT_NAMES[@]/#/$UNITS/}" "${DROP_INS[@]/#/$UNITS/}"
   "$ETC/answers" "$ETC/tgdepot.env" "$ETC/bot-api.env" "$ETC/firewall.nft" "$SITE" "$SNIPPETS" "$COMMAND")
 
 list_parts() {

@@ -4,15 +4,12 @@
 # Everything a service reads when it starts. The release is named by its content, so its name stands for it, and the
 # number of its folder for one that was made anew because somebody had changed it.
 service_digest() {
-  local service=$1 files=("$UNITS/$1.service" "$UNITS/tgdepot-.service.d"/*.conf "$UNITS/$1.service.d"/*.conf)
-  local release=none
-  case $service in
-    tgdepot-bot-api)
-      files+=("$ETC/bot-api.env" "$SECRETS/TELEGRAM_API_ID" "$SECRETS/TELEGRAM_API_HASH" "$OPT/bot-api/current/telegram-bot-api") ;;
-    tgdepot-api-helper) files+=("$OPT/current/deploy/api-helper.pl") ;;
-    tgdepot-bot) files+=("$ETC/tgdepot.env" "$SECRETS/TELEGRAM_BOT_TOKEN") release=$(current_release_folder) ;;
-    tgdepot-web) files+=("$ETC/tgdepot.env" "$SECRETS/ADMIN_TOKEN") release=$(current_release_folder) ;;
-  esac
+  local unit=$1.service name release=none files=()
+  files+=("$UNITS/$unit" "$UNITS/tgdepot-.service.d"/*.conf "$UNITS/$unit.d"/*.conf)
+  for name in ${UNIT_SECRETS[$unit]//,/ }; do files+=("$SECRETS/$name"); done
+  for name in ${UNIT_READS[$unit]//,/ }; do
+    if [[ $name == release ]]; then release=$(current_release_folder); else files+=("$name"); fi
+  done
   printf '%s %s\n' "$release" "$(digest_of "${files[@]}")"
 }
 
@@ -21,7 +18,7 @@ load_firewall() {
   local rules unit
   run nft --check --file "$ETC/firewall.nft"
   rules=$(digest_of "$ETC/firewall.nft")
-  unit=$(digest_of "$UNITS/tgdepot-firewall.service" "$UNITS/tgdepot-firewall.service.d"/*.conf "$OPT/current/deploy/firewall.sh")
+  unit=$(service_digest tgdepot-firewall)
   if ! systemctl is-active --quiet tgdepot-firewall || [[ $(cat "$STATE/firewall-unit" 2>/dev/null) != "$unit" ]]; then
     systemctl reset-failed tgdepot-firewall 2>/dev/null || true
     run systemctl restart tgdepot-firewall
@@ -153,9 +150,9 @@ ask_socket() { curl --silent --show-error --max-time 5 --unix-socket "$WEB_SOCKE
 # Says what does not work, one line each; nothing when all of it does.
 find_troubles() {
   local unit status socket
-  for unit in tgdepot-firewall.service tgdepot-web.socket tgdepot-api-helper.socket "${SERVICES[@]/%/.service}" nginx.service; do
+  for unit in "${UNIT_NAMES[@]}" nginx.service; do
     # An older release has fewer.
-    [[ $unit != tgdepot-* || -e $UNITS/$unit ]] || continue
+    [[ $unit == nginx.service || -e $UNITS/$unit ]] || continue
     find_unit_trouble "$unit"
   done
   for socket in $(missing_sockets); do
@@ -178,7 +175,7 @@ find_unit_trouble() {
     printf '%s is %s\n' "$unit" "$ActiveState"
   elif [[ -n ${RUN_BEFORE[$service]-} && ${RUN_BEFORE[$service]} == "$InvocationID" ]]; then
     printf '%s was not restarted: its old process still runs\n' "$unit"
-  elif [[ ${MainPID:-0} != 0 && " tgdepot-bot tgdepot-web " == *" $service "* ]]; then
+  elif [[ ${MainPID:-0} != 0 && ${UNIT_READS[$unit]-} == *release ]]; then
     program=$(readlink "/proc/$MainPID/exe" || true)
     [[ $program == "$(readlink -f "$OPT/current")/"* ]] || printf '%s runs a program of another release\n' "$unit"
   fi

@@ -25,12 +25,12 @@ main() {
 }
 
 remove_units() {
-  local unit
+  local unit file
   for unit in "${UNIT_NAMES[@]}"; do
     [[ ! -e $UNITS/$unit ]] || systemctl disable --quiet --now "$unit"
     rm -f "$UNITS/$unit"
   done
-  rm -rf "$UNITS"/tgdepot-.service.d "$UNITS"/tgdepot-{web,firewall}.service.d
+  for file in "${DROP_INS[@]}"; do rm -rf "$(dirname "$UNITS/$file")"; done
   nft delete table inet tgdepot 2>/dev/null || true
   systemctl daemon-reload
   systemctl reset-failed 'tgdepot*' 2>/dev/null || true
