@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { startBotApi } from '../bot-api/client.ts'
@@ -22,3 +22,16 @@ for (const role of ['bot', 'web']) {
     t.is(error?.stderr, 'ALOWED_USERS: no such setting; is ALLOWED_USERS meant?\n')
   })
 }
+
+test('of a store that is not there the role that touches it complains, and no other', async (t) => {
+  await using api = await startBotApi()
+  await using app = await createApp({ api })
+  await app.start()
+  await app.kill('SIGTERM')
+  await rename(app.storage, `${app.storage}.away`)
+  t.is(await app.command('--check web'), '')
+  const error = await t.throwsAsync<Error & { stderr: string }>(
+    app.command('--check bot', { TELEGRAM_BOT_TOKEN: api.token }),
+  )
+  t.regex(error?.stderr ?? '', /^STORAGE_PATH: the store is not at .*\n$/)
+})
