@@ -38,6 +38,7 @@ main() {
   open_log
   install -d -m 0755 "$ETC" "$OPT"
   install -d -m 0700 "$STATE"
+  remove_leftovers
   for file in "$SOURCE"/deploy/steps/[2-9]*.sh; do run_step "$file"; done
   finish
 }

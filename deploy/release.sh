@@ -142,6 +142,17 @@ go_back() {
   rm -rf "$kept" "$STATE/undo"
 }
 
+# What a run that was killed, or found its disk full, left beside the files that it was about to replace.
+remove_leftovers() {
+  local folder file
+  for file in "${MANAGED[@]}" "$SECRETS/." "$SNIPPETS/." /etc/sysusers.d/. /etc/tmpfiles.d/.; do
+    folder=$(dirname "$file")
+    [[ ${file##*/} != . ]] || folder=${file%/.}
+    rm -rf "$folder"/.tgdepot.?????? "$(beside "$file")"
+  done
+  rm -rf "$STATE/.restored" "$STATE/.undo.new" "$ETC/.tgdepot.env.new"
+}
+
 # A name that neither nginx nor systemd reads.
 beside() { printf '%s/.restored-%s\n' "$(dirname "$1")" "$(basename "$1")"; }
 

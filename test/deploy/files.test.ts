@@ -103,3 +103,14 @@ test('a rollback that meets a full disk changes nothing', async (t) => {
   t.is(stdout.match(/new/g)?.length, 4, stdout)
   t.regex(stdout, /releases\/b\nold\nold\nfolder\none\nreleases\/a\n$/)
 })
+
+test('what a killed run left beside the files that it replaces is removed by the next one', async (t) => {
+  await using bench = await Bench.open()
+  const { stdout, stderr } = await bench.run(`
+    MANAGED=("$PWD/etc/tgdepot.env" "$PWD/units/tgdepot.target")
+    mkdir -p units "$STATE/.restored/etc"; touch etc/tgdepot.env etc/.tgdepot.aB3xYz etc/secrets/.tgdepot.000000 etc/secrets/KEPT \\
+      units/.restored-tgdepot.target units/.tgdepot.other etc/.tgdepot.env.new
+    remove_leftovers; remove_leftovers; find . -type f ! -name log ! -path './bin/*' | sort`)
+  t.is(stderr, '')
+  t.is(stdout, './etc/secrets/KEPT\n./etc/tgdepot.env\n./units/.tgdepot.other\n')
+})

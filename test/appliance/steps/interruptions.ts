@@ -36,14 +36,20 @@ async function mountSmall({ machine }: Depot, folder: string, size: string): Pro
     cp -a ${folder}.kept/. ${folder}/ && rm -rf ${folder}.kept`)
 }
 
-const fillUp = (folder: string) => `cat /dev/zero >${folder}/filler 2>/dev/null`
+const fillUp = (folder: string) =>
+  `fallocate -l $(df --output=avail -B1 ${folder} | tail -n 1) ${folder}/filler; cat /dev/zero >>${folder}/filler 2>/dev/null`
 
 const fullAt: { title: string; step: string; folder: string; isUpgrade?: boolean }[] = [
   { title: 'while a release is made', step: 'release', folder: '/opt/tgdepot', isUpgrade: true },
   { title: 'before the Bot API server is put in place', step: 'packages', folder: '/opt/tgdepot' },
-  { title: 'before the way back is kept', step: 'check', folder: '/opt/tgdepot', isUpgrade: true },
-  { title: 'before the settings are written', step: 'check', folder: '/etc/tgdepot', isUpgrade: true },
-  { title: 'before the units are written', step: 'check', folder: '/etc/systemd/system', isUpgrade: true },
+  { title: 'before the way back is kept', step: 'certificate', folder: '/opt/tgdepot', isUpgrade: true },
+  { title: 'before the settings are written', step: 'certificate', folder: '/etc/tgdepot', isUpgrade: true },
+  {
+    title: 'before the units are written',
+    step: 'certificate',
+    folder: '/etc/systemd/system',
+    isUpgrade: true,
+  },
 ]
 
 export const interruptions: Step[] = [
