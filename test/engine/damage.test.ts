@@ -23,7 +23,7 @@ async function damage({ databaseFile }: App, table: string): Promise<void> {
   await file.close()
 }
 
-test.serial(
+test(
   'damage in the database that is met at work is told to the owner, and is no good health',
   async (t) => {
     const owner = 9001
@@ -49,7 +49,7 @@ test.serial(
   },
 )
 
-test.serial(
+test(
   'a database that is removed while the bot runs makes no links that would go with it',
   async (t) => {
     const owner = 9001
@@ -77,7 +77,7 @@ test.serial(
   },
 )
 
-test.serial('damage in the database that is met at the start is named in a sentence', async (t) => {
+test('damage in the database that is met at the start is named in a sentence', async (t) => {
   await using api = await startBotApi()
   await using app = await startApp({ api })
   await linkFor(api, await api.sendFile())

@@ -20,7 +20,7 @@ function tooEarly(calls: Call[], waits: Map<number, number>): string[] {
   return early
 }
 
-test.serial(
+test(
   'flood waits on half of all calls: every message arrives, and none is sent before its time',
   async (t) => {
     t.timeout(240_000)
@@ -67,7 +67,7 @@ test.serial(
   },
 )
 
-test.serial(
+test(
   'flood waits on half of the transfers: each file arrives, and getFile waits as long as it was told',
   async (t) => {
     t.timeout(120_000)
