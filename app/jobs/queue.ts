@@ -43,7 +43,8 @@ export class Queue implements AsyncDisposable {
   readonly #recovery: Recovery
   readonly #failures: FailureHandler
   readonly #lanes: Promise<void>[] = []
-  readonly #sleepers = new Set<() => void>()
+  /** By kind, the lanes that sleep. */
+  readonly #sleepers = new Map<string, Set<() => void>>()
   readonly #running = new Map<number, { kind: string; lost: AbortController }>()
   /** When a job of a kind last began or ended. */
   readonly #movedAt = new Map<string, number>()
@@ -109,7 +110,7 @@ export class Queue implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#renewing)
     this.#stop.abort()
-    this.#wake()
+    for (const sleepers of this.#sleepers.values()) for (const awake of [...sleepers]) awake()
     await Promise.all(this.#lanes)
   }
 
@@ -134,12 +135,14 @@ export class Queue implements AsyncDisposable {
         const isOpen = machine.isClosed && kind.breakers.every((breaker) => breaker.isClosed)
         const job =
           isOpen && (await kind.ready()) ? await jobs.claim(kind.name, botId, this.#lease()) : undefined
-        if (job) await this.#work(kind, job)
-        else await this.#sleep()
+        if (job) {
+          this.#wake(kind.name)
+          await this.#work(kind, job)
+        } else await this.#sleep(kind.name)
       } catch (error) {
         log.error({ kind: kind.name, error }, 'the queue stumbled')
         if (!this.#stop.signal.aborted) await machine.works(error)
-        await this.#sleep()
+        await this.#sleep(kind.name)
       }
     }
   }
@@ -193,20 +196,27 @@ export class Queue implements AsyncDisposable {
     }
   }
 
-  #wake(): void {
-    for (const awake of [...this.#sleepers]) awake()
+  /** One lane of each kind, or of one, looks what there is; who finds a job sends the next one to look. */
+  #wake(kind?: string): void {
+    const kinds = kind === undefined ? [...this.#sleepers.keys()] : [kind]
+    for (const name of kinds) {
+      const [awake] = this.#sleepers.get(name) ?? []
+      awake?.()
+    }
   }
 
-  #sleep(): Promise<void> {
+  #sleep(kind: string): Promise<void> {
+    const sleepers = this.#sleepers.get(kind) ?? new Set()
+    this.#sleepers.set(kind, sleepers)
     return new Promise((resolve) => {
       const awake = () => {
         clearTimeout(timer)
-        this.#sleepers.delete(awake)
+        sleepers.delete(awake)
         resolve()
       }
       // Jobs that wait for their time, or that another process queued, are found after a second.
       const timer = setTimeout(awake, 1000)
-      this.#sleepers.add(awake)
+      sleepers.add(awake)
     })
   }
 }

@@ -151,3 +151,36 @@ test('a failure to tell does not stop the queue', async (t) => {
   await until('the second is done', async () => (await statuses(depot))[1] === 'COMPLETED')
   t.true(tells >= 1)
 })
+
+test('jobs that come at the same moment take all places at once', async (t) => {
+  await using depot = await openDepot()
+  const running = new Set<string>()
+  const all = Promise.withResolvers<void>()
+  await using _queue = await startQueue(depot, {
+    concurrency: 5,
+    async run(job) {
+      running.add(nameOf(job))
+      await all.promise
+      await depot.jobs.transition(job.id, 'RUNNING', 'COMPLETED')
+    },
+  })
+  await depot.database.transaction(async () => {
+    for (const key of ['a', 'b', 'c', 'd', 'e']) await add(depot, key)
+  })
+  await until('all of them run', () => running.size === 5)
+  all.resolve()
+  await allEnded(depot)
+  t.is(running.size, 5)
+})
+
+test('a job that comes has one free place look for it, not all of them', async (t) => {
+  await using depot = await openDepot()
+  let looks = 0
+  await using _queue = await startQueue(depot, { concurrency: 10, ready: () => ++looks > 0 })
+  // Each place looks once a second besides, all of them at the same moment.
+  await until('all have just looked', () => looks === 20)
+  await add(depot, 'a')
+  await allEnded(depot, 500)
+  // The one that found it, once more after it, and the next one that it sent.
+  t.true(looks <= 24, `${looks - 20} looks`)
+})
