@@ -128,9 +128,10 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
     const inherited = inheritedSocket(process.env, process.pid)
     owned.use(await startWeb(house(), http, read.settingsOf, inherited))
   }
+  const readable = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
   /** For a web role that needs no one to write. */
   const readers = (): House => {
-    const database = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
+    const database = readable
     const links = new LinkLookup(database)
     return { log, database, health: new Health(database), store: new Store(store, log), links }
   }
@@ -146,6 +147,7 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
     const open = async () => {
       const { reserveOf } = await import('./core/database.ts')
       await reserveOf(ofDatabase).require()
+      readable.release()
       return await openDatabase(read, log)
     }
     const database = owned.use(await keepTrying(open, isOutside, stop, meanwhile))

@@ -44,34 +44,39 @@ for (const [title, signal, left] of [
   })
 }
 
-test('a start with a database on a read-only disk serves links, tells the owner, and goes on when it is writable', async (t) => {
-  t.timeout(120_000)
-  await using disk = await mountSmallDisk(64)
-  await using api = await startBotApi()
-  const env = { ...wide, ADMIN_USERS: String(owner) }
-  await using app = await createApp({ api, env, dir: disk.folder })
-  await app.start()
-  await api.sendText('/start', { from: { id: owner } })
-  const { path } = await linkFor(api, await api.sendFile())
-  await app.kill('SIGTERM')
-  await disk.allowWriting(false)
-  app.spawn()
-  t.is((await app.get(path)).status, 200)
-  await api.waitForMessage(owner, ({ text }) =>
-    /cannot be written to: its disk is read-only/.test(text ?? ''),
-  )
-  const sent = await api.sendFile({ seed: 'late' })
-  await disk.allowWriting(true)
-  await linkFor(api, sent)
-  const errors = app.lines.filter(({ level }) => level === 'error' || level === 'fatal')
-  t.deepEqual(
-    errors.map(({ message }) => message.replace(/.*database cannot|.*tgdepot.db/, '')),
-    [' cannot be opened for writing (EROFS): waiting until that is over'],
-  )
-  const { messages } = await api.chat(owner)
-  t.is(messages.filter(({ text }) => /cannot be written to/.test(text ?? '')).length, 1)
-  t.is(await app.kill('SIGTERM'), 0)
-})
+for (const [title, signal] of [
+  ['after a stop', 'SIGTERM'],
+  ['after a crash', 'SIGKILL'],
+] as const) {
+  test(`a start with a database on a read-only disk serves links, tells the owner, and goes on when it is writable, ${title}`, async (t) => {
+    t.timeout(120_000)
+    await using disk = await mountSmallDisk(64)
+    await using api = await startBotApi()
+    const env = { ...wide, ADMIN_USERS: String(owner) }
+    await using app = await createApp({ api, env, dir: disk.folder })
+    await app.start()
+    await api.sendText('/start', { from: { id: owner } })
+    const { path } = await linkFor(api, await api.sendFile())
+    await app.kill(signal)
+    await disk.allowWriting(false)
+    app.spawn()
+    t.is((await app.get(path)).status, 200)
+    await api.waitForMessage(owner, ({ text }) =>
+      /cannot be written to: its disk is read-only/.test(text ?? ''),
+    )
+    const sent = await api.sendFile({ seed: 'late' })
+    await disk.allowWriting(true)
+    await linkFor(api, sent)
+    const errors = app.lines.filter(({ level }) => level === 'error' || level === 'fatal')
+    t.deepEqual(
+      errors.map(({ message }) => message.replace(/.*database cannot|.*tgdepot.db/, '')),
+      [' cannot be opened for writing (EROFS): waiting until that is over'],
+    )
+    const { messages } = await api.chat(owner)
+    t.is(messages.filter(({ text }) => /cannot be written to/.test(text ?? '')).length, 1)
+    t.is(await app.kill('SIGTERM'), 0)
+  })
+}
 
 test('a start that waits for a read-only disk ends when it is told to', async (t) => {
   await using disk = await mountSmallDisk(64)
