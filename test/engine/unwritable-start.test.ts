@@ -78,6 +78,25 @@ for (const [title, signal] of [
   })
 }
 
+test('who has claimed the bot hears of a database that cannot be written to, once', async (t) => {
+  t.timeout(120_000)
+  await using disk = await mountSmallDisk(64)
+  await using api = await startBotApi()
+  const env = { ...wide, CLAIM_CODE: 'a-code-of-22-letters-x' }
+  await using app = await createApp({ api, env, dir: disk.folder, roles: ['bot'] })
+  await app.start()
+  const { chat_id } = await api.sendText(`/start ${env.CLAIM_CODE}`, { from: { id: owner } })
+  await api.waitForMessage(chat_id, ({ text }) => /is yours now/.test(text ?? ''))
+  await app.kill('SIGKILL')
+  await disk.allowWriting(false)
+  app.spawn()
+  const told = ({ text }: { text?: string }) => /cannot be written to: its disk is read-only/.test(text ?? '')
+  await api.waitForMessage(owner, told)
+  await disk.allowWriting(true)
+  await app.log(({ message }) => message === 'Bot API server: logged in')
+  t.is((await api.chat(owner)).messages.filter(told).length, 1)
+})
+
 test('a start that waits for a read-only disk ends when it is told to', async (t) => {
   await using disk = await mountSmallDisk(64)
   await using api = await startBotApi()
