@@ -201,6 +201,7 @@ test('a kill -9 between the message and its record loses no claim, and none is a
 })
 
 test('a kill -9 between the record and the message to the owner sends it once', async (t) => {
+  t.timeout(90_000)
   await using api = await startBotApi()
   await using app = await startApp({ api, env })
   // Telegram takes the message, and the bot never hears of it.
@@ -212,6 +213,7 @@ test('a kill -9 between the record and the message to the owner sends it once', 
   await until(
     'nothing waits',
     () => app.sql('SELECT 1 FROM messages WHERE sent_revision < revision').length === 0,
+    40_000,
   )
   await linkFor(api, await api.sendFile({ from: ann }))
   t.is((await saidIn(api, ann.id)).filter((text) => /is yours/.test(text)).length, 1)
