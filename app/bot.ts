@@ -2,6 +2,7 @@ import { Composer, type Context } from 'telegraf'
 import type { z } from 'zod'
 import { Cron } from './core/cron.ts'
 import type { Database } from './core/database.ts'
+import { Unavailable } from './core/errors.ts'
 import { counted, duration } from './core/format.ts'
 import type { PartHealth } from './core/health.ts'
 import { WallClock } from './core/wall-clock.ts'
@@ -38,7 +39,8 @@ export async function startBot(
   bootId?: string,
 ): Promise<AsyncDisposable> {
   const { database, health, log, store, links } = house
-  const telegram = new TelegramBot({ settings: settings.telegram, database, health, log })
+  const startCode = settings.users.CLAIM_CODE
+  const telegram = new TelegramBot({ settings: settings.telegram, startCode, database, health, log })
   const jobs = new Jobs(database, log)
   const knowAny = async (names: string[]) =>
     (await jobs.making(names)).size + (await links.known(names)).size > 0
@@ -55,9 +57,9 @@ export async function startBot(
     await house.links.moveChat(telegram.id, from, to)
   })
   telegram.messages.whenSent((topic, delivery, reason) => recordDelivery(jobs, topic, delivery, reason))
-  const users = new Users(settings.users)
+  const users = new Users(settings.users, database)
   const tellOwners = async (text: string) => {
-    for (const chatId of users.administrators) await telegram.messages.post({ chatId, text })
+    for (const chatId of await users.administrators()) await telegram.messages.post({ chatId, text })
   }
   const machine = started.use(
     new Breaker({
@@ -119,12 +121,13 @@ export async function startBot(
 /** Tells the owner at once of a database without which no message can be kept until it has arrived. */
 export class Alarm {
   readonly #settings: BotSettings['telegram']
-  /** Those who have not heard of it. */
-  #left: number[]
+  readonly #users: Users
+  readonly #told = new Set<number>()
 
-  constructor(telegram: BotSettings['telegram'], users: BotSettings['users']) {
+  /** @param users of a database that need not be readable */
+  constructor(telegram: BotSettings['telegram'], users: Users) {
     this.#settings = telegram
-    this.#left = new Users(users).administrators
+    this.#users = users
   }
 
   /** To be repeated as long as it lasts: the Bot API server may start later. @param reason ends a sentence */
@@ -132,7 +135,13 @@ export class Alarm {
     const text =
       `The server's database cannot be written to: ${reason}. Links work; the bot does nothing else until you have ` +
       'mended that, and then goes on by itself.'
-    this.#left = await sayNow(this.#settings, this.#left, text, signal)
+    const administrators = await this.#users.administrators().catch((error) => {
+      if (error instanceof Unavailable) return this.#users.appointed
+      throw error
+    })
+    const untold = administrators.filter((id) => !this.#told.has(id))
+    const left = await sayNow(this.#settings, untold, text, signal)
+    for (const id of untold) if (!left.includes(id)) this.#told.add(id)
   }
 }
 

@@ -18,7 +18,7 @@ import { jobsMigrations, jobsSettings } from './jobs/index.ts'
 import { LinkLookup, Links, linksMigrations, linksSettings } from './links/index.ts'
 import { Store, storeMigrations, storeSettings } from './store/index.ts'
 import { telegramMigrations, telegramSettings } from './telegram/index.ts'
-import { usersSettings } from './users/index.ts'
+import { Users, usersMigrations, usersSettings } from './users/index.ts'
 
 /** Milliseconds after which a stop that hangs is ended by force; below the units' TimeoutStopSec. */
 const lastResort = 28_000
@@ -28,6 +28,7 @@ const migrations = [
   ...clockMigrations,
   ...storeMigrations,
   ...telegramMigrations,
+  ...usersMigrations,
   ...jobsMigrations,
   ...linksMigrations,
   ...features.flatMap((feature) => feature.migrations ?? []),
@@ -137,16 +138,16 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
     const inherited = inheritedSocket(process.env, process.pid)
     owned.use(await startWeb(house(), http, read.settingsOf, inherited))
   }
+  const readable = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
   /** For a web role that needs no one to write. */
   const readers = (): House => {
-    const database = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
-    const links = new LinkLookup(database)
-    return { log, database, health: new Health(database), store: new Store(store, log), links }
+    const links = new LinkLookup(readable)
+    return { log, database: readable, health: new Health(readable), store: new Store(store, log), links }
   }
   // Each role's libraries are loaded for that role alone: memory is what a small machine has least of.
   if (telegram && users && jobs) {
     const { startBot, Alarm } = await import('./bot.ts')
-    const alarm = new Alarm(telegram, users)
+    const alarm = new Alarm(telegram, new Users(users, readable))
     /** Links go on, and the owner hears of what nobody else can mend. */
     const meanwhile = async (error: unknown) => {
       await serve(readers)
@@ -155,6 +156,7 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
     const open = async () => {
       const { reserveOf } = await import('./core/database.ts')
       await reserveOf(ofDatabase).require()
+      readable.release()
       return await openDatabase(read, log)
     }
     const database = owned.use(await keepTrying(open, isOutside, stop, meanwhile))
@@ -254,7 +256,8 @@ async function main(words: string[]): Promise<void> {
     const asked = roles.length === 0 ? ['bot', 'web'] : roles
     if (words.includes('--check')) return await runCheck(asked).catch(sayFaults)
     const read = settingsFor(asked, process.env)
-    log = createLog(read.settings.log.LOG_LEVEL, { journal })
+    const secret = read.settings.users?.CLAIM_CODE
+    log = createLog(read.settings.log.LOG_LEVEL, { journal, secrets: secret === undefined ? [] : [secret] })
     takeOverConsole(log)
     try {
       await runRoles(read, log, stop)

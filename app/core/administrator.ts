@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Context } from 'koa'
 import { z } from 'zod'
+import { isSecret } from './secret.ts'
 
 /** What opens the pages that are the administrator's alone. */
 export const adminToken = z
@@ -12,7 +12,7 @@ export const adminToken = z
 
 /** Whether a request holds the administrator's token. */
 export function isAdministrator(ctx: Context, token: string): boolean {
-  return isToken(/^Bearer +(.+)$/i.exec(ctx.get('Authorization'))?.[1] ?? '', token)
+  return isSecret(/^Bearer +(.+)$/i.exec(ctx.get('Authorization'))?.[1] ?? '', token)
 }
 
 /** What a proxy adds to a request that it passes on; nginx, as the installer sets it up, the first. */
@@ -24,9 +24,4 @@ export function isLocal(ctx: Context): boolean {
   // A UNIX socket's other end has no address.
   const { remoteAddress = '' } = ctx.req.socket
   return remoteAddress === '' || /^(::ffff:)?127\.|^::1$/.test(remoteAddress)
-}
-
-function isToken(given: string, expected: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(given), digest(expected))
 }

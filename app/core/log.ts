@@ -26,10 +26,15 @@ const priorities: Record<string, string> = {
 }
 
 /**
- * One JSON object a line on standard output, without tokens, written before the call returns, so that a crash
- * loses none. `journal` puts the syslog priority in front, as systemd's journal reads it.
+ * One JSON object a line on standard output, without tokens and `secrets`, written before the call returns, so that a
+ * crash loses none. `journal` puts the syslog priority in front, as systemd's journal reads it.
+ *
+ * @param secrets of characters that JSON leaves as they are
  */
-export function createLog(level: LogLevel, { journal = false } = {}): Log {
+export function createLog(
+  level: LogLevel,
+  { journal = false, secrets = [] }: { journal?: boolean; secrets?: string[] } = {},
+): Log {
   const out = pino.destination({ fd: 1, sync: true })
   return pino(
     {
@@ -43,7 +48,7 @@ export function createLog(level: LogLevel, { journal = false } = {}): Log {
     },
     {
       write(line: string) {
-        const clean = scrub(line)
+        const clean = secrets.reduce((text, secret) => text.replaceAll(secret, '[secret]'), scrub(line))
         if (!journal) return out.write(clean)
         const label = /^\{"level":"(\w+)"/.exec(clean)?.[1] ?? 'info'
         return out.write(`${priorities[label]}${clean}`)

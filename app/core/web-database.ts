@@ -61,6 +61,14 @@ export class WebDatabase implements Queries, Disposable {
     return await this.#write<R>(sql, values)
   }
 
+  /**
+   * Lets go of the file until the next read. The connections of a process share what SQLite has of a database: while one
+   * has opened its -shm file on a read-only disk, no other can write, even when the disk takes writes again.
+   */
+  release(): void {
+    this.#close()
+  }
+
   [Symbol.dispose](): void {
     this.#isClosed = true
     this.#close()

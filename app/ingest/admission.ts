@@ -17,7 +17,9 @@ export async function refusalOf(
   of: { userId: number; chatId: number },
   file: Asked,
 ): Promise<NotTaken | undefined> {
-  if (!house.users.mayUse(of.userId)) return strange(file, of.userId)
+  if (!(await house.users.mayUse(of.userId))) {
+    return strange(file, of.userId, await house.users.isOwnerless())
+  }
   const { size } = file
   if (size !== undefined && size > settings.MAX_FILE_SIZE) {
     return tooLarge({ ...file, size }, settings.MAX_FILE_SIZE)

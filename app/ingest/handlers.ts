@@ -53,13 +53,18 @@ export function handlers(house: BotHouse, settings: IngestSettings, intake: Inta
     if (source) await take(message, source, userId)
     else if (isForAnother) return false
     else if (command === 'start' || command === 'help') {
-      await reply(house, userId, { ...place, text: users.mayUse(userId) ? help(terms) : notAllowed(userId) })
+      await reply(house, userId, { ...place, text: await forUser(userId, help(terms)) })
     } else if (speaks(message)) {
       const answer =
         command === undefined ? notAFile : command === 'link' ? linkWithoutFile : unknownCommand(command)
-      await reply(house, userId, { ...place, text: users.mayUse(userId) ? answer : notAllowed(userId) })
+      await reply(house, userId, { ...place, text: await forUser(userId, answer) })
     } else return false
     return true
+  }
+
+  /** Strangers hear that they are, whatever they have said. */
+  async function forUser(userId: number, text: string): Promise<string> {
+    return (await users.mayUse(userId)) ? text : notAllowed(userId, await users.isOwnerless())
   }
 
   async function hearGroup({ message, me }: Heard): Promise<boolean> {
@@ -136,7 +141,7 @@ async function retry(house: BotHouse, intake: Intake, userId: number, jobId: num
   const { jobs, users } = house
   const job = await jobs.find(jobId)
   if (!job) return 'That was too long ago. Send the file again.'
-  if (!job.kind.startsWith('ingest') || job.userId !== userId || !users.mayUse(userId)) {
+  if (!job.kind.startsWith('ingest') || job.userId !== userId || !(await users.mayUse(userId))) {
     return 'Only the person who asked for the link can do that.'
   }
   if (job.status === 'COMPLETED') return 'It is done already.'

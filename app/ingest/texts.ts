@@ -49,12 +49,16 @@ export function unknownCommand(command: string, mention = ''): string {
   return `I don't know <code>/${escapeHtml(name)}</code>. /help${mention} lists what I can do.`
 }
 
-function privateBot(userId: number): [because: string, advice: string] {
+function privateBot(userId: number, isOwnerless: boolean): [because: string, advice: string] {
+  if (isOwnerless) {
+    const advice = 'If you installed it, open the link that the installation printed at its end.'
+    return ['this bot has no owner yet', advice]
+  }
   return ['this bot is private', `To use it, ask its owner to allow your id: <code>${userId}</code>`]
 }
 
-export function notAllowed(userId: number): string {
-  const [because, advice] = privateBot(userId)
+export function notAllowed(userId: number, isOwnerless: boolean): string {
+  const [because, advice] = privateBot(userId, isOwnerless)
   return `${because[0]?.toUpperCase()}${because.slice(1)}. ${advice}`
 }
 
@@ -89,8 +93,8 @@ export interface NotTaken {
   advice: string
 }
 
-export function strange(file: Named, userId: number): NotTaken {
-  const [because, advice] = privateBot(userId)
+export function strange(file: Named, userId: number, isOwnerless: boolean): NotTaken {
+  const [because, advice] = privateBot(userId, isOwnerless)
   return { file: title(file), because, advice }
 }
 

@@ -44,6 +44,15 @@ export function askedOf(message: Message, username: string): Asked {
   return { command, isForUs: isMentioned || addressee === ours || isLink, isForAnother }
 }
 
+/** What a person hands over by a start link, `t.me/<bot>?start=<parameter>`: it comes as `/start <parameter>`. */
+export function startParameterOf(message: Message, username: string): string | undefined {
+  if (message.chat.type !== 'private' || writerOf(message) !== 'person' || !('text' in message))
+    return undefined
+  const { command, isForAnother } = askedOf(message, username)
+  if (command !== 'start' || isForAnother) return undefined
+  return message.text.split(/\s+/, 2)[1] || undefined
+}
+
 /** Where an answer to a message stands. */
 export function placeOf(message: Message): Place {
   const { chat, message_id, message_thread_id } = message

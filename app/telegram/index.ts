@@ -12,9 +12,10 @@ import { Messages } from './messages.ts'
 import { Presses } from './presses.ts'
 import { ServerHelper } from './server-helper.ts'
 import type { TelegramSettings } from './settings.ts'
+import { withoutStartCode } from './start-code.ts'
 import { fullAnswer, Updates } from './updates.ts'
 
-export { type Asked, askedOf, placeOf, type Writer, writerOf } from './asked.ts'
+export { type Asked, askedOf, placeOf, startParameterOf, type Writer, writerOf } from './asked.ts'
 export type { MoveListener } from './chats.ts'
 export type { Delivery } from './courier.ts'
 export { TelegramRefusal, TelegramUnreachable } from './errors.ts'
@@ -24,6 +25,7 @@ export type { Messages } from './messages.ts'
 export { telegramMigrations } from './migrations.ts'
 export { escapeHtml } from './outgoing.ts'
 export { telegramSettings } from './settings.ts'
+export { givesStartCode } from './start-code.ts'
 
 /** Milliseconds between two tries to log in. */
 const loginPause = 3000
@@ -81,6 +83,7 @@ export class TelegramBot implements AsyncDisposable {
   readonly #api: TelegramApi
   readonly #helper: ServerHelper | undefined
   readonly #settings: TelegramSettings
+  readonly #startCode: string | undefined
   readonly #database: Database
   readonly #health: Health
   readonly #log: Log
@@ -88,8 +91,16 @@ export class TelegramBot implements AsyncDisposable {
   #state: string | undefined
   #fullAnswers = 0
 
-  constructor(parts: { settings: TelegramSettings; database: Database; health: Health; log: Log }) {
+  /** @param parts.startCode the secret of a start link: told to handlers by `givesStartCode`, and kept nowhere */
+  constructor(parts: {
+    settings: TelegramSettings
+    startCode?: string | undefined
+    database: Database
+    health: Health
+    log: Log
+  }) {
     this.#settings = parts.settings
+    this.#startCode = parts.startCode
     this.#database = parts.database
     this.#health = parts.health
     this.#log = parts.log
@@ -129,6 +140,7 @@ export class TelegramBot implements AsyncDisposable {
     bot.on('callback_query', (ctx) =>
       this.answerPress(ctx.callbackQuery.id, 'This button has no use any more.'),
     )
+    const code = this.#startCode
     const updates = new Updates(
       {
         api: this.#api,
@@ -138,6 +150,7 @@ export class TelegramBot implements AsyncDisposable {
           await this.messages.chats.heard(update)
           await bot.handleUpdate(update)
         },
+        conceal: (update) => (code === undefined ? update : withoutStartCode(update, code, me.username)),
         putAside: (update) => this.#tellPutAside(update, me),
         connected: (ok, detail) => this.#connected(ok, detail),
         seen: (updates) => this.#seen(updates),

@@ -23,6 +23,8 @@ interface Parts {
   database: Database
   log: Log
   handle: (update: Update) => Promise<void>
+  /** What is kept of an update. */
+  conceal: (update: Update) => Update
   /** Tells the sender of an update that it cannot be handled. */
   putAside: (update: Update) => Promise<void>
   /** Called when the server begins to answer, and when it stops to. */
@@ -70,7 +72,7 @@ export class Updates {
         timeout = longPoll
         const last = updates.at(-1)
         if (!last) continue
-        await this.#inbox.store(updates)
+        await this.#inbox.store(updates.map(this.#parts.conceal))
         offset = last.update_id + 1
       } catch (error) {
         if (signal.aborted) return

@@ -46,6 +46,6 @@ export class Notices {
 
   async #tell(text: string): Promise<void> {
     const { users, telegram } = this.#house
-    for (const chatId of users.administrators) await telegram.messages.post({ chatId, text })
+    for (const chatId of await users.administrators()) await telegram.messages.post({ chatId, text })
   }
 }

@@ -1,31 +1,57 @@
-import { z } from 'zod'
+import type { Queries } from '../core/reader.ts'
+import { Ownership } from './ownership.ts'
+import type { UsersSettings } from './settings.ts'
 
-const ids = z
-  .string()
-  .regex(/^\d{1,16}(\s*,\s*\d{1,16})*$/, 'must be Telegram user ids, separated by commas')
-  .transform((text) => new Set(text.split(',').map(Number)))
+export { usersMigrations } from './migrations.ts'
+export { Ownership } from './ownership.ts'
+export { usersSettings } from './settings.ts'
 
-export const usersSettings = z.object({
-  ALLOWED_USERS: ids.default(new Set()),
-  ADMIN_USERS: ids.default(new Set()),
-})
-
-/** Who may use the bot. */
+/** Who may use the bot, and whose it is. */
 export class Users {
-  readonly #settings: z.output<typeof usersSettings>
+  readonly #settings: UsersSettings
+  readonly #ownership: Ownership
 
-  constructor(settings: z.output<typeof usersSettings>) {
+  constructor(settings: UsersSettings, database: Pick<Queries, 'query'>) {
     this.#settings = settings
+    this.#ownership = new Ownership(database)
   }
 
-  /** Who is told when the house itself needs a hand. */
-  get administrators(): number[] {
+  /** Whether the bot is for the one who claims it. Without, a claim of earlier days counts for nothing. */
+  get hasClaimCode(): boolean {
+    return this.#settings.CLAIM_CODE !== undefined
+  }
+
+  /** The administrators whom the settings name. */
+  get appointed(): number[] {
     return [...this.#settings.ADMIN_USERS]
   }
 
-  /** Administrators may always; anyone may while nobody is named. */
-  mayUse(userId: number): boolean {
+  /** Who is told when the server itself needs a hand. */
+  async administrators(): Promise<number[]> {
+    const owner = await this.owner()
+    return owner === undefined ? this.appointed : [...new Set([...this.appointed, owner])]
+  }
+
+  /** Administrators may always; anyone may while nobody is named and there is no claim code. */
+  async mayUse(userId: number): Promise<boolean> {
     const { ALLOWED_USERS, ADMIN_USERS } = this.#settings
-    return ALLOWED_USERS.size === 0 || ALLOWED_USERS.has(userId) || ADMIN_USERS.has(userId)
+    if (ALLOWED_USERS.has(userId) || ADMIN_USERS.has(userId)) return true
+    if (!this.hasClaimCode) return ALLOWED_USERS.size === 0
+    return (await this.owner()) === userId
+  }
+
+  /** Who has claimed the bot. */
+  async owner(): Promise<number | undefined> {
+    return this.hasClaimCode ? await this.#ownership.find() : undefined
+  }
+
+  /** Whether there is nobody yet whom a stranger could ask. */
+  async isOwnerless(): Promise<boolean> {
+    return this.hasClaimCode && this.appointed.length === 0 && (await this.owner()) === undefined
+  }
+
+  /** Makes someone who gave the code the owner, if nobody is. Returns whether they became it. */
+  async claim(userId: number): Promise<boolean> {
+    return await this.#ownership.claim(userId)
   }
 }

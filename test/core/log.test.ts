@@ -8,8 +8,8 @@ const secret = `AAE${'abcDEF_-09'.repeat(3)}xy`
 const token = `8418233161:${secret}`
 const program = join(import.meta.dirname, '../helpers/write-log.ts')
 
-async function logged(journal: boolean): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, [program, token, journal ? 'journal' : ''])
+async function logged(mode: 'journal' | 'secret' | '', text = token): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [program, text, mode])
   return stdout
 }
 
@@ -45,7 +45,7 @@ test('what is no token stays', (t) => {
 })
 
 test('a token is in no line: not in a message, a field, a name of a field, an error, its stack, path or cause', async (t) => {
-  const output = await logged(false)
+  const output = await logged('')
   t.false(output.includes(secret))
   const lines = output
     .trim()
@@ -57,8 +57,17 @@ test('a token is in no line: not in a message, a field, a name of a field, an er
   t.is(lines[4].error.code, 'ENOENT')
 })
 
+test('a secret that is told to the log is in no line either', async (t) => {
+  const code = 'Zx9_abcDEF-0123456789q'
+  const openly = await logged('', code)
+  const output = await logged('secret', code)
+  t.true(openly.split(code).length > 9)
+  t.false(output.includes(code))
+  t.is(output.split('[secret]').length, openly.split(code).length)
+})
+
 test('for the journal a line begins with its priority', async (t) => {
-  const output = await logged(true)
+  const output = await logged('journal')
   t.false(output.includes(secret))
   const priorities = output
     .trim()

@@ -42,6 +42,7 @@ test('a start with many faults ends with all of them, a line each, and code 1', 
     MAX_JOBS_PER_CHAT_PER_HOUR: '0',
     MAINTENANCE_MODE: 'maybe',
     ADMIN_TOKEN: 'short',
+    CLAIM_CODE: 'short',
     LOG_LEVEL: 'loud',
   }
   const { code, lines } = await refused({ env })
@@ -247,7 +248,7 @@ test('a second bot on the same database is refused before it touches a file, and
 test('--help names the owner’s commands', async (t) => {
   await using app = await createApp({})
   const help = await app.command('--help')
-  for (const name of ['take-back', 'set-aside', 'confirm-clock', 'accept-store'])
+  for (const name of ['take-back', 'set-aside', 'confirm-clock', 'accept-store', 'owner', 'forget-owner'])
     t.true(help.includes(name), name)
 })
 

@@ -44,33 +44,57 @@ for (const [title, signal, left] of [
   })
 }
 
-test('a start with a database on a read-only disk serves links, tells the owner, and goes on when it is writable', async (t) => {
+for (const [title, signal] of [
+  ['after a stop', 'SIGTERM'],
+  ['after a crash', 'SIGKILL'],
+] as const) {
+  test(`a start with a database on a read-only disk serves links, tells the owner, and goes on when it is writable, ${title}`, async (t) => {
+    t.timeout(120_000)
+    await using disk = await mountSmallDisk(64)
+    await using api = await startBotApi()
+    const env = { ...wide, ADMIN_USERS: String(owner) }
+    await using app = await createApp({ api, env, dir: disk.folder })
+    await app.start()
+    await api.sendText('/start', { from: { id: owner } })
+    const { path } = await linkFor(api, await api.sendFile())
+    await app.kill(signal)
+    await disk.allowWriting(false)
+    app.spawn()
+    t.is((await app.get(path)).status, 200)
+    await api.waitForMessage(owner, ({ text }) =>
+      /cannot be written to: its disk is read-only/.test(text ?? ''),
+    )
+    const sent = await api.sendFile({ seed: 'late' })
+    await disk.allowWriting(true)
+    await linkFor(api, sent)
+    const errors = app.lines.filter(({ level }) => level === 'error' || level === 'fatal')
+    t.deepEqual(
+      errors.map(({ message }) => message.replace(/.*database cannot|.*tgdepot.db/, '')),
+      [' cannot be opened for writing (EROFS): waiting until that is over'],
+    )
+    const { messages } = await api.chat(owner)
+    t.is(messages.filter(({ text }) => /cannot be written to/.test(text ?? '')).length, 1)
+    t.is(await app.kill('SIGTERM'), 0)
+  })
+}
+
+test('who has claimed the bot hears of a database that cannot be written to, once', async (t) => {
   t.timeout(120_000)
   await using disk = await mountSmallDisk(64)
   await using api = await startBotApi()
-  const env = { ...wide, ADMIN_USERS: String(owner) }
-  await using app = await createApp({ api, env, dir: disk.folder })
+  const env = { ...wide, CLAIM_CODE: 'a-code-of-22-letters-x' }
+  await using app = await createApp({ api, env, dir: disk.folder, roles: ['bot'] })
   await app.start()
-  await api.sendText('/start', { from: { id: owner } })
-  const { path } = await linkFor(api, await api.sendFile())
-  await app.kill('SIGTERM')
+  const { chat_id } = await api.sendText(`/start ${env.CLAIM_CODE}`, { from: { id: owner } })
+  await api.waitForMessage(chat_id, ({ text }) => /is yours now/.test(text ?? ''))
+  await app.kill('SIGKILL')
   await disk.allowWriting(false)
   app.spawn()
-  t.is((await app.get(path)).status, 200)
-  await api.waitForMessage(owner, ({ text }) =>
-    /cannot be written to: its disk is read-only/.test(text ?? ''),
-  )
-  const sent = await api.sendFile({ seed: 'late' })
+  const told = ({ text }: { text?: string }) => /cannot be written to: its disk is read-only/.test(text ?? '')
+  await api.waitForMessage(owner, told)
   await disk.allowWriting(true)
-  await linkFor(api, sent)
-  const errors = app.lines.filter(({ level }) => level === 'error' || level === 'fatal')
-  t.deepEqual(
-    errors.map(({ message }) => message.replace(/.*database cannot|.*tgdepot.db/, '')),
-    [' cannot be opened for writing (EROFS): waiting until that is over'],
-  )
-  const { messages } = await api.chat(owner)
-  t.is(messages.filter(({ text }) => /cannot be written to/.test(text ?? '')).length, 1)
-  t.is(await app.kill('SIGTERM'), 0)
+  await app.log(({ message }) => message === 'Bot API server: logged in')
+  t.is((await api.chat(owner)).messages.filter(told).length, 1)
 })
 
 test('a start that waits for a read-only disk ends when it is told to', async (t) => {

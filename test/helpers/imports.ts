@@ -35,7 +35,7 @@ export async function readSources(root: string): Promise<Map<string, string>> {
 }
 
 const owners = ['telegram', 'users', 'store', 'links', 'jobs']
-const features = ['ingest', 'download', 'upkeep']
+const features = ['claim', 'ingest', 'download', 'upkeep']
 
 /** Who may import whom; of `house.ts` types only, see below. */
 const allowed: Record<string, string[]> = {

@@ -12,6 +12,7 @@ import { linksMigrations } from '../../app/links/index.ts'
 import { storeMigrations } from '../../app/store/index.ts'
 import { telegramMigrations } from '../../app/telegram/index.ts'
 import { upkeepMigrations } from '../../app/upkeep/migrations.ts'
+import { usersMigrations } from '../../app/users/index.ts'
 
 /** The tables of the whole house. */
 export const allMigrations = [
@@ -19,6 +20,7 @@ export const allMigrations = [
   ...clockMigrations,
   ...storeMigrations,
   ...telegramMigrations,
+  ...usersMigrations,
   ...jobsMigrations,
   ...linksMigrations,
   ...ingestMigrations,

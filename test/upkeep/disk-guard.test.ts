@@ -16,7 +16,7 @@ function openGuard({ database, log }: Records) {
     log,
     database,
     health: new Health(database),
-    users: { administrators: [1] },
+    users: { administrators: async () => [1] },
     telegram: { messages: { post: async ({ text }: { text: string }) => void told.push(text) } },
     store: { rooms: async () => rooms },
   } as unknown as BotHouse

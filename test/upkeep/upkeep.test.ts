@@ -29,7 +29,7 @@ async function putLink({ links }: Depot, at: number): Promise<void> {
 /** Removes what is expired, as far as that uses a house. */
 async function sweep(depot: Depot, { grace = hour, clock = { isTrusted: true } } = {}) {
   const { links, store, log, database } = depot
-  const users = { administrators: [] }
+  const users = { administrators: async () => [] }
   const house = { links, store, log, clock, database, users } as unknown as BotHouse
   const stuck = new Stuck(log, new Notices(house))
   return await removeExpired(house, { stuck, grace }, new AbortController().signal)
@@ -98,7 +98,7 @@ test('what cannot be removed holds up neither the rest of its batch nor the next
   }
   const told: string[] = []
   const telegram = { messages: { post: async ({ text }: { text: string }) => void told.push(text) } }
-  const users = { administrators: [1] }
+  const users = { administrators: async () => [1] }
   const house = { links, store, log, database, users, telegram, clock: { isTrusted: true } }
   const stuck = new Stuck(log, new Notices(house as unknown as BotHouse))
   const sweepAll = async () => {
