@@ -1,7 +1,7 @@
 import { type Depot, domain, standIn, units } from '../depot.ts'
 import type { Step } from '../step.ts'
 
-const flags = `--yes --domain ${domain} --tls self-signed --bot-api ${standIn}`
+const flags = `--yes --domain ${domain} --tls self-signed --users everyone --bot-api ${standIn}`
 
 /** What changes when a unit is started anew, and the workers that nginx replaces at a reload. */
 async function runState({ machine }: Depot): Promise<string> {
@@ -17,7 +17,7 @@ export const installation: Step[] = [
     title: 'an installation without secrets names all that is missing and changes nothing',
     async run(t, depot) {
       const { code, stderr } = await depot.install(
-        `--yes --domain ${domain} --tls self-signed --bot-api ${standIn}`,
+        `--yes --domain ${domain} --tls self-signed --users everyone --bot-api ${standIn}`,
       )
       t.not(code, 0)
       for (const name of Object.keys(depot.secrets)) t.regex(stderr, new RegExp(name))

@@ -42,7 +42,7 @@ export const removal: Step[] = [
     title: 'purged, it leaves no file, user, unit or rule behind',
     limit: 240,
     async run(t, depot) {
-      const { code, stdout, stderr } = await depot.machine.run(`${checkout}/deploy/uninstall.sh --purge`, {
+      const { code, stdout, stderr } = await depot.machine.run(`${checkout}/deploy/uninstall.sh --purge --yes`, {
         timeout: 200_000,
       })
       t.is(code, 0, stdout + stderr)
