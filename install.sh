@@ -23,6 +23,7 @@ main() {
   [[ $ACTION != attach ]] || attach
   take_turn
   trap 'end_run $?' EXIT
+  trap 'exit 130' INT
   collect_answers
   [[ $ACTION == install ]] || { outlive_terminal; undo_upgrade; return; }
   ask_missing

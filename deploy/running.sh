@@ -53,7 +53,7 @@ end_output() {
   printf '%s\n' "$1" >"$RUN/status"
   ((${#VIEWERS[@]})) || return 0
   exec >&7 2>&8 7>&- 8>&-
-  wait "${VIEWERS[@]}" || true
+  wait "${VIEWERS[@]}" 2>/dev/null || true
 }
 
 # Shows the run that goes on, or else the last one, and ends as it did.

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,7 +14,8 @@ export class Terminal implements AsyncDisposable {
   #read = 0
 
   static async open(bench: Bench, script: string, env: Record<string, string> = {}): Promise<Terminal> {
-    const file = join(bench.dir, 'script.sh')
+    // bash reads a file while it runs it.
+    const file = join(bench.dir, `${randomUUID()}.sh`)
     await writeFile(file, bench.sourced(script))
     return new Terminal(`exec bash ${file}`, { ...bench.environment, TERM: 'dumb', ...env })
   }
