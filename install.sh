@@ -11,7 +11,7 @@ SWITCHED=0
 
 main() {
   local file
-  for file in lib running options values questions telegram claim settings packages network ports builder bot-api release nginx services; do
+  for file in lib running registry options values questions telegram claim settings packages network ports builder bot-api release nginx services; do
     # shellcheck source=/dev/null
     source "$SOURCE/deploy/$file.sh"
   done

@@ -9,7 +9,9 @@ open_ports() {
   local port zone opened=()
   [[ ${ANSWERS[TGDEPOT_TLS]} != none ]] || return 0
   for port in 80/tcp 443/tcp; do
-    if ufw_is_active && ! ufw_allows "$port"; then
+    if ufw_is_active && ufw_says "$port" '(DENY|REJECT|LIMIT)( IN)?'; then
+      warn "ufw has a rule against $port, which stays: visitors may not get through"
+    elif ufw_is_active && ! ufw_says "$port" 'ALLOW( IN)?'; then
       run ufw allow "$port"
       note_port "ufw $port"
       opened+=("$port in ufw")
@@ -47,11 +49,11 @@ close_ports() {
 
 ufw_is_active() { [[ $(LC_ALL=C ufw status 2>/dev/null) == 'Status: active'* ]]; }
 
-# By its own name, or that of the profile which nginx brings.
-ufw_allows() {
+# Of a port, by its own name or that of the profile which nginx brings.
+ufw_says() {
   local port=${1%/tcp} profile='Nginx HTTP'
   [[ $port == 80 ]] || profile='Nginx HTTPS'
-  LC_ALL=C ufw status | grep -qE "^($port|$port/tcp|80,443/tcp|Nginx Full|$profile) +ALLOW( IN)? +Anywhere *$"
+  LC_ALL=C ufw status | grep -qE "^($port|$port/tcp|80,443/tcp|Nginx Full|$profile) +$2 +Anywhere *$"
 }
 
 firewalld_is_active() { [[ $(LC_ALL=C firewall-cmd --state 2>/dev/null) == running ]]; }

@@ -32,7 +32,7 @@ export class Bench {
   sourced(script: string): string {
     return `set -euo pipefail
       SOURCE=${root}
-      for file in lib running options values questions telegram claim settings packages network ports builder bot-api release nginx services; do source "$SOURCE/deploy/$file.sh"; done
+      for file in lib running registry options values questions telegram claim settings packages network ports builder bot-api release nginx services; do source "$SOURCE/deploy/$file.sh"; done
       source "$SOURCE/deploy/versions.env"
       cd ${this.dir}; OPT=$PWD/opt ETC=$PWD/etc SECRETS=$PWD/etc/secrets DATA=$PWD/data STATE=$PWD/state LOG=$PWD/log RUN=$PWD/run
       BUILD=$PWD/build NGINX_CONF=$PWD/nginx.conf NGINX_LIMITS=$PWD/modules-enabled/90-tgdepot.conf; mkdir -p "$OPT/releases" "$SECRETS" "$STATE" "$RUN"; touch "$LOG"\n${script}`
