@@ -9,7 +9,8 @@ import { whyAbsent } from './store/index.ts'
 
 interface Subject {
   databaseFile: string
-  storePath: string
+  /** The store's folder, if these roles touch it. */
+  storePath: string | undefined
   /** The socket that the web role opens, if it opens one. */
   socket: string | undefined
   migrations: Migration[]
@@ -35,7 +36,11 @@ export async function findFaults(subject: Subject, log: Log): Promise<string[]> 
   return faults
 }
 
-async function faultsOf(database: Queries, storePath: string, migrations: Migration[]): Promise<string[]> {
+async function faultsOf(
+  database: Queries,
+  storePath: string | undefined,
+  migrations: Migration[],
+): Promise<string[]> {
   const tables = await database.query<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'")
   const has = (table: string) => tables.some(({ name }) => name === table)
   const faults: string[] = []
@@ -43,7 +48,7 @@ async function faultsOf(database: Queries, storePath: string, migrations: Migrat
     const rows = await database.query<{ name: string; breaking?: number }>('SELECT * FROM migrations')
     faults.push(...breakingChanges(rows, migrations))
   }
-  const absence = has('store') ? await whyAbsent(storePath, database) : undefined
+  const absence = storePath !== undefined && has('store') ? await whyAbsent(storePath, database) : undefined
   if (absence !== undefined) faults.push(`STORAGE_PATH: the store is not at ${storePath}: ${absence}`)
   return faults
 }

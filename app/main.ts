@@ -62,12 +62,21 @@ function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
       ...ofFeatures,
     },
     env,
-    [httpSettings, telegramSettings, usersSettings, jobsSettings],
+    [
+      linksSettings,
+      httpSettings,
+      telegramSettings,
+      usersSettings,
+      jobsSettings,
+      ...features.map(settingsShape),
+    ],
   )
   const settingsOf: SettingsOf = ({ name }) =>
     (settings as ReturnType<SettingsOf>)[name] as ReturnType<SettingsOf>
   return { settings, settingsOf }
 }
+
+const settingsShape = ({ settings }: (typeof features)[number]) => settings
 
 type Settings = ReturnType<typeof settingsFor>
 
@@ -179,7 +188,8 @@ async function runCheck(roles: string[]): Promise<void> {
   const { findFaults } = await import('./check.ts')
   const subject = {
     databaseFile: databaseFile(settings.database),
-    storePath: settings.store.STORAGE_PATH,
+    // The web role leaves the files to nginx, and on an installed machine it cannot see them.
+    storePath: roles.includes('bot') ? settings.store.STORAGE_PATH : undefined,
     socket: settings.http?.SERVER_SOCKET,
     migrations,
   }

@@ -1,0 +1,142 @@
+import { checkout, type Depot } from '../depot.ts'
+import { waitFor } from '../host.ts'
+import type { Step } from '../step.ts'
+
+const log = '/var/log/tgdepot-install.log'
+
+/** Kills of the installer; each takes half a minute with the run after it. `KILL_TEST=long` is for a machine of one's own. */
+const kills = process.env.KILL_TEST === 'long' ? 30 : 4
+
+/** What a run that was ended anywhere may leave behind until the next one. */
+const leftovers = `find /opt/tgdepot /etc/tgdepot /etc/systemd/system /etc/nginx /etc/sysusers.d /etc/tmpfiles.d -xdev \\
+  \\( -name '.tgdepot.*' -o -name '.new*' -o -name '*.new' -o -name '.restored*' -o -name swap \\)`
+
+/** Makes the checkout another release. */
+async function changeRelease({ machine }: Depot, how: string | number): Promise<void> {
+  await machine.sh(`echo '// ${how}' >>${checkout}/app/main.ts`)
+}
+
+async function stillServes(depot: Depot): Promise<boolean> {
+  const { url, sha256 } = depot.file('ranges')
+  return (await depot.download(url)) === sha256
+}
+
+/** Runs the installer with a disk that is filled, by `fill`, as soon as its log names a step. */
+async function installWhileFull(depot: Depot, step: string, fill: string, flags = '--yes') {
+  const lines = await depot.machine.sh(`wc -l <${log}`)
+  const watch = `(until tail -n +${Number(lines) + 1} ${log} | grep -q 'step ${step}$'; do sleep 0.02; done; ${fill}) &`
+  return await depot.machine.run(`cd ${checkout} && { ${watch} ./install.sh ${flags}; }`, {
+    timeout: 400_000,
+  })
+}
+
+/** A small file system of its own in place of a folder, with the same content. */
+async function mountSmall({ machine }: Depot, folder: string, size: string): Promise<void> {
+  await machine.sh(`cp -a ${folder} ${folder}.kept && mount -t tmpfs -o mode=0755,size=${size} tmpfs ${folder} &&
+    cp -a ${folder}.kept/. ${folder}/ && rm -rf ${folder}.kept`)
+}
+
+const fillUp = (folder: string) => `cat /dev/zero >${folder}/filler 2>/dev/null`
+
+const fullAt: { title: string; step: string; folder: string; isUpgrade?: boolean }[] = [
+  { title: 'while a release is made', step: 'release', folder: '/opt/tgdepot', isUpgrade: true },
+  { title: 'before the Bot API server is put in place', step: 'packages', folder: '/opt/tgdepot' },
+  { title: 'before the way back is kept', step: 'check', folder: '/opt/tgdepot', isUpgrade: true },
+  { title: 'before the settings are written', step: 'check', folder: '/etc/tgdepot', isUpgrade: true },
+  { title: 'before the units are written', step: 'check', folder: '/etc/systemd/system', isUpgrade: true },
+]
+
+export const interruptions: Step[] = [
+  {
+    title: `killed at ${kills} moments, the installer is whole again with its next run`,
+    limit: 60 + kills * 90,
+    async run(t, depot) {
+      const { machine } = depot
+      for (let kill = 1; kill <= kills; kill++) {
+        await changeRelease(depot, `kill ${kill}`)
+        const wait = Math.random() * 16
+        t.log(`killed after ${wait.toFixed(1)} s`)
+        await machine.sh(
+          `cd ${checkout} && { setsid ./install.sh --yes >/dev/null 2>&1 & sleep ${wait}; kill -KILL -- -$! 2>/dev/null || true; }`,
+        )
+        t.true(await stillServes(depot))
+        const { code, stdout, stderr } = await depot.install('--yes')
+        t.is(code, 0, stdout + stderr)
+        t.is(await machine.sh(leftovers), '')
+        t.true(await stillServes(depot))
+      }
+      const file = await depot.send(1030, { kind: 'document', name: 'after the kills.bin' })
+      t.is(await depot.download(file.url), file.sha256)
+    },
+  },
+  ...fullAt.map(
+    ({ title, step, folder, isUpgrade }): Step => ({
+      title: `a disk that is full ${title} is named, nothing stops working, and the next run goes on`,
+      limit: 240,
+      async run(t, depot) {
+        const { machine } = depot
+        await mountSmall(depot, folder, folder === '/opt/tgdepot' ? '3g' : '4m')
+        try {
+          if (isUpgrade) await changeRelease(depot, title)
+          const { code, stdout, stderr } = await installWhileFull(depot, step, fillUp(folder))
+          t.not(code, 0, stdout + stderr)
+          t.regex(stderr, /No space left on device|disk is full/)
+          await machine.sh(`rm -f ${folder}/filler`)
+          await depot.waitForHealth(200)
+          t.true(await stillServes(depot))
+          const again = await depot.install('--yes')
+          t.is(again.code, 0, again.stdout + again.stderr)
+          t.is(await machine.sh(leftovers), '')
+        } finally {
+          await unmountSmall(depot, folder)
+        }
+      },
+    }),
+  ),
+  {
+    title: 'a disk that is full in the middle of a rollback leaves the present release whole',
+    limit: 240,
+    async run(t, depot) {
+      const { machine } = depot
+      const release = () => machine.sh('readlink /opt/tgdepot/current')
+      await changeRelease(depot, 'to go back from')
+      t.is((await depot.install('--yes')).code, 0)
+      const present = await release()
+      await mountSmall(depot, '/etc/tgdepot', '4m')
+      try {
+        await machine.run(fillUp('/etc/tgdepot'))
+        const { code, stderr } = await depot.install('--rollback')
+        t.not(code, 0)
+        t.regex(stderr, /nothing was changed/)
+        t.is(await release(), present)
+        t.true(await stillServes(depot))
+        await machine.sh('rm -f /etc/tgdepot/filler')
+        const again = await depot.install('--rollback')
+        t.is(again.code, 0, again.stdout + again.stderr)
+        t.not(await release(), present)
+        t.true(await stillServes(depot))
+      } finally {
+        await unmountSmall(depot, '/etc/tgdepot')
+      }
+    },
+  },
+]
+
+/** Puts what is in the small file system where the folder was. */
+async function unmountSmall(depot: Depot, folder: string): Promise<void> {
+  const { machine } = depot
+  await machine.sh(`rm -f ${folder}/filler; cp -a ${folder} ${folder}.kept`)
+  // Programs run from it: they are started anew from the copy.
+  await machine.sh(
+    `systemctl stop tgdepot.target; umount --lazy ${folder} && rm -rf ${folder} && mv -T ${folder}.kept ${folder}`,
+    {
+      timeout: 90_000,
+    },
+  )
+  await machine.sh('systemctl daemon-reload && systemctl start tgdepot.target', { timeout: 90_000 })
+  await waitFor(
+    'health after the disk is changed back',
+    90_000,
+    async () => (await depot.get('/health')).status === 200,
+  )
+}
