@@ -60,7 +60,8 @@ end_output() {
 attach() {
   local status
   [[ -e $RUN/output ]] || die 'no install.sh has run since this machine was started'
-  show_run
+  # By now its number may be another program's.
+  if flock --nonblock "$RUN/lock" true; then cat "$RUN/output"; else show_run; fi
   status=$(cat "$RUN/status" 2>/dev/null) || die 'it did not come to an end: run install.sh again, it goes on from there'
   ((status != 0)) || show_claim
   exit "$status"

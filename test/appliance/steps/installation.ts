@@ -138,9 +138,12 @@ export const installation: Step[] = [
     limit: 420,
     async run(t, depot) {
       const { machine } = depot
+      await machine.sh('DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends sudo', {
+        timeout: 120_000,
+      })
       // Something that takes a while, so that the connection is lost in the middle of it.
       await machine.sh('rm -rf /opt/tgdepot/current/node_modules/koa')
-      const command = `cd ${checkout} && exec script --quiet --return --command './install.sh --yes' /dev/null`
+      const command = `cd ${checkout} && exec script --quiet --return --command 'sudo ./install.sh --yes' /dev/null`
       await machine.sh(
         `systemd-run --quiet --collect --unit=connection --property=KillMode=process --setenv=TERM=dumb sh -c "${command}"`,
       )
