@@ -23,7 +23,7 @@ export const removal: Step[] = [
       await t.throwsAsync(depot.get('/', '--max-time', '3'), undefined, 'shut')
       const { code, stdout, stderr } = await depot.install('--yes')
       t.is(code, 0, stdout + stderr)
-      t.regex(stdout, /^changed +Ports 80 and 443: opened 80\/tcp in ufw, 443\/tcp in ufw$/m)
+      t.regex(stdout, /^changed +Ports for visitors: opened 80\/tcp in ufw, 443\/tcp in ufw$/m)
       t.is((await depot.get('/health')).status, 200)
       t.notRegex((await depot.install('--yes')).stdout, /^changed/m)
       const removed = await machine.sh(`${checkout}/deploy/uninstall.sh`, { timeout: 120_000 })
