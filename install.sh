@@ -11,7 +11,7 @@ SWITCHED=0
 
 main() {
   local file
-  for file in lib options settings builder bot-api release nginx services; do
+  for file in lib running registry options values questions telegram claim settings packages network ports builder bot-api release nginx services; do
     # shellcheck source=/dev/null
     source "$SOURCE/deploy/$file.sh"
   done
@@ -20,18 +20,14 @@ main() {
   read_arguments "$@"
   ((EUID == 0)) || die 'must be run as root: sudo ./install.sh'
   umask 022
-  # Whoever can open the file can hold the lock.
-  install -d -m 0700 /run/tgdepot-install
-  exec 9>/run/tgdepot-install/lock
-  # A killed run's npm or compiler still holds the lock: two of them in one folder would spoil it.
-  if ! flock --nonblock 9; then
-    say 'another install.sh, or what it had started, is still running: waiting for its end'
-    flock --timeout 3600 9 || die 'it has not ended within an hour'
-  fi
+  [[ $ACTION != attach ]] || attach
+  take_turn
   trap 'end_run $?' EXIT
+  trap 'exit 130' INT
   collect_answers
-  [[ $ACTION == install ]] || { undo_upgrade; return; }
+  [[ $ACTION == install ]] || { outlive_terminal; undo_upgrade; return; }
   ask_missing
+  outlive_terminal
   choose_certificate "${ANSWERS[TGDEPOT_TLS]}"
   # The preflight changes nothing, so there is no log before it has passed.
   LOG=/dev/null run_step "$SOURCE/deploy/steps/10-preflight.sh"
@@ -68,7 +64,15 @@ end_run() {
   local status=$1
   trap - EXIT
   remove_swap
-  ((status != 0)) || return 0
+  # A step back that fails ends itself alone; as a condition it would mind no failure at all.
+  set +e
+  ((status == 0)) || (set -e; recover "$status")
+  end_output "$status"
+  ((status != 0)) || [[ $ACTION != install ]] || show_claim
+}
+
+recover() {
+  local status=$1
   [[ -z $STEP ]] || printf 'install.sh: stopped at "%s"; it can be run again from here\n' "$STEP" >&2
   if ((SWITCHED && status < 128)) && has_way_back && ! release_has_worked; then
     printf 'install.sh: going back from release %s\n' "$(current_release)" >&2
@@ -81,6 +85,7 @@ restore_release() {
   local troubles
   go_back
   reload_answers
+  make_claim_code
   choose_certificate "${ANSWERS[TGDEPOT_TLS]}"
   run systemctl daemon-reload
   load_nginx

@@ -22,6 +22,17 @@ choose_jobs() {
   printf '%s\n' "$jobs"
 }
 
+will_build() { [[ ${ANSWERS[TGDEPOT_BOT_API]:-build} == build && ! -x $OPT/bot-api/${BOT_API_COMMIT:0:12}/telegram-bot-api ]]; }
+
+# From a measured build: 80 minutes of one processor, half as much again where the files are split.
+estimate_build() {
+  local compiler jobs work=80
+  compiler=$(choose_compiler "$(memory_mb)")
+  jobs=$(choose_jobs "$compiler" "$(memory_mb)" "$(nproc)")
+  [[ $compiler != split ]] || work=120
+  printf 'about %s to %s minutes\n' "$((work * 3 / 4 / jobs))" "$((work * 3 / 2 / jobs))"
+}
+
 build_packages() {
   printf '%s\n' make git zlib1g-dev libssl-dev gperf cmake
   case $1 in
@@ -57,11 +68,11 @@ show_percent() {
     percent=${BASH_REMATCH[1]}
     ((percent >= shown + 5)) || continue
     shown=$percent
-    if [[ -t 2 ]]; then printf '\r\033[KBot API server: %s%%' "$percent" >&2
+    if ((TERMINAL)); then printf '\r\033[KBot API server: %s%%' "$percent" >&2
     else printf '         Bot API server: %s%% built\n' "$percent" >&2
     fi
   done
-  [[ ! -t 2 ]] || printf '\r\033[K' >&2
+  clear_title
 }
 
 # Keeps a program, read from standard input, under its own name in /opt, whole or not at all.

@@ -46,17 +46,21 @@ CHANGED=0
 NOTE=''
 # The title of the step that is running.
 STEP=''
+# Whether it is shown on a terminal, where a line can be written anew.
+TERMINAL=0
+[[ ! -t 1 || ! -t 2 ]] || TERMINAL=1
 
 say() { printf '%s\n' "$*"; }
 
 log_line() { printf '%s %s\n' "$(date -u +%FT%TZ)" "$*" >>"$LOG"; }
 
 # Takes the title of the running step away, which stands on a terminal without an end of line.
-clear_title() { [[ ! -t 2 ]] || printf '\r\033[K' >&2; }
+clear_title() { ((TERMINAL == 0)) || printf '\r\033[K' >&2; }
 
 warn() {
   clear_title
   printf 'note     %s\n' "$*" >&2
+  log_line "note: $*"
 }
 
 die() {
@@ -73,7 +77,7 @@ run() {
   local output status=0
   output=$(mktemp)
   log_line "+ $*"
-  "$@" >"$output" 2>&1 </dev/null || status=$?
+  "$@" >"$output" 2>&1 </dev/null 7>&- 8>&- || status=$?
   cat "$output" >>"$LOG"
   ((status == 0)) || fail_with "$output" "'$*' failed with status $status"
   rm -f "$output"
@@ -97,11 +101,12 @@ run_step() {
   source "$file"
   CHANGED=0 NOTE='' STEP=$step_title
   log_line "step $name"
-  [[ ! -t 1 ]] || printf '…        %s' "$step_title"
+  ((TERMINAL == 0)) || printf '…        %s' "$step_title"
   "step_${name//-/_}"
   ((CHANGED == 0)) || word=changed
-  [[ ! -t 1 ]] || printf '\r\033[K'
+  clear_title
   printf '%-8s %s%s\n' "$word" "$step_title" "${NOTE:+: $NOTE}"
+  log_line "$word $step_title${NOTE:+: $NOTE}"
   STEP=''
 }
 

@@ -1,8 +1,9 @@
-# Sourced by install.sh: what the owner wants, from flags, the environment, an answers file, the last run, or a prompt.
+# Sourced by install.sh: what the owner wants, from flags, the environment, an answers file or the last run. What is
+# missing then is asked for (questions.sh); what is wrong is said (values.sh).
 # shellcheck shell=bash disable=SC2004,SC2034,SC2153
 
 # Answers are kept in /etc/tgdepot/answers for the next run, secrets are not.
-ANSWER_NAMES=(TGDEPOT_DOMAIN TGDEPOT_TLS TGDEPOT_EMAIL TGDEPOT_ACME_SERVER TGDEPOT_LISTEN TGDEPOT_BOT_API
+ANSWER_NAMES=(TGDEPOT_DOMAIN TGDEPOT_TLS TGDEPOT_EMAIL TGDEPOT_ACME_SERVER TGDEPOT_LISTEN TGDEPOT_USERS TGDEPOT_BOT_API
   TGDEPOT_BOT_API_EGRESS)
 SECRET_NAMES=(TELEGRAM_BOT_TOKEN TELEGRAM_API_ID TELEGRAM_API_HASH)
 # FLAGS: from the command line. GIVEN: from anywhere in this run. ANSWERS and SECRET: what holds in the end.
@@ -10,6 +11,8 @@ declare -A FLAGS=() GIVEN=() ANSWERS=() SECRET=()
 ANSWERS_FILE=''
 ASK=1
 ACTION=install
+# Whether no run has settled its answers on this machine before.
+FRESH=1
 # Everything that is wrong, so that the owner reads it all at once.
 FAULTS=()
 
@@ -18,14 +21,19 @@ fault() { FAULTS+=("$*"); }
 show_help() {
   cat <<'TEXT'
 Usage: sudo ./install.sh [options]
-Installs tgdepot, repairs it, or upgrades it to this checkout. What is not given is asked for.
+Installs tgdepot, repairs it, or upgrades it to this checkout. What is not given is asked for on the terminal.
 
   --domain NAME            host name of the links                      TGDEPOT_DOMAIN
   --tls KIND               acme, self-signed, or none (another proxy   TGDEPOT_TLS
                            on this machine ends TLS)
-  --email ADDRESS          for acme: where expiry warnings go          TGDEPOT_EMAIL
+  --email ADDRESS          for acme, may be left out: where the        TGDEPOT_EMAIL
+                           authority's warnings go
   --acme-server URL        for acme: directory of another authority    TGDEPOT_ACME_SERVER
   --listen [ADDR:]PORT     for none: where nginx listens               TGDEPOT_LISTEN (127.0.0.1:8080)
+  --users WHO              who may use the bot: "claim" (whoever opens TGDEPOT_USERS
+                           the link printed at the end owns it),
+                           Telegram ids (42,43: the first is the
+                           administrator), or "everyone"
   --bot-api PATH           a ready telegram-bot-api program;           TGDEPOT_BOT_API
                            "build" builds the pinned version
   --bot-token-file FILE    the bot's token from @BotFather             TELEGRAM_BOT_TOKEN
@@ -36,6 +44,7 @@ Installs tgdepot, repairs it, or upgrades it to this checkout. What is not given
   --answers FILE           NAME=value lines, the names of the right column
   --yes                    never ask; what is missing is an error
   --rollback               back to the release before the last upgrade
+  --attach                 shows the run that goes on, until its end
   --help                   this text
 
 The names on the right are read from the environment too. A flag comes before the environment, the environment
@@ -52,7 +61,8 @@ read_arguments() {
       --help) show_help; exit 0 ;;
       --yes) ASK=0; continue ;;
       --rollback) ACTION=rollback; continue ;;
-      --domain | --tls | --email | --acme-server | --listen | --bot-api)
+      --attach) ACTION=attach; continue ;;
+      --domain | --tls | --email | --acme-server | --listen | --users | --bot-api)
         name=${flag#--} name=TGDEPOT_${name^^} ;;
       --bot-token-file) name=TELEGRAM_BOT_TOKEN ;;
       --api-id-file | --api-hash-file) name=${flag#--} name=${name%-file} name=TELEGRAM_${name^^} ;;
@@ -102,7 +112,7 @@ collect_answers() {
   local name
   # shellcheck disable=SC2034  # filled and read by name
   local -A last_run=() answered=()
-  [[ ! -r $ETC/answers ]] || read_answers "$ETC/answers" last_run
+  [[ ! -r $ETC/answers ]] || { FRESH=0; read_answers "$ETC/answers" last_run; }
   [[ -z $ANSWERS_FILE ]] || read_answers "$ANSWERS_FILE" answered
   for name in "${ANSWER_NAMES[@]}" "${SECRET_NAMES[@]}"; do
     if [[ -v FLAGS[$name] ]]; then GIVEN[$name]=${FLAGS[$name]}
@@ -126,127 +136,6 @@ reload_answers() {
 }
 
 has_secret() { [[ -n ${SECRET[$1]} || -s $SECRETS/$1 ]]; }
-
-# Ctrl-D.
-no_answer() {
-  printf '\n'
-  die 'nothing was changed: a question was left open'
-}
-
-ask() {
-  local name=$1 question=$2 default=${ANSWERS[$1]:-$3} reply
-  [[ ! -v GIVEN[$name] ]] || return 0
-  read -rp "$question${default:+ [$default]}: " reply </dev/tty || no_answer
-  ANSWERS[$name]=${reply:-$default}
-}
-
-ask_secret() {
-  local name=$1 question=$2 reply
-  [[ -z ${SECRET[$name]} ]] || return 0
-  if has_secret "$name"; then question+=' (empty keeps the present one)'; fi
-  read -rsp "$question: " reply </dev/tty || no_answer
-  printf '\n'
-  SECRET[$name]=${reply//[[:space:]]/}
-}
-
-ask_missing() {
-  if ((ASK)) && [[ -t 0 ]]; then
-    ask TGDEPOT_DOMAIN 'Host name of the links, for example files.example.org' ''
-    ask TGDEPOT_TLS 'TLS: acme (Let'\''s Encrypt), self-signed, or none (another proxy on this machine)' acme
-    case ${ANSWERS[TGDEPOT_TLS]} in
-      acme) ask TGDEPOT_EMAIL 'Address for warnings about the certificate' '' ;;
-      none) ask TGDEPOT_LISTEN 'Address and port for the other proxy to reach nginx' 127.0.0.1:8080 ;;
-    esac
-    ask_secret TELEGRAM_BOT_TOKEN 'Bot token from @BotFather'
-    ask_secret TELEGRAM_API_ID 'api id from https://my.telegram.org'
-    ask_secret TELEGRAM_API_HASH 'api hash from the same page'
-  fi
-  if [[ ${ANSWERS[TGDEPOT_TLS]} == none && -z ${ANSWERS[TGDEPOT_LISTEN]} ]]; then
-    ANSWERS[TGDEPOT_LISTEN]=127.0.0.1:8080
-  fi
-}
-
-# A value that breaks here would end up inside nginx, systemd or shell files: only plain forms pass.
-check_answers() {
-  local domain=${ANSWERS[TGDEPOT_DOMAIN]} tls=${ANSWERS[TGDEPOT_TLS]} name value pattern form
-  local label='[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
-  if [[ -z $domain ]]; then fault 'no domain: give --domain'
-  elif [[ ! $domain =~ ^$label(\.$label)*$ ]] || ((${#domain} > 253)); then fault "domain '$domain': not a host name"
-  fi
-  case $tls in
-    acme)
-      [[ ${ANSWERS[TGDEPOT_EMAIL]} =~ ^[^[:space:]@]+@[^[:space:]@]+$ ]] || fault 'tls acme: give a mail address by --email'
-      [[ ${ANSWERS[TGDEPOT_ACME_SERVER]} =~ ^(https?://[^[:space:]]+)?$ ]] || fault 'acme server: not a URL' ;;
-    none)
-      value=${ANSWERS[TGDEPOT_LISTEN]##*:}
-      if [[ ! ${ANSWERS[TGDEPOT_LISTEN]} =~ ^(([0-9.]+|\[[0-9A-Fa-f:]+\]):)?[0-9]{1,5}$ ]] || ((10#$value < 1 || 10#$value > 65535)); then
-        fault "listen '${ANSWERS[TGDEPOT_LISTEN]}': not [ADDRESS:]PORT"
-      else check_listen "${ANSWERS[TGDEPOT_LISTEN]}"
-      fi ;;
-    self-signed) ;;
-    '') fault 'no kind of TLS: give --tls acme, self-signed or none' ;;
-    *) fault "tls '$tls': acme, self-signed or none" ;;
-  esac
-  for name in "${SECRET_NAMES[@]}"; do
-    case $name in
-      TELEGRAM_BOT_TOKEN) pattern='^[1-9][0-9]{4,15}:[A-Za-z0-9_-]{20,100}$' form='a bot token, 123456789:AbC…' ;;
-      TELEGRAM_API_ID) pattern='^[1-9][0-9]{0,9}$' form='an api id, a number' ;;
-      TELEGRAM_API_HASH) pattern='^[0-9A-Fa-f]{32}$' form='an api hash, 32 hexadecimal digits' ;;
-    esac
-    if ! has_secret "$name"; then fault "$name is missing: give a file, the environment or an answers file"
-    elif [[ -n ${SECRET[$name]} && ! ${SECRET[$name]} =~ $pattern ]]; then fault "$name does not have the form of $form"
-    fi
-  done
-  for value in ${ANSWERS[TGDEPOT_BOT_API_EGRESS]//,/ }; do
-    is_network "$value" || fault "bot api egress '$value': not a network like 10.1.2.0/24"
-  done
-  value=${ANSWERS[TGDEPOT_BOT_API]}
-  # The program of an earlier run may be gone: its copy in /opt stays in use.
-  if [[ -n $value && $value != build && ! (-f $value && -x $value) ]] &&
-    [[ -v GIVEN[TGDEPOT_BOT_API] || ! -e $OPT/bot-api/current ]]; then
-    fault "bot api '$value': not a program"
-  fi
-}
-
-# nginx would refuse it, or fail to open it, when everything else is done.
-check_listen() {
-  local address=${1%:*}
-  [[ $1 == *:* && $address != 0.0.0.0 && $address != '[::]' ]] && command -v ip >/dev/null || return 0
-  address=${address#[} address=${address%]}
-  [[ $(ip -oneline route get "$address" 2>/dev/null) == 'local '* ]] ||
-    fault "listen '$1': $address is no address of this machine"
-}
-
-# The form of the owner's lines in the file of settings; the release itself looks at their names and values later.
-check_settings() {
-  local file=$ETC/tgdepot.env line name number=0
-  [[ -r $file ]] || return 0
-  while IFS= read -r line || [[ -n $line ]]; do
-    ((++number))
-    line=${line%$'\r'}
-    [[ $line =~ ^[[:space:]]*([#\;]|$) ]] && continue
-    name=${line%%=*} name=${name%"${name##*[![:space:]]}"} name=${name#"${name%%[![:space:]]*}"}
-    # Without the line itself: it may hold a secret.
-    if [[ $line != *=* ]]; then fault "$file, line $number: not NAME=value"
-    elif [[ $name == TELEGRAM_BOT_TOKEN || $name == ADMIN_TOKEN ]]; then
-      fault "$file, line $number: $name is a secret and belongs into $SECRETS/$name: everyone here can read this file"
-    fi
-  done <"$file"
-}
-
-# An address or a network, as the firewall takes it.
-is_network() {
-  local address=${1%/*} bits=0 octet most=32
-  [[ $1 != */* ]] || bits=${1##*/}
-  if [[ $address == *:* ]]; then
-    most=128
-    [[ $address =~ ^[0-9A-Fa-f:]{2,39}$ ]] || return 1
-  else
-    [[ $address =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || return 1
-    for octet in ${address//./ }; do ((10#$octet <= 255)) || return 1; done
-  fi
-  [[ $bits =~ ^[0-9]{1,3}$ ]] && ((10#$bits <= most))
-}
 
 save_answers() {
   local name

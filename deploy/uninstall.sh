@@ -1,27 +1,84 @@
 #!/usr/bin/env bash
-# Removes tgdepot from this machine and keeps its data in /var/lib/tgdepot; --purge removes the data and secrets too.
+# Removes tgdepot from this machine and keeps its data in /var/lib/tgdepot; --purge asks, and removes data and secrets too.
 # Debian packages stay: others may use them by now. Can be repeated.
 set -euo pipefail
 
+PURGE=0
+ASK=1
+
 main() {
-  local purge=0
-  # shellcheck source=/dev/null
-  source "$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/lib.sh"
-  # shellcheck source=/dev/null
-  source "$(dirname -- "${BASH_SOURCE[0]}")/nginx.sh"
-  case ${1-} in
-    '') ;;
-    --purge) purge=1 ;;
-    --help) printf 'Usage: sudo deploy/uninstall.sh [--purge]\n'; return ;;
-    *) die "unknown option $1" ;;
-  esac
+  local file
+  for file in lib nginx ports; do
+    # shellcheck source=/dev/null
+    source "$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/$file.sh"
+  done
+  read_flags "$@"
   ((EUID == 0)) || die 'must be run as root'
+  [[ ! -e /run/tgdepot-install/lock ]] || flock --nonblock /run/tgdepot-install/lock true ||
+    die 'install.sh is running: wait for its end (install.sh --attach)'
+  ((PURGE == 0)) || confirm_purge
   remove_units
   remove_nginx_site
-  rm -f "$COMMAND"
-  rm -rf "$OPT" /run/tgdepot /var/lib/tgdepot-acme /var/cache/tgdepot-build
-  if ((purge)); then remove_data; else keep_data; fi
+  close_ports
+  remove_program
+  if ((PURGE)); then remove_data; else keep_data; fi
   remove_users
+}
+
+read_flags() {
+  local flag
+  for flag; do
+    case $flag in
+      --purge) PURGE=1 ;;
+      --yes) ASK=0 ;;
+      --help)
+        printf 'Usage: sudo deploy/uninstall.sh [--purge [--yes]]\n--purge removes files, links, settings and secrets too, once you have typed the host name; --yes does not ask.\n'
+        exit ;;
+      *) die "unknown option $flag" ;;
+    esac
+  done
+}
+
+# What cannot be had back is shown, and the host name typed: it tells this machine from another one.
+confirm_purge() {
+  local word reply
+  ((ASK)) || return 0
+  { : </dev/tty; } 2>/dev/null || die '--purge removes all files and links, and there is no terminal to ask on: give --yes as well'
+  word=$(sed -n 's/^TGDEPOT_DOMAIN=//p' "$ETC/answers" 2>/dev/null || true)
+  word=${word:-purge}
+  {
+    printf 'This removes, and nothing brings it back:\n'
+    list_data
+    printf 'Type %s to go on: ' "$word"
+  } >/dev/tty
+  read -r reply </dev/tty || reply=''
+  [[ ${reply,,} == "${word,,}" ]] || die "nothing was removed: that is not $word"
+}
+
+list_data() {
+  local path
+  for path in "$DATA/store" "$DATA/db" "$DATA/bot-api" "$ETC" "$LINK_LOGS" "$LOG" /etc/letsencrypt/live/tgdepot; do
+    [[ -e $path ]] || continue
+    printf '  %-8s %s%s\n' "$(du -sh "$path" | cut -f1)" "$path" "$(describe_data "$path")"
+  done
+}
+
+describe_data() {
+  case $1 in
+    */store) printf ': %s files' "$(find "$1" -type f | wc -l)" ;;
+    */db) printf ': all links' ;;
+    */bot-api) printf ": the bot's session" ;;
+    "$ETC") printf ': settings and secrets' ;;
+    "$LINK_LOGS") printf ': log of downloads' ;;
+    */letsencrypt/*) printf ': the certificate' ;;
+  esac
+}
+
+# A build that was killed may have left its swap in use.
+remove_program() {
+  rm -f "$COMMAND"
+  [[ ! -e $STATE/swap ]] || swapoff "$STATE/swap" 2>/dev/null || true
+  rm -rf "$OPT" /run/tgdepot /run/tgdepot-install /var/lib/tgdepot-acme /var/cache/tgdepot-build
 }
 
 remove_units() {

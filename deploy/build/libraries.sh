@@ -9,6 +9,8 @@ main() {
   exec 3>&1 >&2
   # shellcheck source=/dev/null
   source "$release/deploy/versions.env"
+  # shellcheck source=deploy/registry.sh
+  source "$release/deploy/registry.sh"
   case $(uname -m) in
     x86_64) arch=x64 ;;
     aarch64) arch=arm64 ;;
@@ -22,8 +24,9 @@ main() {
   mkdir scripts
   cp "$release"/scripts/link-node.mjs scripts/
 
-  find_registry "node-linux-$arch"
-  fetch "node-linux-$arch" "$(locked "node-linux-$arch" version)" "$(locked "node-linux-$arch" integrity)"
+  REGISTRY=$(find_registry package-lock.json "node-linux-$arch")
+  fetch "node-linux-$arch" "$(locked package-lock.json "node-linux-$arch" version)" \
+    "$(locked package-lock.json "node-linux-$arch" integrity)"
   fetch npm "$NPM_VERSION" "$NPM_INTEGRITY"
   unpack "node-linux-$arch" node
   unpack npm npm
@@ -45,21 +48,6 @@ fail() {
 npm() {
   "$node" "$PWD/npm/bin/npm-cli.js" --registry="$REGISTRY" --cache="$PWD/cache" --globalconfig=/etc/npmrc \
     --no-audit --no-fund --no-update-notifier --loglevel=error "$@"
-}
-
-# One value of a package's entry in the lock file.
-locked() {
-  awk -v entry="\"node_modules/$1\": {" -v name="\"$2\":" '
-    index($0, entry) { inside = 1 }
-    inside && $1 == name { gsub(/[",]/, "", $2); print $2; exit }' package-lock.json
-}
-
-# Where the lock file found a package, unless the machine names another registry.
-find_registry() {
-  REGISTRY=${NPM_CONFIG_REGISTRY-}
-  [[ -n $REGISTRY || ! -r /etc/npmrc ]] || REGISTRY=$(sed -n 's/^registry *= *//p' /etc/npmrc | tail -n 1)
-  [[ -n $REGISTRY ]] || REGISTRY=$(locked "$1" resolved) REGISTRY=${REGISTRY%%"/$1/"*}
-  REGISTRY=${REGISTRY%/}
 }
 
 fetch() {

@@ -10,6 +10,7 @@ step_preflight() {
   check_ports
   check_nginx
   check_dns
+  check_network
   if ((${#FAULTS[@]})); then
     clear_title
     printf 'install.sh: nothing was changed, because:\n' >&2
@@ -17,6 +18,8 @@ step_preflight() {
     STEP=''
     exit 2
   fi
+  ! will_build ||
+    warn "the Bot API server is built from source, which takes $(estimate_build) here; --bot-api FILE takes a program that you have"
 }
 
 check_system() {
@@ -40,8 +43,6 @@ free_mb() {
   df -Pm "$folder" | awk 'NR == 2 { print $4 }'
 }
 
-will_build() { [[ ${ANSWERS[TGDEPOT_BOT_API]:-build} == build && ! -x $OPT/bot-api/${BOT_API_COMMIT:0:12}/telegram-bot-api ]]; }
-
 check_room() {
   local folder mount
   (($(memory_mb) >= 450)) || fault "$(memory_mb) MB of memory: 512 MB is the least"
@@ -57,11 +58,6 @@ check_room() {
     [[ ! -d $folder || $(findmnt -nro TARGET -T "$folder") == "$mount" ]] ||
       fault "$folder is a mount of its own: all of $DATA must be one file system"
   done
-}
-
-# Who listens on a TCP port: "name pid" lines; nothing where it is free.
-listeners() {
-  ss -Hltnp "sport = :$1" 2>/dev/null | grep -o '"[^"]*",pid=[0-9]*' | sed 's/"\([^"]*\)",pid=/\1 /' | sort -u || true
 }
 
 check_port() {
@@ -108,20 +104,33 @@ check_nginx() {
 
 is_private() { [[ $1 =~ ^(127\.|10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2[0-9]|3[01])\.|100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.|::1$|f[cd]|fe80) ]]; }
 
-# A certificate authority comes by the domain's address; without acme a wrong one only delays the owner's first link.
+# IPv4 or IPv6.
+family_of() { if [[ $1 == *:* ]]; then printf '6\n'; else printf '4\n'; fi; }
+
+# A certificate authority comes by any of the domain's addresses, IPv6 before IPv4; without acme a wrong one only delays
+# the owner's first link.
 check_dns() {
-  local domain=${ANSWERS[TGDEPOT_DOMAIN]} complain=warn own address public=0 found=0
+  local domain=${ANSWERS[TGDEPOT_DOMAIN]} complain=warn own address public='' found=0
   [[ -n $domain && ${ANSWERS[TGDEPOT_TLS]} != none ]] || return 0
   [[ ${ANSWERS[TGDEPOT_TLS]} != acme ]] || complain=fault
   own=$(ip -o addr show 2>/dev/null | awk '{ sub("/.*", "", $4); print $4 }')
-  for address in $own; do is_private "$address" || public=1; done
+  for address in $own; do is_private "$address" || public+=$(family_of "$address"); done
   for address in $(getent ahosts "$domain" | awk '{ print $1 }' | sort -u); do
     found=1
-    if grep -qxF "$address" <<<"$own"; then return 0; fi
+    if grep -qxF "$address" <<<"$own"; then
+      [[ $complain == warn ]] || check_door "$address"
+    # Behind a router the public address is not on this machine, so nothing can be told from here.
+    elif [[ $address != *:* && $public != *4* ]]; then
+      warn "the name $domain leads to $address; is that the router in front of this machine, and does it pass port 80 on?"
+    else
+      "$complain" "the name $domain leads to $address, which is not an address of this machine"
+    fi
   done
-  if ((found == 0)); then "$complain" "the name $domain has no address yet: make a DNS record for it"
-  # Behind a router the public address is not on this machine, so nothing can be told from here.
-  elif ((public == 0)); then warn "the name $domain leads to $address; is that the router in front of this machine?"
-  else "$complain" "the name $domain leads to $address, which is not an address of this machine"
-  fi
+  ((found)) || "$complain" "the name $domain has no address yet: make a DNS record for it"
+}
+
+# Where a web server runs already, the authority has to come through to it.
+check_door() {
+  [[ -z $(listeners 80) ]] || can_connect "$1" 80 ||
+    fault "port 80 of $1 does not take connections, although a web server runs: the certificate's authority comes by it"
 }

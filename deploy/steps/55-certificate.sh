@@ -29,14 +29,15 @@ make_certificate() {
 
 # The authority looks for its challenge on port 80 under this domain, so a server for that comes first.
 get_certificate() {
-  local domain=${ANSWERS[TGDEPOT_DOMAIN],,} server=() status=0
+  local domain=${ANSWERS[TGDEPOT_DOMAIN],,} server=() contact=(--register-unsafely-without-email) status=0
   make_folder "$(dirname "$CERTBOT_HOOK")" 0755
   install_file "$SOURCE/deploy/certbot-hook.sh" "$CERTBOT_HOOK" 0755
   ! certificate_is_good "$domain" || return 0
   make_folder "$ACME_ROOT" 0755
   offer_challenge "$domain"
   [[ -z ${ANSWERS[TGDEPOT_ACME_SERVER]} ]] || server=(--server "${ANSWERS[TGDEPOT_ACME_SERVER]}")
-  (run certbot certonly --non-interactive --agree-tos --email "${ANSWERS[TGDEPOT_EMAIL]}" "${server[@]}" \
+  [[ -z ${ANSWERS[TGDEPOT_EMAIL]} ]] || contact=(--email "${ANSWERS[TGDEPOT_EMAIL]}")
+  (run certbot certonly --non-interactive --agree-tos "${contact[@]}" "${server[@]}" \
     --webroot --webroot-path "$ACME_ROOT" --cert-name tgdepot --domain "$domain") || status=$?
   rm -f "$CHALLENGE_SITE"
   ((status == 0)) || exit "$status"

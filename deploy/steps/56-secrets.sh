@@ -8,6 +8,7 @@ step_secrets() {
   write_secret TELEGRAM_API_ID 'TELEGRAM_API_ID=%s\n'
   write_secret TELEGRAM_API_HASH 'TELEGRAM_API_HASH=%s\n'
   make_admin_token
+  make_claim_code
 }
 
 # A secret that was not given stays as it is.

@@ -12,10 +12,12 @@ step_check() {
 
 # Has the new release look at its settings, its database and the store, as the user that it will run as. Prints its faults.
 check_role() {
-  local role=$1 settings=$2 release=$OPT/releases/$RELEASE user=tgdepot secret=EnvironmentFile=$SECRETS/ADMIN_TOKEN output
+  local role=$1 settings=$2 release=$OPT/releases/$RELEASE user=tgdepot output
+  local secrets=(--property=EnvironmentFile="$SECRETS/ADMIN_TOKEN")
   [[ $role != web ]] || user=tgdepot-web
-  [[ $role != bot ]] || secret=LoadCredential=TELEGRAM_BOT_TOKEN:$SECRETS/TELEGRAM_BOT_TOKEN
-  output=$(systemd-run --quiet --pipe --wait --collect --service-type=exec --property=User="$user" --property="$secret" \
+  [[ $role != bot ]] || secrets=(--property=LoadCredential=TELEGRAM_BOT_TOKEN:"$SECRETS/TELEGRAM_BOT_TOKEN"
+    --property=EnvironmentFile=-"$SECRETS/CLAIM_CODE")
+  output=$(systemd-run --quiet --pipe --wait --collect --service-type=exec --property=User="$user" "${secrets[@]}" \
     --property=EnvironmentFile="$settings" --property=Environment=SETTINGS_FILE="$settings" --property=PrivateNetwork=yes \
     --property=NoNewPrivileges=yes --property=CapabilityBoundingSet= --property=ProtectSystem=strict --property=PrivateTmp=yes \
     --property=ProtectHome=yes --property=InaccessiblePaths="$SECRETS" --property=RuntimeMaxSec=60 \

@@ -28,20 +28,33 @@ export class Bench {
     await chmod(path, 0o755)
   }
 
+  /** A script after the installer's files, which are told to leave the machine alone. */
+  sourced(script: string): string {
+    return `set -euo pipefail
+      SOURCE=${root}
+      for file in lib running registry options values questions telegram claim settings packages network ports builder bot-api release nginx services; do source "$SOURCE/deploy/$file.sh"; done
+      source "$SOURCE/deploy/versions.env"
+      cd ${this.dir}; OPT=$PWD/opt ETC=$PWD/etc SECRETS=$PWD/etc/secrets DATA=$PWD/data STATE=$PWD/state LOG=$PWD/log RUN=$PWD/run
+      BUILD=$PWD/build NGINX_CONF=$PWD/nginx.conf NGINX_LIMITS=$PWD/modules-enabled/90-tgdepot.conf; mkdir -p "$OPT/releases" "$SECRETS" "$STATE" "$RUN"; touch "$LOG"\n${script}`
+  }
+
+  get environment(): Record<string, string> {
+    return { PATH: `${this.dir}/bin:${process.env.PATH}`, HOME: this.dir, LANG: 'C.UTF-8' }
+  }
+
   /** Sources the installer's files and runs a script as the installer would run it, without touching the machine. */
   run(script: string, env: Record<string, string> = {}): Promise<Outcome> {
-    const prelude = `set -euo pipefail
-      SOURCE=${root}
-      for file in lib options settings builder bot-api release nginx services; do source "$SOURCE/deploy/$file.sh"; done
-      source "$SOURCE/deploy/versions.env"
-      cd ${this.dir}; OPT=$PWD/opt ETC=$PWD/etc SECRETS=$PWD/etc/secrets DATA=$PWD/data STATE=$PWD/state LOG=$PWD/log
-      BUILD=$PWD/build NGINX_CONF=$PWD/nginx.conf NGINX_LIMITS=$PWD/modules-enabled/90-tgdepot.conf; mkdir -p "$OPT/releases" "$SECRETS" "$STATE"; touch "$LOG"\n`
-    const path = `${this.dir}/bin:${process.env.PATH}`
     return new Promise((resolve) => {
-      const options = { env: { PATH: path, HOME: this.dir, LANG: 'C.UTF-8', ...env } }
-      const child = execFile('bash', ['-c', prelude + script], options, (_error, stdout, stderr) => {
-        resolve({ status: child.exitCode ?? -1, stdout, stderr })
-      })
+      const options = { env: { ...this.environment, ...env } }
+      // Without a terminal, wherever the test has been started.
+      const child = execFile(
+        'setsid',
+        ['bash', '-c', this.sourced(script)],
+        options,
+        (_error, stdout, stderr) => {
+          resolve({ status: child.exitCode ?? -1, stdout, stderr })
+        },
+      )
     })
   }
 

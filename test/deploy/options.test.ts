@@ -10,7 +10,13 @@ const secrets = {
   TELEGRAM_API_ID: '12345',
   TELEGRAM_API_HASH: '0123456789abcdef0123456789abcdef',
 }
-const enough = ['--yes', '--domain', 'files.example.org', '--tls', 'self-signed', '--bot-api', '/bin/true']
+const enough = [
+  '--yes',
+  ...['--domain', 'files.example.org'],
+  ...['--tls', 'self-signed'],
+  ...['--users', 'claim'],
+  ...['--bot-api', '/bin/true'],
+]
 
 test('a complete set of answers has no fault', async (t) => {
   await using bench = await Bench.open()

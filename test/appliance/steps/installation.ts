@@ -1,7 +1,8 @@
-import { type Depot, domain, standIn, units } from '../depot.ts'
+import { checkout, type Depot, domain, standIn, units } from '../depot.ts'
+import { waitFor } from '../host.ts'
 import type { Step } from '../step.ts'
 
-const flags = `--yes --domain ${domain} --tls self-signed --bot-api ${standIn}`
+const flags = `--yes --domain ${domain} --tls self-signed --users everyone --bot-api ${standIn}`
 
 /** What changes when a unit is started anew, and the workers that nginx replaces at a reload. */
 async function runState({ machine }: Depot): Promise<string> {
@@ -17,7 +18,7 @@ export const installation: Step[] = [
     title: 'an installation without secrets names all that is missing and changes nothing',
     async run(t, depot) {
       const { code, stderr } = await depot.install(
-        `--yes --domain ${domain} --tls self-signed --bot-api ${standIn}`,
+        `--yes --domain ${domain} --tls self-signed --users everyone --bot-api ${standIn}`,
       )
       t.not(code, 0)
       for (const name of Object.keys(depot.secrets)) t.regex(stderr, new RegExp(name))
@@ -118,6 +119,66 @@ export const installation: Step[] = [
       t.not((await machine.run('test -e /root/taken')).code, 0)
       t.not(await depot.property('tgdepot-bot.service', 'MainPID'), pid)
       t.is(await machine.sh('find /opt/tgdepot ! -uid 0 -o ! -type l -perm /022'), '')
+    },
+  },
+  {
+    title: 'a token that Telegram does not know is refused before anything is touched',
+    async run(t, depot) {
+      const before = await runState(depot)
+      const [id] = depot.secrets.TELEGRAM_BOT_TOKEN.split(':')
+      await depot.machine.writeFile('/root/secrets/other', `${id}:${'B'.repeat(35)}`, 0o600)
+      const { code, stderr } = await depot.install('--yes --bot-token-file /root/secrets/other')
+      t.is(code, 2)
+      t.regex(stderr, /TELEGRAM_BOT_TOKEN is not known to Telegram/)
+      t.is(await runState(depot), before)
+    },
+  },
+  {
+    title: 'a lost connection does not end the installer, and another terminal shows the rest of it',
+    limit: 420,
+    async run(t, depot) {
+      const { machine } = depot
+      await machine.sh('DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends sudo', {
+        timeout: 120_000,
+      })
+      // Something that takes a while, so that the connection is lost in the middle of it.
+      await machine.sh('rm -rf /opt/tgdepot/current/node_modules/koa')
+      const command = `cd ${checkout} && exec script --quiet --return --command 'sudo ./install.sh --yes' /dev/null`
+      await machine.sh(
+        `systemd-run --quiet --collect --unit=connection --property=KillMode=process --setenv=TERM=dumb sh -c "${command}"`,
+      )
+      const step = () => machine.readFile('/run/tgdepot-install/output')
+      await waitFor('the release to be made', 60_000, async () => /Release$/.test(await step()))
+      await machine.sh('systemctl kill --kill-whom=main --signal=KILL connection')
+      const { code, stdout } = await machine.run(`${checkout}/install.sh --attach`, { timeout: 300_000 })
+      t.is(code, 0, stdout)
+      t.regex(stdout, /ok +Machine and answers[\s\S]*changed +Release[\s\S]*every unit is active/)
+      await machine.sh('test -e /opt/tgdepot/current/node_modules/koa/package.json')
+    },
+  },
+  {
+    title: 'the link that makes an owner is printed and in no log, and its code goes with another answer',
+    limit: 420,
+    async run(t, depot) {
+      const { machine } = depot
+      const secret = '/etc/tgdepot/secrets/CLAIM_CODE'
+      const { code, stdout, stderr } = await depot.install('--yes --users claim')
+      t.is(code, 0, stdout + stderr)
+      const link = /https:\/\/t\.me\/\w+_bot\?start=([A-Za-z0-9_-]{22})$/m.exec(stdout)?.[1] ?? 'none'
+      t.is((await machine.readFile(secret)).trim(), `CLAIM_CODE=${link}`)
+      t.is(await machine.sh(`stat --format='%a %U' ${secret}`), '600 root')
+      const places =
+        '/var/log/tgdepot-install.log /etc/tgdepot/answers /etc/tgdepot/tgdepot.env /run/tgdepot-install'
+      t.not((await machine.run(`grep -rF -e '${link}' ${places}`)).code, 0)
+      t.is((await machine.run(`journalctl --output=export --all | grep -cF -e '${link}'`)).stdout.trim(), '0')
+      const pid = await depot.property('tgdepot-bot.service', 'MainPID')
+      t.regex(
+        await machine.sh(`tr '\\0' '\\n' </proc/${pid}/environ`),
+        new RegExp(`^CLAIM_CODE=${link}$`, 'm'),
+      )
+      t.true((await machine.run(`${checkout}/install.sh --attach`)).stdout.includes(link))
+      t.is((await depot.install('--yes --users everyone')).code, 0)
+      t.not((await machine.run(`test -e ${secret}`)).code, 0)
     },
   },
   {

@@ -1,10 +1,39 @@
-import { checkout, dataFolder, standInFolder, units } from '../depot.ts'
+import { checkout, type Depot, dataFolder, standInFolder, units } from '../depot.ts'
 import type { Step } from '../step.ts'
 
 /** Everything in the machine that bears our name, apart from what the test brought. */
 const ours = `find / -xdev -name '*tgdepot*' -not -path '${checkout}*' -not -path '${standInFolder}*' -not -path '/root/*'`
 
+/** What a person sees who types a line when the uninstaller asks. */
+async function purgeAtTerminal({ machine }: Depot, line: string) {
+  const script = `script --quiet --return --flush --command '${checkout}/deploy/uninstall.sh --purge' /dev/null`
+  return machine.run(`(sleep 2; echo '${line}'; sleep 60) | TERM=dumb ${script}`, { timeout: 200_000 })
+}
+
 export const removal: Step[] = [
+  {
+    title: 'where ufw guards the machine its ports are opened, and closed with the uninstallation',
+    limit: 420,
+    async run(t, depot) {
+      const { machine } = depot
+      await machine.sh('DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends ufw', {
+        timeout: 120_000,
+      })
+      await machine.sh('ufw allow 22/tcp && ufw --force enable')
+      await t.throwsAsync(depot.get('/', '--max-time', '3'), undefined, 'shut')
+      const { code, stdout, stderr } = await depot.install('--yes')
+      t.is(code, 0, stdout + stderr)
+      t.regex(stdout, /^changed +Ports for visitors: opened 80\/tcp in ufw, 443\/tcp in ufw$/m)
+      t.is((await depot.get('/health')).status, 200)
+      t.notRegex((await depot.install('--yes')).stdout, /^changed/m)
+      const removed = await machine.sh(`${checkout}/deploy/uninstall.sh`, { timeout: 120_000 })
+      t.regex(removed, /closed 80\/tcp in ufw[\s\S]*closed 443\/tcp in ufw/)
+      t.regex(await machine.sh('ufw status'), /^22\/tcp +ALLOW/m)
+      t.notRegex(await machine.sh('ufw status'), /^(80|443)/m)
+      await machine.sh('ufw --force disable && ufw --force reset && apt-get purge -qq ufw')
+      t.is((await depot.install('--yes')).code, 0)
+    },
+  },
   {
     title: 'uninstalled, nothing of it runs, and data and settings are kept',
     async run(t, depot) {
@@ -39,12 +68,32 @@ export const removal: Step[] = [
     },
   },
   {
+    title: 'a purge says what it takes away, and does nothing until the host name is typed',
+    limit: 240,
+    async run(t, depot) {
+      const unasked = await depot.machine.run(`setsid --wait ${checkout}/deploy/uninstall.sh --purge`)
+      t.is(unasked.code, 1)
+      t.regex(unasked.stderr, /there is no terminal to ask on: give --yes as well/)
+      const wrong = await purgeAtTerminal(depot, 'other.test')
+      t.is(wrong.code, 1, wrong.stdout)
+      t.regex(
+        wrong.stdout,
+        /2\.\d+G +\/var\/lib\/tgdepot\/store: \d+ files[\s\S]*\/etc\/tgdepot: settings and secrets/,
+      )
+      t.regex(wrong.stdout, /Type depot\.test to go on: [\s\S]*nothing was removed/)
+      await depot.waitForHealth(200)
+    },
+  },
+  {
     title: 'purged, it leaves no file, user, unit or rule behind',
     limit: 240,
     async run(t, depot) {
-      const { code, stdout, stderr } = await depot.machine.run(`${checkout}/deploy/uninstall.sh --purge`, {
-        timeout: 200_000,
-      })
+      const { code, stdout, stderr } = await depot.machine.run(
+        `${checkout}/deploy/uninstall.sh --purge --yes`,
+        {
+          timeout: 200_000,
+        },
+      )
       t.is(code, 0, stdout + stderr)
       t.is(await depot.machine.sh(ours), '')
       t.not((await depot.machine.run('getent passwd | grep tgdepot')).code, 0)

@@ -1,0 +1,65 @@
+# Sourced by install.sh: Debian packages, on a machine where others may be installing some, too.
+# shellcheck shell=bash disable=SC2034
+
+APT_FRESH=0
+# Whatever configuration file was changed here stays as it is.
+APT_OPTIONS=(-o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold)
+APT_LOCKS=(/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock)
+# Seconds in which the machine's own nightly upgrade is over.
+APT_PATIENCE=300
+
+needed_packages() {
+  printf '%s\n' ca-certificates curl iproute2 nftables openssl
+  command -v nginx >/dev/null || printf 'nginx\n'
+  [[ ${ANSWERS[TGDEPOT_TLS]} != acme ]] || printf 'certbot\n'
+}
+
+# Those of the given packages that are not installed.
+missing_packages() {
+  local package
+  for package in "$@"; do
+    is_installed "$package" || printf '%s\n' "$package"
+  done
+}
+
+# Installs what is missing, without recommended packages.
+install_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  ((${#missing[@]})) || return 0
+  wait_for_apt
+  if ((APT_FRESH == 0)); then
+    run apt-get "${APT_OPTIONS[@]}" update
+    APT_FRESH=1
+  fi
+  run env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+    apt-get "${APT_OPTIONS[@]}" install --yes --no-install-recommends "${missing[@]}"
+  mark_changed
+  NOTE="installed ${missing[*]}"
+}
+
+# The program that holds one of apt's locks, "apt-get (process 42)"; nothing where none does.
+find_apt_user() {
+  local lock pid
+  for lock in "${APT_LOCKS[@]}"; do
+    [[ -e $lock ]] || continue
+    awk -v end=":$(stat -c %i "$lock")\$" '$6 ~ end { print $5 }' /proc/locks | while read -r pid; do
+      # A file of another disk may have the same number.
+      [[ $(readlink "/proc/$pid/fd/"* 2>/dev/null) == *"$(realpath "$lock")"* ]] || continue
+      printf '%s (process %s)\n' "$(<"/proc/$pid/comm")" "$pid"
+      break 2
+    done
+  done
+}
+
+# apt itself waits for some of its locks only.
+wait_for_apt() {
+  local user end=$((SECONDS + APT_PATIENCE))
+  user=$(find_apt_user)
+  [[ -n $user ]] || return 0
+  warn "$user is using apt: waiting for its end, up to $APT_PATIENCE s"
+  while user=$(find_apt_user) && [[ -n $user ]]; do
+    ((SECONDS < end)) || die "$user is still using apt: run install.sh again when it has ended"
+    sleep 1
+  done
+}

@@ -1,0 +1,72 @@
+# Sourced by install.sh and uninstall.sh: the ports that visitors come by, where ufw or firewalld guards this machine.
+# shellcheck shell=bash disable=SC2034
+
+# What we have opened, "ufw 80/tcp" or "firewalld 80/tcp zone": nothing else is closed again.
+opened_ports() { cat "$STATE/opened-ports" 2>/dev/null || true; }
+
+# Behind another proxy nobody comes from outside.
+open_ports() {
+  local port zone opened=()
+  [[ ${ANSWERS[TGDEPOT_TLS]} != none ]] || return 0
+  for port in 80/tcp 443/tcp; do
+    if ufw_is_active && ufw_says "$port" '(DENY|REJECT|LIMIT)( IN)?'; then
+      warn "ufw has a rule against $port, which stays: visitors may not get through"
+    elif ufw_is_active && ! ufw_says "$port" 'ALLOW( IN)?'; then
+      run ufw allow "$port"
+      note_port "ufw $port"
+      opened+=("$port in ufw")
+    fi
+    if firewalld_is_active; then
+      zone=$(outer_zone)
+      ! firewalld_allows "$port" "$zone" || continue
+      run firewall-cmd --permanent --zone="$zone" --add-port="$port"
+      run firewall-cmd --zone="$zone" --add-port="$port"
+      note_port "firewalld $port $zone"
+      opened+=("$port in firewalld")
+    fi
+  done
+  ((${#opened[@]})) || return 0
+  mark_changed
+  NOTE="opened $(printf '%s, ' "${opened[@]}" | sed 's/, $//')"
+}
+
+note_port() { grep -qsxF "$1" "$STATE/opened-ports" || printf '%s\n' "$1" >>"$STATE/opened-ports"; }
+
+close_ports() {
+  local guard port zone
+  opened_ports | while read -r guard port zone; do
+    case $guard in
+      ufw) ! ufw_is_active || ufw delete allow "$port" >/dev/null || true ;;
+      firewalld)
+        firewalld_is_active || continue
+        firewall-cmd --quiet --permanent --zone="$zone" --remove-port="$port" || true
+        firewall-cmd --quiet --zone="$zone" --remove-port="$port" || true ;;
+    esac
+    say "ok       closed $port in $guard"
+  done
+  rm -f "$STATE/opened-ports"
+}
+
+ufw_is_active() { [[ $(LC_ALL=C ufw status 2>/dev/null) == 'Status: active'* ]]; }
+
+# Of a port, by its own name or that of the profile which nginx brings.
+ufw_says() {
+  local port=${1%/tcp} profile='Nginx HTTP'
+  [[ $port == 80 ]] || profile='Nginx HTTPS'
+  LC_ALL=C ufw status | grep -qE "^($port|$port/tcp|80,443/tcp|Nginx Full|$profile) +$2 +Anywhere *$"
+}
+
+firewalld_is_active() { [[ $(LC_ALL=C firewall-cmd --state 2>/dev/null) == running ]]; }
+
+# The zone of the interface that leads to the internet.
+outer_zone() {
+  local device
+  device=$(ip -oneline route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1)
+  LC_ALL=C firewall-cmd --get-zone-of-interface="$device" 2>/dev/null || firewall-cmd --get-default-zone
+}
+
+firewalld_allows() {
+  local service=http
+  [[ $1 == 80/tcp ]] || service=https
+  firewall-cmd --quiet --zone="$2" --query-port="$1" || firewall-cmd --quiet --zone="$2" --query-service="$service"
+}

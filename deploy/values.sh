@@ -1,0 +1,129 @@
+# Sourced by install.sh: what an answer must look like, whether it came by a flag, from a file or from a person. A value
+# that breaks here would end up inside nginx, systemd or shell files: only plain forms pass.
+# shellcheck shell=bash disable=SC2153
+
+# Prints what is wrong with a value; nothing when it is good. A secret is never in it.
+find_fault() {
+  local name=$1 value=$2
+  case $name in
+    TGDEPOT_DOMAIN) find_domain_fault "$value" ;;
+    TGDEPOT_TLS)
+      case $value in
+        acme | self-signed | none) ;;
+        '') printf 'no kind of TLS: give --tls acme, self-signed or none\n' ;;
+        *) printf "tls '%s': acme, self-signed or none\n" "$value" ;;
+      esac ;;
+    TGDEPOT_EMAIL) [[ $value =~ ^([^[:space:]@]+@[^[:space:]@]+)?$ ]] || printf "email '%s': not a mail address\n" "$value" ;;
+    TGDEPOT_ACME_SERVER) [[ $value =~ ^(https?://[^[:space:]]+)?$ ]] || printf 'acme server: not a URL\n' ;;
+    TGDEPOT_LISTEN) find_listen_fault "$value" ;;
+    TGDEPOT_USERS) find_users_fault "$value" ;;
+    TGDEPOT_BOT_API)
+      # The program of an earlier run may be gone: its copy in /opt stays in use.
+      [[ -z $value || $value == build || (-f $value && -x $value) || (! -v GIVEN[TGDEPOT_BOT_API] && -e $OPT/bot-api/current) ]] ||
+        printf "bot api '%s': not a program\n" "$value" ;;
+    TGDEPOT_BOT_API_EGRESS)
+      local network
+      for network in ${value//,/ }; do
+        is_network "$network" || printf "bot api egress '%s': not a network like 10.1.2.0/24\n" "$network"
+      done ;;
+    *) find_secret_fault "$name" "$value" ;;
+  esac
+}
+
+# Whether an answer plays a part beside the others.
+is_wanted() {
+  case $1 in
+    TGDEPOT_EMAIL | TGDEPOT_ACME_SERVER) [[ ${ANSWERS[TGDEPOT_TLS]} == acme ]] ;;
+    TGDEPOT_LISTEN) [[ ${ANSWERS[TGDEPOT_TLS]} == none ]] ;;
+  esac
+}
+
+check_answers() {
+  local name wrong
+  for name in "${ANSWER_NAMES[@]}"; do
+    is_wanted "$name" || continue
+    wrong=$(find_fault "$name" "${ANSWERS[$name]}")
+    [[ -z $wrong ]] || fault "$wrong"
+  done
+  for name in "${SECRET_NAMES[@]}"; do
+    wrong=$(find_fault "$name" "${SECRET[$name]}")
+    [[ -z $wrong ]] || fault "$wrong"
+  done
+}
+
+find_domain_fault() {
+  local label='[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
+  if [[ -z $1 ]]; then printf 'no domain: give --domain\n'
+  elif [[ ! $1 =~ ^$label(\.$label)*$ ]] || ((${#1} > 253)); then printf "domain '%s': not a host name\n" "$1"
+  fi
+}
+
+# nginx would refuse it, or fail to open it, when everything else is done.
+find_listen_fault() {
+  local address=${1%:*} port=${1##*:}
+  if [[ ! $1 =~ ^(([0-9.]+|\[[0-9A-Fa-f:]+\]):)?[0-9]{1,5}$ ]] || ((10#$port < 1 || 10#$port > 65535)); then
+    printf "listen '%s': not [ADDRESS:]PORT\n" "$1"
+    return
+  fi
+  [[ $1 == *:* && $address != 0.0.0.0 && $address != '[::]' ]] && command -v ip >/dev/null || return 0
+  address=${address#[} address=${address%]}
+  [[ $(ip -oneline route get "$address" 2>/dev/null) == 'local '* ]] ||
+    printf "listen '%s': %s is no address of this machine\n" "$1" "$address"
+}
+
+# A machine that was installed before this was asked keeps what its settings say.
+find_users_fault() {
+  case $1 in
+    claim | everyone) ;;
+    '')
+      ((FRESH == 0)) ||
+        printf 'who may use the bot? give --users claim (whoever opens the link printed at the end), ids like 42,43, or everyone\n' ;;
+    *) [[ $1 =~ ^[1-9][0-9]{0,15}(,[1-9][0-9]{0,15})*$ ]] || printf "users '%s': claim, everyone, or Telegram ids like 42,43\n" "$1" ;;
+  esac
+}
+
+find_secret_fault() {
+  local name=$1 value=$2 pattern form
+  case $name in
+    TELEGRAM_BOT_TOKEN) pattern='^[1-9][0-9]{4,15}:[A-Za-z0-9_-]{20,100}$' form='a bot token, 123456789:AbC…' ;;
+    TELEGRAM_API_ID) pattern='^[1-9][0-9]{0,9}$' form='an api id, a number' ;;
+    TELEGRAM_API_HASH) pattern='^[0-9A-Fa-f]{32}$' form='an api hash, 32 hexadecimal digits' ;;
+  esac
+  if ! has_secret "$name"; then printf '%s is missing: give a file, the environment or an answers file\n' "$name"
+  elif [[ -z $value ]]; then return
+  elif [[ ! $value =~ $pattern ]]; then printf '%s does not have the form of %s\n' "$name" "$form"
+  elif [[ $name == TELEGRAM_BOT_TOKEN ]] && is_refused "$value"; then
+    printf 'TELEGRAM_BOT_TOKEN is not known to Telegram: copy it anew from @BotFather (/token)\n'
+  fi
+}
+
+# An address or a network, as the firewall takes it.
+is_network() {
+  local address=${1%/*} bits=0 octet most=32
+  [[ $1 != */* ]] || bits=${1##*/}
+  if [[ $address == *:* ]]; then
+    most=128
+    [[ $address =~ ^[0-9A-Fa-f:]{2,39}$ ]] || return 1
+  else
+    [[ $address =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || return 1
+    for octet in ${address//./ }; do ((10#$octet <= 255)) || return 1; done
+  fi
+  [[ $bits =~ ^[0-9]{1,3}$ ]] && ((10#$bits <= most))
+}
+
+# The form of the owner's lines in the file of settings; the release itself looks at their names and values later.
+check_settings() {
+  local file=$ETC/tgdepot.env line name number=0
+  [[ -r $file ]] || return 0
+  while IFS= read -r line || [[ -n $line ]]; do
+    ((++number))
+    line=${line%$'\r'}
+    [[ $line =~ ^[[:space:]]*([#\;]|$) ]] && continue
+    name=${line%%=*} name=${name%"${name##*[![:space:]]}"} name=${name#"${name%%[![:space:]]*}"}
+    # Without the line itself: it may hold a secret.
+    if [[ $line != *=* ]]; then fault "$file, line $number: not NAME=value"
+    elif [[ $name == TELEGRAM_BOT_TOKEN || $name == ADMIN_TOKEN || $name == CLAIM_CODE ]]; then
+      fault "$file, line $number: $name is a secret and belongs into $SECRETS/$name: everyone here can read this file"
+    fi
+  done <"$file"
+}
