@@ -11,6 +11,7 @@ import { inheritedSocket } from './core/inherited-socket.ts'
 import { createLog, type Log, logLevels, scrub, takeOverConsole } from './core/log.ts'
 import { readSettings } from './core/settings.ts'
 import { clockMigrations } from './core/wall-clock.ts'
+import { Watchdog } from './core/watchdog.ts'
 import { WebDatabase } from './core/web-database.ts'
 import { features } from './features.ts'
 import type { House, OwnerCommand, Records, SettingsOf } from './house.ts'
@@ -120,13 +121,15 @@ function recordsOf({ settings }: Settings, database: Database, log: Log): Record
 async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<void> {
   const { telegram, users, jobs, http, store, database: ofDatabase } = read.settings
   await using owned = new AsyncDisposableStack()
+  // Ended before what it watches is.
+  await using watchdog = new Watchdog(process.env, process.pid, log)
   let isServing = false
   const serve = async (house: () => House) => {
     if (!http || isServing) return
     isServing = true
     const { startWeb } = await import('./web.ts')
     const inherited = inheritedSocket(process.env, process.pid)
-    owned.use(await startWeb(house(), http, read.settingsOf, inherited))
+    owned.use(await startWeb(house(), http, read.settingsOf, inherited, watchdog))
   }
   /** For a web role that needs no one to write. */
   const readers = (): House => {
@@ -141,6 +144,7 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
     /** Links go on, and the owner hears of what nobody else can mend. */
     const meanwhile = async (error: unknown) => {
       await serve(readers)
+      watchdog.ready()
       if (error instanceof DatabaseUnwritable) await alarm.sound(error.reason, stop)
     }
     const open = async () => {
@@ -156,8 +160,9 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
     await serve(() => records)
     // From the unit: its sandbox hides the kernel's own.
     const bootId = process.env.BOOT_ID || undefined
-    owned.use(await startBot(records, { telegram, users, jobs }, read.settingsOf, bootId))
+    owned.use(await startBot(records, { telegram, users, jobs }, read.settingsOf, watchdog, bootId))
   } else await serve(readers)
+  watchdog.ready()
   await ended(stop)
   log.info({ signal: stop.reason }, 'stopping')
 }

@@ -4,7 +4,7 @@
 # What a release is made of. Anything else that lies in a checkout (answers, backups) stays there.
 RELEASE_PARTS=(app deploy nginx scripts systemd install.sh package.json package-lock.json tsconfig.json README.md LICENSE)
 # Files of the machine that belong to a release and go back with it.
-MANAGED=("${UNIT_NAMES[@]/#/$UNITS/}" "${DROP_INS[@]/#/$UNITS/}"
+MANAGED=("${UNIT_NAMES[@]/#/$UNITS/}" "${DROP_INS[@]/#/$UNITS/}" "$NGINX_UNIT"
   "$ETC/answers" "$ETC/tgdepot.env" "$ETC/bot-api.env" "$ETC/firewall.nft" "$SITE" "$SNIPPETS" "$COMMAND")
 
 list_parts() {

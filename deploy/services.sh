@@ -120,8 +120,8 @@ start_services() {
     systemctl reset-failed "$service" 2>/dev/null || true
     log_line "restart $service"
     RUN_BEFORE[$service]=$(run_of "$service")
-    # One that does not even start is seen by the final check, with its last words.
-    systemctl restart "$service" >>"$LOG" 2>&1 || true
+    # One that does not even start is seen by the final check, with its last words; so is one that takes long.
+    timeout 30 systemctl restart "$service" >>"$LOG" 2>&1 || true
     printf '%s\n' "$now" >"$STATE/$service"
     restarted+=("${service#tgdepot-}")
     mark_changed

@@ -43,7 +43,7 @@ export class Queue implements AsyncDisposable {
   readonly #recovery: Recovery
   readonly #failures: FailureHandler
   readonly #lanes: Promise<void>[] = []
-  readonly #sleepers = new Set<() => void>()
+  readonly #sleepers = new Map<() => void, Promise<void>>()
   readonly #running = new Map<number, { kind: string; lost: AbortController }>()
   /** When a job of a kind last began or ended. */
   readonly #movedAt = new Map<string, number>()
@@ -103,6 +103,11 @@ export class Queue implements AsyncDisposable {
       .filter(([, running]) => running.kind === kind)
       .map(([id]) => this.#parts.jobs.load.grewAt(id) ?? 0)
     return Math.max(this.#startedAt, this.#movedAt.get(kind) ?? 0, ...growth)
+  }
+
+  /** Resolves when every lane that sleeps has woken up; one that works, or waits for the database, is not asked. */
+  async comesRound(): Promise<void> {
+    await Promise.all(this.#sleepers.values())
   }
 
   /** Hands running jobs back to the queue and ends. */
@@ -194,19 +199,19 @@ export class Queue implements AsyncDisposable {
   }
 
   #wake(): void {
-    for (const awake of [...this.#sleepers]) awake()
+    for (const awake of [...this.#sleepers.keys()]) awake()
   }
 
   #sleep(): Promise<void> {
-    return new Promise((resolve) => {
-      const awake = () => {
-        clearTimeout(timer)
-        this.#sleepers.delete(awake)
-        resolve()
-      }
-      // Jobs that wait for their time, or that another process queued, are found after a second.
-      const timer = setTimeout(awake, 1000)
-      this.#sleepers.add(awake)
-    })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const awake = () => {
+      clearTimeout(timer)
+      this.#sleepers.delete(awake)
+      resolve()
+    }
+    // Jobs that wait for their time, or that another process queued, are found after a second.
+    const timer = setTimeout(awake, 1000)
+    this.#sleepers.set(awake, promise)
+    return promise
   }
 }

@@ -20,7 +20,7 @@ install_packages() {
 APT_FRESH=0
 
 step_packages() {
-  local packages=(ca-certificates curl iproute2 nftables openssl)
+  local packages=(ca-certificates curl iproute2 logrotate nftables openssl)
   # A fresh nginx comes with a site that greets visitors; one that was here before is its owner's affair.
   if ! command -v nginx >/dev/null; then
     touch "$STATE/fresh-nginx"

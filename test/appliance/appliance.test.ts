@@ -6,6 +6,7 @@ import { certificate } from './steps/certificate.ts'
 import { downloads } from './steps/downloads.ts'
 import { failures } from './steps/failures.ts'
 import { files } from './steps/files.ts'
+import { hangs } from './steps/hangs.ts'
 import { identities } from './steps/identities.ts'
 import { installation } from './steps/installation.ts'
 import { removal } from './steps/removal.ts'
@@ -20,6 +21,7 @@ const steps: Step[] = [
   ...downloads,
   ...sandbox,
   ...identities,
+  ...hangs,
   ...failures,
   ...secrecy,
   ...certificate,
