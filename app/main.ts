@@ -63,12 +63,21 @@ function settingsFor(roles: string[], env: NodeJS.ProcessEnv) {
       ...ofFeatures,
     },
     env,
-    [httpSettings, telegramSettings, usersSettings, jobsSettings],
+    [
+      linksSettings,
+      httpSettings,
+      telegramSettings,
+      usersSettings,
+      jobsSettings,
+      ...features.map(settingsShape),
+    ],
   )
   const settingsOf: SettingsOf = ({ name }) =>
     (settings as ReturnType<SettingsOf>)[name] as ReturnType<SettingsOf>
   return { settings, settingsOf }
 }
+
+const settingsShape = ({ settings }: (typeof features)[number]) => settings
 
 type Settings = ReturnType<typeof settingsFor>
 

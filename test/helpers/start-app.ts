@@ -213,9 +213,9 @@ export class App implements AsyncDisposable {
   }
 
   /** Runs one of the owner's commands on the app's folders; rejects when it fails. */
-  async command(name: string, env: Record<string, string> = {}): Promise<string> {
+  async command(words: string, env: Record<string, string> = {}): Promise<string> {
     const program = join(import.meta.dirname, '../../app/main.ts')
-    const { stdout } = await execFileAsync(process.execPath, [program, name], {
+    const { stdout } = await execFileAsync(process.execPath, [program, ...words.split(' ')], {
       env: {
         ...plain,
         NODE_COMPILE_CACHE: compileCache,

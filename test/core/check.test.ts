@@ -1,0 +1,24 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import { startBotApi } from '../bot-api/client.ts'
+import { createApp } from '../helpers/start-app.ts'
+
+const example = join(import.meta.dirname, '../../deploy/env.example')
+
+/** The two roles read one file of settings. */
+for (const role of ['bot', 'web']) {
+  test(`the ${role} role takes a file that names every setting there is, its own and the other's`, async (t) => {
+    await using api = await startBotApi()
+    await using app = await createApp({ api })
+    const SETTINGS_FILE = join(app.dir, 'tgdepot.env')
+    const names = [...(await readFile(example, 'utf8')).matchAll(/^#([A-Z_]+)=/gm)].map(([, name]) => name)
+    t.true(names.length > 30)
+    await writeFile(SETTINGS_FILE, names.map((name) => `${name}=\n`).join(''))
+    const env = { SETTINGS_FILE, TELEGRAM_BOT_TOKEN: api.token }
+    t.is(await app.command(`--check ${role}`, env), '')
+    await writeFile(SETTINGS_FILE, 'ALOWED_USERS=42\n')
+    const error = await t.throwsAsync<Error & { stderr: string }>(app.command(`--check ${role}`, env))
+    t.is(error?.stderr, 'ALOWED_USERS: no such setting; is ALLOWED_USERS meant?\n')
+  })
+}
