@@ -197,8 +197,9 @@ async function runCheck(roles: string[]): Promise<void> {
     socket: settings.http?.SERVER_SOCKET,
     migrations,
   }
-  const faults = await findFaults(subject, log)
+  const { faults, pending } = await findFaults(subject, log)
   if (faults.length > 0) throw new StartError(...faults)
+  if (pending.length > 0) process.stdout.write(`the database is to be changed first: ${pending.join(', ')}\n`)
 }
 
 /** For a person who asked: what is set up wrong, as lines of text. */

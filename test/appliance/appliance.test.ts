@@ -12,6 +12,7 @@ import { installation } from './steps/installation.ts'
 import { removal } from './steps/removal.ts'
 import { sandbox } from './steps/sandbox.ts'
 import { secrecy } from './steps/secrecy.ts'
+import { upgrades } from './steps/upgrades.ts'
 import { type Suite, whyNotHere } from './tree.ts'
 
 // What stops or breaks something comes after what looks at it whole; secrecy after all that could leak.
@@ -23,6 +24,7 @@ const steps: Step[] = [
   ...identities,
   ...hangs,
   ...failures,
+  ...upgrades,
   ...secrecy,
   ...certificate,
   ...removal,

@@ -77,6 +77,7 @@ export const hangs: Step[] = [
         return now !== before && (await depot.property('nginx.service', 'ActiveState')) === 'active'
       })
       await depot.waitForHealth(200)
+      t.not(await nginxPid(depot), before)
     },
   },
   {
