@@ -33,10 +33,12 @@ sub answers {
     return $answer eq 'HTTP/';
 }
 
-# systemd sends its signals to both. This one lasts as long as the server: with it systemd would kill what remains.
-$SIG{$_} = sub { } for qw(TERM INT HUP CHLD);
-my $server = fork // die "no child: $!\n";
-exec { $program[0] } @program or POSIX::_exit(127) if !$server;
+# It is asked to end once: a second signal would cut its end short. Nothing outlives this program, which holds the port.
+my $server;
+$SIG{$_} = sub { kill TERM => $server } for qw(TERM INT);
+$SIG{CHLD} = sub { };
+$server = fork // die "no child: $!\n";
+exec qw(/usr/bin/setpriv --pdeathsig KILL --), @program or POSIX::_exit(127) if !$server;
 
 my ($word, $next) = ('READY=1', 0);
 until (waitpid($server, POSIX::WNOHANG) == $server) {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -22,6 +23,14 @@ async function freePort(): Promise<string> {
   const { port } = probe.address() as { port: number }
   probe.close()
   return String(port)
+}
+
+function isThere(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
 }
 
 async function start(t: ExecutionContext) {
@@ -67,9 +76,20 @@ test('stopped as systemd stops it, the Bot API server has its time to end', asyn
   const { watcher, beats, output } = await start(t)
   await beats()
   const ended = once(watcher, 'close')
-  process.kill(-(watcher.pid as number), 'SIGTERM')
+  process.kill(watcher.pid as number, 'SIGTERM')
   t.deepEqual(await ended, [0, null])
   t.regex(output(), /^closed$/m)
+})
+
+test('a Bot API server goes with what speaks for it, also while it hangs: the next one needs its port', async (t) => {
+  const { watcher, pid, beats } = await start(t)
+  await beats()
+  process.kill(pid, 'SIGSTOP')
+  const ended = once(watcher, 'close')
+  process.kill(watcher.pid as number, 'SIGKILL')
+  await ended
+  await until('its end', () => !isThere(pid))
+  t.pass()
 })
 
 test('a Bot API server that ends by itself ends what speaks for it, with its status', async (t) => {

@@ -1,4 +1,4 @@
-import { checkout, type Depot, units } from '../depot.ts'
+import { type Depot, units } from '../depot.ts'
 import { waitFor } from '../host.ts'
 import type { Step } from '../step.ts'
 
