@@ -63,7 +63,7 @@ export const upgrades: Step[] = [
       'a change of the pages restarts the web role alone, and of the bot the bot alone; visitors notice neither',
     limit: 420,
     async run(t, depot) {
-      depot.sent.set('visited', await depot.send(1050, { kind: 'document', name: 'visited.bin' }))
+      depot.sent.set('visited', await depot.send(1070, { kind: 'document', name: 'visited.bin' }))
       const before = await runs(depot)
       const first = await release(depot)
       const pages = await upgrade(depot, 'app/download/pages.ts', (text) => `${text}// changed\n`)
@@ -79,7 +79,7 @@ export const upgrades: Step[] = [
       t.is(other.code, 0, other.printed)
       t.is((await runs(depot))[0], bot)
       t.is((await depot.machine.run(`test -e /opt/tgdepot/${first}/app/main.ts`)).code, 0)
-      const file = await depot.send(1051, { kind: 'document', name: 'by the old process.bin' })
+      const file = await depot.send(1071, { kind: 'document', name: 'by the old process.bin' })
       t.is(await depot.download(file.url), file.sha256)
       const handlers = await upgrade(depot, 'app/ingest/texts.ts', (text) => `${text}// changed\n`)
       t.is(handlers.code, 0, handlers.printed)
