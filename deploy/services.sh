@@ -233,10 +233,13 @@ serves_downloads() { [[ $(ask_socket --max-time 2 2>/dev/null) == *'"database":{
 
 # Waits until nothing is wrong for three looks in a row; prints what still is after so many seconds and fails.
 wait_until_healthy() {
-  local end=$((SECONDS + $1)) served=${DOWN_SINCE:-$SECONDS} troubles good=0
+  local end=$((SECONDS + $1)) served=${DOWN_SINCE:-$SECONDS} troubles='' good=0
   while :; do
+    # The whole look takes seconds while nothing answers.
+    if serves_downloads; then served=$SECONDS
+    elif ((SECONDS - served >= MAX_OUTAGE)) && has_way_back; then break
+    fi
     troubles=$(find_troubles)
-    ! serves_downloads || served=$SECONDS
     if [[ -z $troubles ]]; then
       ((++good < 3)) || return 0
     else
@@ -244,7 +247,6 @@ wait_until_healthy() {
     fi
     ((SECONDS < end)) || break
     if ((good == 0)) && keeps_crashing; then break; fi
-    if ((SECONDS - served > MAX_OUTAGE)) && has_way_back; then break; fi
     sleep 1
   done
   printf '%s\n' "$troubles"
