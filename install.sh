@@ -89,6 +89,8 @@ restore_release() {
   choose_certificate "${ANSWERS[TGDEPOT_TLS]}"
   run systemctl daemon-reload
   load_nginx
+  # One that hangs would take its time to be stopped.
+  serves_downloads || systemctl kill --signal=SIGKILL tgdepot-web.service 2>/dev/null || true
   start_services
   if ! troubles=$(wait_until_healthy "$HEALTH_SECONDS"); then
     show_troubles "$troubles" | tee -a "$LOG" >&2

@@ -6,6 +6,7 @@ import { Unavailable } from './core/errors.ts'
 import { counted, duration } from './core/format.ts'
 import type { PartHealth } from './core/health.ts'
 import { WallClock } from './core/wall-clock.ts'
+import type { Watchdog } from './core/watchdog.ts'
 import { features } from './features.ts'
 import type { BotHouse, BotParts, Records, SettingsOf } from './house.ts'
 import {
@@ -36,6 +37,7 @@ export async function startBot(
   house: Records,
   settings: BotSettings,
   settingsOf: SettingsOf,
+  watchdog: Watchdog,
   bootId?: string,
 ): Promise<AsyncDisposable> {
   const { database, health, log, store, links } = house
@@ -98,7 +100,7 @@ export async function startBot(
   )
   const reportQueue = async () => await health.report('queue', faultOf(database) ?? (await queue.health()))
   const watch = { name: 'queue health', schedule: '*/10 * * * * *', atStart: true, run: reportQueue }
-  started.use(new Cron([watch, ...parts.flatMap((part) => part.cron ?? [])], log))
+  const cron = started.use(new Cron([watch, ...parts.flatMap((part) => part.cron ?? [])], log))
 
   const handlers = Composer.compose(parts.flatMap((part) => part.handlers ?? []))
   const commands = parts.flatMap((part) => part.commands ?? [])
@@ -114,6 +116,9 @@ export async function startBot(
     await updates
   })
   await queue.start()
+  watchdog.watch('clock', () => cron.comesRound())
+  watchdog.watch('queue', () => queue.comesRound())
+  watchdog.watch('calls of Telegram', () => telegram.comesRound())
   log.info({ bot_id: telegram.id }, 'bot: ready')
   return started.move()
 }

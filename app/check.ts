@@ -2,7 +2,7 @@ import { access, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { codeOf, Unavailable } from './core/errors.ts'
 import type { Log } from './core/log.ts'
-import { breakingChanges, type Migration } from './core/migrations.ts'
+import { breakingChanges, type Migration, pendingChanges } from './core/migrations.ts'
 import type { Queries } from './core/reader.ts'
 import { WebDatabase } from './core/web-database.ts'
 import { whyAbsent } from './store/index.ts'
@@ -16,14 +16,24 @@ interface Subject {
   migrations: Migration[]
 }
 
-/** What would keep a release from working here, a sentence each. Changes nothing, and needs no right to. */
-export async function findFaults(subject: Subject, log: Log): Promise<string[]> {
+interface Findings {
+  /** What would keep a release from working here, a sentence each. */
+  faults: string[]
+  /** The changes that the bot makes to an older database first; until then not every answer can be had of it. */
+  pending: string[]
+}
+
+/** Looks at what a release finds here. Changes nothing, and needs no right to. */
+export async function findFaults(subject: Subject, log: Log): Promise<Findings> {
   const { databaseFile, storePath, socket, migrations } = subject
   const faults: string[] = []
+  const pending: string[] = []
   try {
     const isNew = await stat(databaseFile).then(({ size }) => size === 0, isMissing)
     using database = isNew ? undefined : new WebDatabase(databaseFile, log)
-    if (database) faults.push(...(await faultsOf(database, storePath, migrations)))
+    const rows = database ? await appliedTo(database) : []
+    if (rows.length > 0) pending.push(...pendingChanges(rows, migrations))
+    if (database) faults.push(...breakingChanges(rows, migrations), ...(await absenceOf(storePath, database)))
   } catch (error) {
     const reason = error instanceof Unavailable ? error.message : codeOf(error)
     faults.push(`DATABASE_URL: ${databaseFile} cannot be read (${reason})`)
@@ -33,24 +43,20 @@ export async function findFaults(subject: Subject, log: Log): Promise<string[]> 
       faults.push(`SERVER_SOCKET: ${dirname(socket)} cannot be reached (${codeOf(error)})`),
     )
   }
-  return faults
+  return { faults, pending }
 }
 
-async function faultsOf(
-  database: Queries,
-  storePath: string | undefined,
-  migrations: Migration[],
-): Promise<string[]> {
-  const tables = await database.query<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'")
-  const has = (table: string) => tables.some(({ name }) => name === table)
-  const faults: string[] = []
-  if (has('migrations')) {
-    const rows = await database.query<{ name: string; breaking?: number }>('SELECT * FROM migrations')
-    faults.push(...breakingChanges(rows, migrations))
-  }
-  const absence = storePath !== undefined && has('store') ? await whyAbsent(storePath, database) : undefined
-  if (absence !== undefined) faults.push(`STORAGE_PATH: the store is not at ${storePath}: ${absence}`)
-  return faults
+const hasTable = async (database: Queries, name: string) =>
+  (await database.query("SELECT name FROM sqlite_master WHERE type = 'table' AND name = $1", name)).length > 0
+
+async function appliedTo(database: Queries): Promise<{ name: string; breaking?: number }[]> {
+  return (await hasTable(database, 'migrations')) ? await database.query('SELECT * FROM migrations') : []
+}
+
+async function absenceOf(storePath: string | undefined, database: Queries): Promise<string[]> {
+  if (storePath === undefined) return []
+  const absence = (await hasTable(database, 'store')) ? await whyAbsent(storePath, database) : undefined
+  return absence === undefined ? [] : [`STORAGE_PATH: the store is not at ${storePath}: ${absence}`]
 }
 
 /** Whether a file is not there; other errors are the caller's. */

@@ -11,6 +11,7 @@ import { inheritedSocket } from './core/inherited-socket.ts'
 import { createLog, type Log, logLevels, scrub, takeOverConsole } from './core/log.ts'
 import { readSettings } from './core/settings.ts'
 import { clockMigrations } from './core/wall-clock.ts'
+import { Watchdog } from './core/watchdog.ts'
 import { WebDatabase } from './core/web-database.ts'
 import { features } from './features.ts'
 import type { House, OwnerCommand, Records, SettingsOf } from './house.ts'
@@ -130,13 +131,15 @@ function recordsOf({ settings }: Settings, database: Database, log: Log): Record
 async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<void> {
   const { telegram, users, jobs, http, store, database: ofDatabase } = read.settings
   await using owned = new AsyncDisposableStack()
+  // Ended before what it watches is.
+  await using watchdog = new Watchdog(process.env, process.pid, log)
   let isServing = false
   const serve = async (house: () => House) => {
     if (!http || isServing) return
     isServing = true
     const { startWeb } = await import('./web.ts')
     const inherited = inheritedSocket(process.env, process.pid)
-    owned.use(await startWeb(house(), http, read.settingsOf, inherited))
+    owned.use(await startWeb(house(), http, read.settingsOf, inherited, watchdog))
   }
   const readable = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
   /** For a web role that needs no one to write. */
@@ -151,6 +154,7 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
     /** Links go on, and the owner hears of what nobody else can mend. */
     const meanwhile = async (error: unknown) => {
       await serve(readers)
+      watchdog.ready()
       if (error instanceof DatabaseUnwritable) await alarm.sound(error.reason, stop)
     }
     const open = async () => {
@@ -167,8 +171,9 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
     await serve(() => records)
     // From the unit: its sandbox hides the kernel's own.
     const bootId = process.env.BOOT_ID || undefined
-    owned.use(await startBot(records, { telegram, users, jobs }, read.settingsOf, bootId))
+    owned.use(await startBot(records, { telegram, users, jobs }, read.settingsOf, watchdog, bootId))
   } else await serve(readers)
+  watchdog.ready()
   await ended(stop)
   log.info({ signal: stop.reason }, 'stopping')
 }
@@ -195,8 +200,9 @@ async function runCheck(roles: string[]): Promise<void> {
     socket: settings.http?.SERVER_SOCKET,
     migrations,
   }
-  const faults = await findFaults(subject, log)
+  const { faults, pending } = await findFaults(subject, log)
   if (faults.length > 0) throw new StartError(...faults)
+  if (pending.length > 0) process.stdout.write(`the database is to be changed first: ${pending.join(', ')}\n`)
 }
 
 /** For a person who asked: what is set up wrong, as lines of text. */

@@ -1,5 +1,6 @@
 import { HttpServer } from './core/http.ts'
 import type { HttpSettings } from './core/http-settings.ts'
+import type { Watchdog } from './core/watchdog.ts'
 import { features } from './features.ts'
 import type { House, SettingsOf } from './house.ts'
 
@@ -9,6 +10,7 @@ export async function startWeb(
   settings: HttpSettings,
   settingsOf: SettingsOf,
   inherited: number | undefined,
+  watchdog: Watchdog,
 ): Promise<AsyncDisposable> {
   const parts = await Promise.all(features.map((feature) => feature.web?.(house, settingsOf(feature))))
   const routes = parts.flatMap((part) => part?.routes ?? [])
@@ -18,5 +20,6 @@ export async function startWeb(
   const site = { routes, shortcuts, notFound, unavailable }
   const server = new HttpServer(settings, site, house.log, inherited)
   house.log.info({ listening: await server.listen() }, 'web: ready')
+  watchdog.watch('web', () => server.comesRound())
   return server
 }

@@ -8,6 +8,7 @@
 use strict;
 use warnings;
 use Cwd qw(realpath);
+use Socket;
 
 my ($folder, $port) = (realpath($ARGV[0]), $ARGV[1]);
 
@@ -51,11 +52,27 @@ sub serve {
     }
 }
 
+# sd_notify(3)
+my ($notify, $limit) = delete @ENV{qw(NOTIFY_SOCKET WATCHDOG_USEC)};
+
+sub tell_systemd {
+    my ($word) = @_;
+    return unless defined $notify;
+    socket my $socket, AF_UNIX, SOCK_DGRAM, 0 or return;
+    send $socket, $word, 0, pack_sockaddr_un($notify =~ s/\A@/\0/r);
+}
+
 # sd_listen_fds(3): the first descriptor that systemd hands over. Each connection has a process: one that hangs, with its
 # disk, holds up no other.
 open my $listener, '+<&=', 3 or die "no socket: $!\n";
 $SIG{CHLD} = 'IGNORE';
-while (accept my $connection, $listener) {
+tell_systemd('READY=1');
+while (1) {
+    vec(my $waiting = '', fileno $listener, 1) = 1;
+    my $found = select $waiting, undef, undef, $limit ? $limit / 1e6 / 3 : undef;
+    tell_systemd('WATCHDOG=1');
+    next unless $found > 0;
+    accept my $connection, $listener or last;
     my $child = fork;
     next if !defined $child or $child;
     close $listener;

@@ -13,6 +13,8 @@ SNIPPETS=/etc/nginx/tgdepot
 UNITS=/etc/systemd/system
 WEB_SOCKET=/run/tgdepot/web.sock
 COMMAND=/usr/local/sbin/tgdepot
+# Beside nginx's own unit, whose other drop-ins are its owner's.
+NGINX_UNIT=$UNITS/nginx.service.d/tgdepot.conf
 CERTBOT_HOOK=/etc/letsencrypt/renewal-hooks/deploy/tgdepot-nginx
 
 # From systemd/manifest: the units in the order in which they stop, and what it says of each.

@@ -9,7 +9,7 @@ APT_LOCKS=(/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/loc
 APT_PATIENCE=300
 
 needed_packages() {
-  printf '%s\n' ca-certificates curl iproute2 nftables openssl
+  printf '%s\n' ca-certificates curl iproute2 logrotate nftables openssl
   command -v nginx >/dev/null || printf 'nginx\n'
   [[ ${ANSWERS[TGDEPOT_TLS]} != acme ]] || printf 'certbot\n'
 }

@@ -1,10 +1,10 @@
 # Sourced by install.sh: releases under /opt/tgdepot, and the way back to the one before.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2153
 
 # What a release is made of. Anything else that lies in a checkout (answers, backups) stays there.
 RELEASE_PARTS=(app deploy nginx scripts systemd install.sh package.json package-lock.json tsconfig.json README.md LICENSE)
 # Files of the machine that belong to a release and go back with it.
-MANAGED=("${UNIT_NAMES[@]/#/$UNITS/}" "${DROP_INS[@]/#/$UNITS/}"
+MANAGED=("${UNIT_NAMES[@]/#/$UNITS/}" "${DROP_INS[@]/#/$UNITS/}" "$NGINX_UNIT"
   "$ETC/answers" "$ETC/tgdepot.env" "$ETC/bot-api.env" "$ETC/firewall.nft" "$SITE" "$SNIPPETS" "$COMMAND")
 
 list_parts() {
@@ -29,6 +29,17 @@ hash_libraries() {
     cd "$1" || exit
     find node_modules -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum --
     find node_modules -type l -printf '%p -> %l\n' | LC_ALL=C sort
+  ) | sha256sum | cut -c1-64
+}
+
+# All of a release that a role can load, as one hash: its modules, the libraries and the runtime. Where that cannot be told
+# it is everything.
+role_digest() {
+  local release=$1 role=$2 modules
+  (
+    cd "$release" || exit
+    modules=$(perl "$SOURCE/deploy/modules.pl" "$role" 2>>"$LOG") || modules=$(find app -type f | LC_ALL=C sort)
+    xargs -d '\n' sha256sum -- package.json package-lock.json scripts/link-node.mjs .libraries <<<"$modules" 2>>"$LOG" || true
   ) | sha256sum | cut -c1-64
 }
 
@@ -93,8 +104,6 @@ build_release() {
 
 current_release() { basename "$(readlink "$OPT/current" 2>/dev/null || true)"; }
 
-current_release_folder() { stat --dereference --format="$(current_release) %i" "$OPT/current"; }
-
 release_has_worked() { [[ $(current_release) == "$(cat "$STATE/healthy" 2>/dev/null)" ]]; }
 
 # Copies what the present release has on the machine, before another one takes its place.
@@ -156,12 +165,21 @@ remove_leftovers() {
 # A name that neither nginx nor systemd reads.
 beside() { printf '%s/.restored-%s\n' "$(dirname "$1")" "$(basename "$1")"; }
 
-# Only what runs and what a rollback needs stays. Built Bot API servers stay too: they are small and took long.
+# Only what runs, also from an older release, and what a rollback needs stays. Built Bot API servers stay too: they are small and took long.
 remove_old_releases() {
-  local folder kept=''
-  [[ ! -s $STATE/undo/release ]] || kept=$(<"$STATE/undo/release")
-  for folder in "$OPT"/releases/* "$OPT"/releases/.new-*; do
-    [[ -d $folder && $folder != "$OPT/releases/$(current_release)" && $folder != "$OPT/$kept" ]] || continue
-    rm -rf "$folder"
+  local folder unit kept=("$(readlink -f "$OPT/current")")
+  [[ ! -s $STATE/undo/release ]] || kept+=("$OPT/$(<"$STATE/undo/release")")
+  for unit in "${SERVICES[@]/%/.service}"; do
+    [[ -z $(role_of "$unit") ]] || kept+=("$(running_release "$unit")")
   done
+  for folder in "$OPT"/releases/* "$OPT"/releases/.new-*; do
+    [[ ! -d $folder ]] || is_one_of "$folder" "${kept[@]}" || rm -rf "$folder"
+  done
+}
+
+is_one_of() {
+  local folder=$1 other
+  shift
+  for other in "$@"; do [[ ! $folder -ef $other ]] || return 0; done
+  return 1
 }

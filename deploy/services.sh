@@ -1,16 +1,48 @@
 # Sourced by install.sh: starts the units, restarts only what changed, and asks whether all of it works.
 # shellcheck shell=bash disable=SC2034
 
-# Everything a service reads when it starts. The release is named by its content, so its name stands for it, and the
-# number of its folder for one that was made anew because somebody had changed it.
+# Everything a service reads when it starts.
 service_digest() {
   local unit=$1.service name release=none files=()
   files+=("$UNITS/$unit" "$UNITS/tgdepot-.service.d"/*.conf "$UNITS/$unit.d"/*.conf)
   for name in ${UNIT_SECRETS[$unit]//,/ }; do files+=("$SECRETS/$name"); done
   for name in ${UNIT_READS[$unit]//,/ }; do
-    if [[ $name == release ]]; then release=$(current_release_folder); else files+=("$name"); fi
+    if [[ $name == release:* ]]; then release=$(role_digest "$OPT/current" "${name#*:}"); else files+=("$name"); fi
   done
   printf '%s %s\n' "$release" "$(digest_of "${files[@]}")"
+}
+
+# The role that a unit runs from a release, if it does.
+role_of() { sed -n 's/.*\brelease:\([a-z]*\).*/\1/p' <<<"${UNIT_READS[$1]-}"; }
+
+# The folder of the release from which a unit's process runs; nothing when it is not there any more, also where another
+# one with the same name has taken its place.
+running_release() {
+  local pid program releases
+  pid=$(systemctl show --property=MainPID --value "$1")
+  releases=$(readlink -f "$OPT/releases")
+  program=$(readlink "/proc/${pid:-0}/exe" 2>/dev/null || true)
+  [[ $program == "$releases"/*/node_modules/* && -e $program ]] || return 0
+  program=${program#"$releases/"}
+  printf '%s/%s\n' "$releases" "${program%%/*}"
+}
+
+# Whether what a unit's process may have loaded is what its release was made of. The present one was looked at before.
+runs_whole_release() {
+  local folder
+  [[ -n $(role_of "$1") ]] || return 0
+  folder=$(running_release "$1")
+  [[ -n $folder ]] && { [[ $folder -ef $OPT/current ]] || release_is_whole "$folder"; }
+}
+
+# Whether it is the same as in the present release.
+runs_present_role() {
+  local role folder
+  role=$(role_of "$1")
+  [[ -n $role ]] || return 0
+  folder=$(running_release "$1")
+  [[ -n $folder ]] || return 1
+  [[ $folder -ef $OPT/current || $(role_digest "$folder" "$role") == "$(role_digest "$OPT/current" "$role")" ]]
 }
 
 # The Bot API server requires this unit, so it restarts with it; new rules alone are loaded without that.
@@ -116,12 +148,14 @@ start_services() {
   for service in "${SERVICES[@]}"; do
     [[ -e $UNITS/$service.service ]] || continue
     now=$(service_digest "$service")
-    if [[ $(cat "$STATE/$service" 2>/dev/null) == "$now" ]] && systemctl is-active --quiet "$service"; then continue; fi
+    if [[ $(cat "$STATE/$service" 2>/dev/null) == "$now" ]] && systemctl is-active --quiet "$service" &&
+      runs_whole_release "$service.service"; then continue; fi
     systemctl reset-failed "$service" 2>/dev/null || true
     log_line "restart $service"
     RUN_BEFORE[$service]=$(run_of "$service")
-    # One that does not even start is seen by the final check, with its last words.
-    systemctl restart "$service" >>"$LOG" 2>&1 || true
+    [[ $service != tgdepot-web ]] || DOWN_SINCE=$SECONDS
+    # One that does not even start is seen by the final check, with its last words; so is one that takes long.
+    timeout 5 systemctl restart "$service" >>"$LOG" 2>&1 || true
     printf '%s\n' "$now" >"$STATE/$service"
     restarted+=("${service#tgdepot-}")
     mark_changed
@@ -136,7 +170,7 @@ start_services() {
 # The page as a visitor gets it, with the certificate that visitors see.
 ask_nginx() {
   local domain=${ANSWERS[TGDEPOT_DOMAIN],,} listen=${ANSWERS[TGDEPOT_LISTEN]}
-  local -a ask=(curl --silent --show-error --max-time 5 --noproxy '*')
+  local -a ask=(curl --silent --show-error --max-time 3 --noproxy '*')
   if [[ ${ANSWERS[TGDEPOT_TLS]} == none ]]; then
     [[ $listen == *:* ]] || listen=127.0.0.1:$listen
     "${ask[@]}" --header "Host: $domain" "$@" "http://${listen/#0.0.0.0:/127.0.0.1:}/health"
@@ -145,7 +179,7 @@ ask_nginx() {
   fi
 }
 
-ask_socket() { curl --silent --show-error --max-time 5 --unix-socket "$WEB_SOCKET" "$@" http://localhost/health; }
+ask_socket() { curl --silent --show-error --max-time 3 --unix-socket "$WEB_SOCKET" "$@" http://localhost/health; }
 
 # Says what does not work, one line each; nothing when all of it does.
 find_troubles() {
@@ -167,33 +201,44 @@ find_troubles() {
 
 # A unit works when systemd could read it, when it runs, and when what runs is what we have started.
 find_unit_trouble() {
-  local unit=$1 service=${1%.service} LoadState='' ActiveState='' InvocationID='' MainPID='' program
-  eval "$(systemctl show --property=LoadState,ActiveState,InvocationID,MainPID "$unit" | sed -E 's/^(\w+)=([A-Za-z0-9-]*)$/\1=\2/; t; d')"
+  local unit=$1 service=${1%.service} LoadState='' ActiveState='' InvocationID=''
+  eval "$(systemctl show --property=LoadState,ActiveState,InvocationID "$unit" | sed -E 's/^(\w+)=([A-Za-z0-9-]*)$/\1=\2/; t; d')"
   if [[ $LoadState != loaded ]]; then
     printf '%s cannot be loaded (%s): systemctl status %s\n' "$unit" "$LoadState" "$unit"
   elif [[ $ActiveState != active ]]; then
     printf '%s is %s\n' "$unit" "$ActiveState"
   elif [[ -n ${RUN_BEFORE[$service]-} && ${RUN_BEFORE[$service]} == "$InvocationID" ]]; then
     printf '%s was not restarted: its old process still runs\n' "$unit"
-  elif [[ ${MainPID:-0} != 0 && ${UNIT_READS[$unit]-} == *release ]]; then
-    program=$(readlink "/proc/$MainPID/exe" || true)
-    [[ $program == "$(readlink -f "$OPT/current")/"* ]] || printf '%s runs a program of another release\n' "$unit"
+  elif ! runs_present_role "$unit"; then
+    printf '%s runs a program of another release\n' "$unit"
   fi
 }
 
-# A program that ended six times in a row will not become healthy by waiting.
+# A program that ended three times in a row will not become healthy by waiting.
 keeps_crashing() {
   local restarts
   for restarts in $(systemctl show --property=NRestarts --value "${SERVICES[@]}"); do
-    ((restarts < 6)) || return 0
+    ((restarts < 3)) || return 0
   done
   return 1
 }
 
+# Seconds for which nobody may download before the release is taken back; a web role starts in one.
+MAX_OUTAGE=10
+# When it was last restarted.
+DOWN_SINCE=''
+
+# Whether downloads are served, as well as they can be without the bot.
+serves_downloads() { [[ $(ask_socket --max-time 2 2>/dev/null) == *'"database":{"ok":true'* ]]; }
+
 # Waits until nothing is wrong for three looks in a row; prints what still is after so many seconds and fails.
 wait_until_healthy() {
-  local end=$((SECONDS + $1)) troubles good=0
+  local end=$((SECONDS + $1)) served=${DOWN_SINCE:-$SECONDS} troubles='' good=0
   while :; do
+    # The whole look takes seconds while nothing answers.
+    if serves_downloads; then served=$SECONDS
+    elif ((SECONDS - served >= MAX_OUTAGE)) && has_way_back; then break
+    fi
     troubles=$(find_troubles)
     if [[ -z $troubles ]]; then
       ((++good < 3)) || return 0

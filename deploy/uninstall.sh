@@ -97,7 +97,9 @@ remove_units() {
 remove_nginx_site() {
   restore_limits
   join_workers
-  rm -rf "$SNIPPETS" "$CERTBOT_HOOK" "$LOGROTATE"
+  rm -rf "$SNIPPETS" "$CERTBOT_HOOK" "$LOGROTATE" "$NGINX_UNIT"
+  rmdir --ignore-fail-on-non-empty "$(dirname "$NGINX_UNIT")" 2>/dev/null || true
+  systemctl daemon-reload
   if [[ -e $SITE ]]; then
     rm -f "$SITE" "${SITE%.conf}_challenge.conf"
     ! systemctl is-active --quiet nginx || systemctl reload nginx

@@ -25,6 +25,8 @@ export class Cron implements AsyncDisposable {
   readonly #entries: { pattern: ScheduledTask; execute: () => void }[] = []
   readonly #running = new Set<Promise<void>>()
   readonly #stop = new AbortController()
+  /** Told at the next look at the clock. */
+  readonly #waiting: (() => void)[] = []
   #shown = Math.floor(steadyNow() / 1000)
   #timer: NodeJS.Timeout | undefined
 
@@ -46,6 +48,11 @@ export class Cron implements AsyncDisposable {
       if (atStart) void execute()
     }
     this.#wait()
+  }
+
+  /** Resolves when the clock is looked at. */
+  comesRound(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -71,6 +78,7 @@ export class Cron implements AsyncDisposable {
     for (const { pattern, execute } of this.#entries) {
       if (seconds.some((second) => pattern.match(second))) execute()
     }
+    for (const resolve of this.#waiting.splice(0)) resolve()
     this.#wait()
   }
 }

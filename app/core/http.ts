@@ -132,6 +132,18 @@ export class HttpServer implements AsyncDisposable {
     return typeof address === 'object' && address !== null ? address.port : 0
   }
 
+  /** Resolves when a visitor at the door gets an answer; of a page that asks nobody else. */
+  async comesRound(): Promise<void> {
+    const { SERVER_SOCKET: socketPath, SERVER_HOST: host } = this.#settings
+    const where = socketPath === undefined ? { host, port: this.port } : { socketPath }
+    await new Promise<void>((resolve, reject) => {
+      const request = http.get({ ...where, path: '/', agent: false }, (response) => {
+        response.resume().on('end', resolve).on('error', reject)
+      })
+      request.on('error', reject)
+    })
+  }
+
   /** Takes no more connections at once; those that wait for an answer get it. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopping = true

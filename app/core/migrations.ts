@@ -42,6 +42,12 @@ export function breakingChanges(applied: Applied[], migrations: Migration[]): st
   ]
 }
 
+/** The names of these migrations that a database does not have yet. */
+export function pendingChanges(applied: Applied[], migrations: Migration[]): string[] {
+  const names = new Set(applied.map(({ name }) => name))
+  return [own, ...migrations].flatMap(({ name }) => (names.has(name) ? [] : [name]))
+}
+
 /**
  * Applies what is not yet applied, in order, in one transaction: several roles may start at the same moment.
  * Returns the names of those that only a newer release knows.

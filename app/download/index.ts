@@ -6,7 +6,7 @@ export const download: Feature<typeof downloadSettings> = {
   name: 'download',
   settings: downloadSettings,
   async web(house, settings) {
-    const { routes } = await import('./routes.ts')
+    const { routes } = await import('./web.ts')
     return routes(house, settings)
   },
 }

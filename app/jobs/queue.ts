@@ -44,7 +44,7 @@ export class Queue implements AsyncDisposable {
   readonly #failures: FailureHandler
   readonly #lanes: Promise<void>[] = []
   /** By kind, the lanes that sleep. */
-  readonly #sleepers = new Map<string, Set<() => void>>()
+  readonly #sleepers = new Map<string, Map<() => void, Promise<void>>>()
   readonly #running = new Map<number, { kind: string; lost: AbortController }>()
   /** When a job of a kind last began or ended. */
   readonly #movedAt = new Map<string, number>()
@@ -106,11 +106,16 @@ export class Queue implements AsyncDisposable {
     return Math.max(this.#startedAt, this.#movedAt.get(kind) ?? 0, ...growth)
   }
 
+  /** Resolves when every lane that sleeps has woken up; one that works, or waits for the database, is not asked. */
+  async comesRound(): Promise<void> {
+    await Promise.all([...this.#sleepers.values()].flatMap((sleepers) => [...sleepers.values()]))
+  }
+
   /** Hands running jobs back to the queue and ends. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#renewing)
     this.#stop.abort()
-    for (const sleepers of this.#sleepers.values()) for (const awake of [...sleepers]) awake()
+    for (const sleepers of this.#sleepers.values()) for (const awake of [...sleepers.keys()]) awake()
     await Promise.all(this.#lanes)
   }
 
@@ -200,23 +205,23 @@ export class Queue implements AsyncDisposable {
   #wake(kind?: string): void {
     const kinds = kind === undefined ? [...this.#sleepers.keys()] : [kind]
     for (const name of kinds) {
-      const [awake] = this.#sleepers.get(name) ?? []
+      const [awake] = this.#sleepers.get(name)?.keys() ?? []
       awake?.()
     }
   }
 
   #sleep(kind: string): Promise<void> {
-    const sleepers = this.#sleepers.get(kind) ?? new Set()
+    const sleepers = this.#sleepers.get(kind) ?? new Map()
     this.#sleepers.set(kind, sleepers)
-    return new Promise((resolve) => {
-      const awake = () => {
-        clearTimeout(timer)
-        sleepers.delete(awake)
-        resolve()
-      }
-      // Jobs that wait for their time, or that another process queued, are found after a second.
-      const timer = setTimeout(awake, 1000)
-      sleepers.add(awake)
-    })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const awake = () => {
+      clearTimeout(timer)
+      sleepers.delete(awake)
+      resolve()
+    }
+    // Jobs that wait for their time, or that another process queued, are found after a second.
+    const timer = setTimeout(awake, 1000)
+    sleepers.set(awake, promise)
+    return promise
   }
 }

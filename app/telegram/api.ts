@@ -57,6 +57,8 @@ export class TelegramApi {
   // An idle connection is closed here first: one that the server closes at the moment of reuse loses a call.
   readonly #agent: http.Agent
   readonly #closing = new AbortController()
+  /** When each call under way should have ended. */
+  readonly #deadlines = new Map<Promise<unknown>, number>()
 
   /** @param helper names who listens at `root`, on 127.0.0.1: any local user may, while the server is away */
   constructor(root: string, token: string, helper?: ServerHelper) {
@@ -78,7 +80,7 @@ export class TelegramApi {
 
   async call<T>(method: string, payload: object = {}, options: CallOptions = {}): Promise<T> {
     const body = JSON.stringify(payload, (_key, value) => (value === null ? undefined : value))
-    const { status, answer } = await this.#post(method, body, options)
+    const { status, answer } = await this.#inTime(this.#post(method, body, options), options.timeout)
     // A page of a proxy in between says nothing about the call, and neither does an ok without what was asked for.
     const isAnswer = answer && (!answer.ok || isWhole(method, answer.result))
     if (!isAnswer) throw new TelegramUnreachable(method, `NOT_BOT_API_${status}`)
@@ -102,10 +104,22 @@ export class TelegramApi {
     throw new TelegramRefusal('download', response.statusCode ?? 0, response.statusMessage ?? '')
   }
 
+  /** Resolves when no call is under way that should have been cut by now. */
+  async comesRound(): Promise<void> {
+    const now = performance.now()
+    const overdue = [...this.#deadlines].filter(([, deadline]) => deadline < now)
+    await Promise.allSettled(overdue.map(([call]) => call))
+  }
+
   /** Cuts the calls under way: their callers hear that they were stopped. */
   close(): void {
     this.#closing.abort()
     this.#agent.destroy()
+  }
+
+  async #inTime<T>(call: Promise<T>, timeout = usualTimeout): Promise<T> {
+    this.#deadlines.set(call, performance.now() + timeout)
+    return await call.finally(() => this.#deadlines.delete(call))
   }
 
   async #post(method: string, body: string, { timeout = usualTimeout, signal }: CallOptions) {

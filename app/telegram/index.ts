@@ -201,6 +201,11 @@ export class TelegramBot implements AsyncDisposable {
     return await this.messages.forget(before, limit)
   }
 
+  /** Resolves when no call is under way that should have ended: an outage of Telegram is no hang, such a call is. */
+  async comesRound(): Promise<void> {
+    await this.#api.comesRound()
+  }
+
   /** Reports to /health whether the server answers; called at intervals by the bot role. */
   async reportHealth(): Promise<void> {
     const ok = this.#state === ''

@@ -8,7 +8,7 @@ export const upkeep: Feature<typeof upkeepSettings> = {
   settings: upkeepSettings,
   migrations: upkeepMigrations,
   async bot(house, settings) {
-    const { clock } = await import('./clock.ts')
+    const { clock } = await import('./bot.ts')
     return { cron: clock(house, settings) }
   },
   async web({ database }, { ADMIN_TOKEN }) {

@@ -9,6 +9,8 @@ step_units() {
     make_folder "$(dirname "$UNITS/$file")" 0755
     install_file "$SOURCE/systemd/$file" "$UNITS/$file" 0644
   done
+  make_folder "$(dirname "$NGINX_UNIT")" 0755
+  install_file "$SOURCE/systemd/nginx.service.d/tgdepot.conf" "$NGINX_UNIT" 0644
   install_file "$SOURCE/deploy/tgdepot" "$COMMAND" 0755
   run systemctl daemon-reload
   for unit in "${UNIT_NAMES[@]}"; do

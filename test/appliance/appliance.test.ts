@@ -6,11 +6,13 @@ import { certificate } from './steps/certificate.ts'
 import { downloads } from './steps/downloads.ts'
 import { failures } from './steps/failures.ts'
 import { files } from './steps/files.ts'
+import { hangs } from './steps/hangs.ts'
 import { identities } from './steps/identities.ts'
 import { installation } from './steps/installation.ts'
 import { removal } from './steps/removal.ts'
 import { sandbox } from './steps/sandbox.ts'
 import { secrecy } from './steps/secrecy.ts'
+import { upgrades } from './steps/upgrades.ts'
 import { type Suite, whyNotHere } from './tree.ts'
 
 // What stops or breaks something comes after what looks at it whole; secrecy after all that could leak.
@@ -20,7 +22,9 @@ const steps: Step[] = [
   ...downloads,
   ...sandbox,
   ...identities,
+  ...hangs,
   ...failures,
+  ...upgrades,
   ...secrecy,
   ...certificate,
   ...removal,

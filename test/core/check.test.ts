@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { startBotApi } from '../bot-api/client.ts'
-import { createApp } from '../helpers/start-app.ts'
+import { createApp, startApp } from '../helpers/start-app.ts'
 
 const example = join(import.meta.dirname, '../../deploy/env.example')
 
@@ -34,4 +34,13 @@ test('of a store that is not there the role that touches it complains, and no ot
     app.command('--check bot', { TELEGRAM_BOT_TOKEN: api.token }),
   )
   t.regex(error?.stderr ?? '', /^STORAGE_PATH: the store is not at .*\n$/)
+})
+
+test('a check of a database that is older than the release says what it lacks, and is no fault', async (t) => {
+  await using api = await startBotApi()
+  await using app = await startApp({ api, roles: ['bot'] })
+  t.is(await app.command('--check web'), '')
+  await app.kill('SIGTERM')
+  app.sql("DELETE FROM migrations WHERE name = 'upkeep-3'")
+  t.is(await app.command('--check web'), 'the database is to be changed first: upkeep-3\n')
 })

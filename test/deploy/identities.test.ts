@@ -57,7 +57,7 @@ test('the firewall’s rules are what nft takes, with and without networks that 
       ANSWERS=([TGDEPOT_BOT_API_EGRESS]=${networks}); fill_firewall "$SOURCE/deploy/firewall.nft"`)
     t.is(status, 0, stderr)
     t.notRegex(stdout, /@[A-Z0-9]+@/)
-    t.regex(stdout, /skuid != \{ 0, 991 \} reject/)
+    t.regex(stdout, /skuid != \{ 0, 991, 992 \} reject/)
     t.regex(stdout, /sport 8081 meta skuid != \{ 0, 992 \} drop/)
     if (networks) t.regex(stdout, /elements = \{ 10\.1\.2\.0\/24, 192\.168\.7\.7 \}/)
     if (process.getuid?.() !== 0) continue

@@ -43,8 +43,11 @@ test('each unit has the user, the secrets and the target that the manifest says,
 test('what a unit reads when it starts is what the manifest says', async (t) => {
   for (const { unit, reads } of await manifest()) {
     const text = await unitText(unit)
+    const role = /app\/main\.ts (\w+)$/m.exec(text)?.[1]
     const files = [...text.matchAll(/(?:^EnvironmentFile=|^ExecStart=| )(\/(?:etc|opt)\/tgdepot\/[^\s]+)/gm)]
-      .map(([, path = '']) => path.replace(/^\/opt\/tgdepot\/current\/(app|node_modules)\/.*/, 'release'))
+      .map(([, path = '']) =>
+        path.replace(/^\/opt\/tgdepot\/current\/(app|node_modules)\/.*/, `release:${role}`),
+      )
       .filter((path) => !path.includes('/secrets/'))
     t.deepEqual([...new Set(files)].toSorted(), reads === '-' ? [] : reads.split(',').toSorted(), unit)
   }

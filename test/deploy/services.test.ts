@@ -44,3 +44,32 @@ test('the socket is made anew when its file is gone', async (t) => {
   t.like(await bench.run(load), { status: 0, stdout: '1\n' })
   t.regex(await bench.calls(), /^restart tgdepot-web\.socket$/m)
 })
+
+/** Seconds for which the final check waits, at most 20, for what never becomes healthy. */
+async function patienceWith(script: string): Promise<number> {
+  await using bench = await Bench.open()
+  const { stdout } = await bench.run(`find_troubles() { echo trouble; }; keeps_crashing() { return 1; }
+    has_way_back() { return 0; }; ask_socket() { return 7; }; DOWN_SINCE=$SECONDS
+    ${script}
+    before=$SECONDS; ! wait_until_healthy 20 >/dev/null && echo $((SECONDS - before))`)
+  return Number(stdout)
+}
+
+test('a release with which nobody can download is given up early, where there is one to go back to', async (t) => {
+  const early = await patienceWith('')
+  t.true(early >= 10 && early < 15, `${early} s`)
+})
+
+test('a release that serves downloads, or has none before it, has its whole time', async (t) => {
+  const served = `ask_socket() { echo '{"parts":{"database":{"ok":true,"detail":"answers"},"queue":{"ok":false}}}'; }`
+  const waits = await Promise.all([patienceWith(served), patienceWith('has_way_back() { return 1; }')])
+  for (const seconds of waits) t.true(seconds >= 20, `${seconds} s`)
+})
+
+test('a release that crashes again and again is given up at once', async (t) => {
+  await using bench = await Bench.open()
+  await bench.fake('systemctl', 'printf "0\\n0\\n3\\n0\\n"')
+  const { stdout } = await bench.run(`find_troubles() { echo trouble; }
+    before=$SECONDS; ! wait_until_healthy 20 >/dev/null && echo $((SECONDS - before))`)
+  t.true(stdout !== '' && Number(stdout) < 5, `${stdout} s`)
+})

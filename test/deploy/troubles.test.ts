@@ -1,23 +1,28 @@
-import { mkdir, readlink, symlink, writeFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { Bench } from './bash.ts'
 
-const healthy = {
-  LoadState: 'loaded',
-  ActiveState: 'active',
-  InvocationID: 'new',
-  MainPID: String(process.pid),
-}
+const healthy = { LoadState: 'loaded', ActiveState: 'active', InvocationID: 'new' }
 
 /** A machine on which the bot's unit shows these properties, and its process runs the program of the present release. */
 async function openWith(t: ExecutionContext, shown: Partial<typeof healthy>): Promise<Bench> {
   const bench = await Bench.open()
   t.teardown(() => bench[Symbol.asyncDispose]())
+  const libraries = join(bench.dir, 'opt/releases/1/node_modules')
+  await mkdir(join(bench.dir, 'opt/releases/1/app'), { recursive: true })
+  await mkdir(libraries)
+  await writeFile(join(bench.dir, 'opt/releases/1/app/main.ts'), '')
+  await copyFile('/bin/sleep', join(libraries, 'sleep'))
+  const program = spawn(join(libraries, 'sleep'), ['60'])
+  t.teardown(() => program.kill())
+  await once(program, 'spawn')
   const lines = Object.entries({ ...healthy, ...shown }).map(([name, value]) => `${name}=${value}`)
-  await bench.fake('systemctl', `printf '%s\\n' ${lines.map((line) => `'${line}'`).join(' ')}`)
-  await mkdir(join(bench.dir, 'opt'))
-  await symlink(join(await readlink('/proc/self/exe'), '..'), join(bench.dir, 'opt/current'))
+  const say = `printf '%s\\n' ${lines.map((line) => `'${line}'`).join(' ')}`
+  await bench.fake('systemctl', `if [[ $* == *=MainPID* ]]; then echo ${program.pid}; else ${say}; fi`)
+  await symlink('releases/1', join(bench.dir, 'opt/current'))
   return bench
 }
 
@@ -38,9 +43,19 @@ test('a unit that was to be restarted and was not is trouble', async (t) => {
   t.regex((await bench.run(look)).stdout, /^tgdepot-bot\.service was not restarted/)
 })
 
-test('a process of another release is trouble', async (t) => {
+test('a process of another release is trouble, unless all that it can load is the same', async (t) => {
   const bench = await openWith(t, {})
-  const { stdout } = await bench.run(`rm opt/current; mkdir opt/current; ${look}`)
+  const next = 'cp -r opt/releases/1 opt/releases/2; ln -sfn releases/2 opt/current'
+  t.like(await bench.run(`${next}; ${look}`), { status: 0, stdout: '' })
+  const { stdout } = await bench.run(`echo changed >opt/releases/2/app/main.ts; ${look}`)
+  t.regex(stdout, /^tgdepot-bot\.service runs a program of another release/)
+})
+
+test('a process whose release was made anew in its place is trouble', async (t) => {
+  const bench = await openWith(t, {})
+  const { stdout } = await bench.run(
+    `cp -r opt/releases/1 new; rm -r opt/releases/1; mv new opt/releases/1; ${look}`,
+  )
   t.regex(stdout, /^tgdepot-bot\.service runs a program of another release/)
 })
 

@@ -28,6 +28,8 @@ export interface AppOptions {
   umask?: string
   /** Takes root's power away, so that modes of files bind the process. */
   isPowerless?: boolean
+  /** A program that becomes it, with its arguments. */
+  by?: string[]
   /** Whether to wait for the login; without, only for the process to listen or to begin. */
   login?: boolean
 }
@@ -92,11 +94,12 @@ export class App implements AsyncDisposable {
   /** Starts it without waiting for anything. */
   spawn(env: Record<string, string | undefined> = {}): void {
     if (!this.#hasEnded()) throw new Error('The app runs already')
-    const { roles = [], umask, isPowerless = false } = this.#options
+    const { roles = [], umask, isPowerless = false, by = [] } = this.#options
     const settings = { ...this.#settings(), ...env }
     this.#seen = this.output.length
     const without = isPowerless && process.getuid?.() === 0 ? powerless : []
-    const program = [...without, process.execPath, join(import.meta.dirname, '../../app/main.ts'), ...roles]
+    const main = join(import.meta.dirname, '../../app/main.ts')
+    const program = [...without, ...by, process.execPath, main, ...roles]
     const shell = ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...program]
     const [command = '', ...args] = umask === undefined ? program : shell
     const child = spawn(command, args, {

@@ -1,4 +1,4 @@
-import { checkout, type Depot, units } from '../depot.ts'
+import { type Depot, units } from '../depot.ts'
 import { waitFor } from '../host.ts'
 import type { Step } from '../step.ts'
 
@@ -154,30 +154,6 @@ export const failures: Step[] = [
       const call = 'curl --silent --max-time 5 --output /dev/null http://127.0.0.1:8081/'
       t.not((await depot.machine.run(`setpriv --reuid=nobody --clear-groups ${call}`)).code, 0)
       t.is((await depot.machine.run(call)).code, 0)
-    },
-  },
-  {
-    title: 'a release that does not become healthy is rolled back by itself',
-    limit: 420,
-    async run(t, depot) {
-      const release = () => depot.machine.sh('readlink /opt/tgdepot/current')
-      const before = await release()
-      const main = `${checkout}/app/main.ts`
-      const good = await depot.machine.readFile(main)
-      await depot.machine.writeFile(main, `console.log('this release is broken')\nprocess.exit(1)\n`)
-      try {
-        const { code, stdout, stderr } = await depot.install('--yes')
-        t.not(code, 0)
-        t.regex(stdout + stderr, /going back/)
-        t.regex(stdout + stderr, /this release is broken/)
-      } finally {
-        await depot.machine.writeFile(main, good)
-      }
-      t.is(await release(), before)
-      await depot.waitForHealth(200)
-      t.true(await stillDownloads(depot))
-      const file = await depot.send(1025, { kind: 'document', name: 'after the rollback.bin' })
-      t.is(await depot.download(file.url), file.sha256)
     },
   },
 ]

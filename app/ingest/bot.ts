@@ -1,0 +1,30 @@
+import type { BotHouse, BotParts } from '../house.ts'
+import { handlers } from './handlers.ts'
+import { Intake } from './intake.ts'
+import { Refusals } from './refusals.ts'
+import type { IngestSettings } from './settings.ts'
+import { Status } from './status.ts'
+import { transfers } from './transfer.ts'
+import { Waiting } from './waiting.ts'
+
+/** From the message with a file to the job that fetches it, and the text that tells how far it is. */
+export function intakeOf(house: BotHouse, settings: IngestSettings): BotParts {
+  const waiting = new Waiting(house, settings)
+  const status = new Status(house, waiting)
+  const refusals = new Refusals(house)
+  const intake = new Intake({ house, settings, waiting, refusals, status })
+  return {
+    handlers: handlers(house, settings, intake),
+    commands: [
+      { command: 'start', description: 'What this bot does' },
+      { command: 'help', description: 'What this bot does' },
+      { command: 'link', description: 'Reply to a file with it to get its link' },
+    ],
+    shiftTimes: (by) => waiting.shiftTimes(by),
+    jobKinds: transfers(house, settings, status),
+    cron: [
+      { name: 'waiting files', schedule: '20 * * * * *', run: () => waiting.refresh() },
+      { name: 'refused files', schedule: '25 * * * * *', run: () => refusals.forget() },
+    ],
+  }
+}

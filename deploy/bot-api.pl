@@ -1,0 +1,52 @@
+#!/usr/bin/perl
+# Starts the Bot API server, which tells systemd nothing by itself, and speaks for it: ready when the server answers, alive as
+# long as it goes on to. Any answer will do: it gives some without Telegram, too. Usage: bot-api.pl <its port> <program> …
+use strict;
+use warnings;
+use POSIX ();
+use Socket;
+
+my ($port, @program) = @ARGV;
+my ($notify, $limit) = delete @ENV{qw(NOTIFY_SOCKET WATCHDOG_USEC)};
+# Seconds between two beats, and for one answer, which takes milliseconds.
+my ($interval, $patience) = (($limit // 0) / 1e6 / 9, 10);
+
+# sd_notify(3)
+sub tell_systemd {
+    my ($word) = @_;
+    return unless defined $notify;
+    socket my $socket, AF_UNIX, SOCK_DGRAM, 0 or return;
+    send $socket, $word, 0, pack_sockaddr_un($notify =~ s/\A@/\0/r);
+}
+
+sub answers {
+    my $answer = '';
+    eval {
+        local $SIG{ALRM} = sub { die "no answer\n" };
+        alarm $patience;
+        socket my $socket, AF_INET, SOCK_STREAM, 0 or die "no socket\n";
+        connect $socket, pack_sockaddr_in($port, INADDR_LOOPBACK) or die "no connection\n";
+        syswrite $socket, "GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n";
+        sysread $socket, $answer, 5;
+    };
+    alarm 0;
+    return $answer eq 'HTTP/';
+}
+
+# It is asked to end once: a second signal would cut its end short. Nothing outlives this program, which holds the port.
+my $server;
+$SIG{$_} = sub { kill TERM => $server } for qw(TERM INT);
+$SIG{CHLD} = sub { };
+$server = fork // die "no child: $!\n";
+exec qw(/usr/bin/setpriv --pdeathsig KILL --), @program or POSIX::_exit(127) if !$server;
+
+my ($word, $next) = ('READY=1', 0);
+until (waitpid($server, POSIX::WNOHANG) == $server) {
+    if (time >= $next) {
+        my $is_alive = answers();
+        tell_systemd($word) if $is_alive;
+        ($word, $next) = ('WATCHDOG=1', time + $interval) if $is_alive;
+    }
+    select undef, undef, undef, $word eq 'READY=1' ? 0.1 : 1;
+}
+exit(($? >> 8) || ($? ? 1 : 0));

@@ -1,0 +1,69 @@
+# Downloads stay with the old web role until the new one has shown, beside it, that it answers what the old one answers.
+# shellcheck shell=bash disable=SC2034,SC2153
+step_title='Trial of the new web role'
+
+TRIAL=tgdepot-trial
+TRIAL_UNIT=trial-tgdepot.service
+TRIAL_SOCKET=/run/$TRIAL/web.sock
+# Seconds until it answers; it starts in one.
+TRIAL_SECONDS=20
+
+step_trial() {
+  local settings=$ETC/.tgdepot.env.trial fault
+  if ! systemctl is-active --quiet tgdepot-web.service || [[ ! -S $WEB_SOCKET ]]; then
+    NOTE='nothing serves yet'
+    return
+  fi
+  # Of several lines with one name the last counts.
+  { write_settings && printf 'SERVER_SOCKET=%s\n' "$TRIAL_SOCKET"; } >"$settings"
+  start_trial "$settings"
+  fault=$(find_trial_fault "$settings")
+  [[ -z $fault ]] || journalctl --no-pager --quiet --output=cat --lines=15 --unit="$TRIAL_UNIT" >&2 || true
+  systemctl stop "$TRIAL_UNIT" 2>/dev/null || true
+  rm -f "$settings"
+  [[ -z $fault ]] || die "the web role of release $RELEASE $fault; nothing was changed"
+}
+
+start_trial() {
+  local release=$OPT/releases/$RELEASE
+  systemctl stop "$TRIAL_UNIT" 2>/dev/null || true
+  systemctl reset-failed "$TRIAL_UNIT" 2>/dev/null || true
+  # It ends by itself should this installer be killed.
+  run systemd-run "${LOOK[@]}" --unit="$TRIAL_UNIT" --property=User=tgdepot-web --property=RuntimeMaxSec=120 \
+    --property=RuntimeDirectory="$TRIAL" --property=RuntimeDirectoryMode=0700 --property=ReadWritePaths="$DATA/db" \
+    --property=EnvironmentFile="$1" --property=Environment=SETTINGS_FILE="$1" \
+    --property=EnvironmentFile="$SECRETS/ADMIN_TOKEN" \
+    "$release/node_modules/.bin/node" "$release/app/main.ts" web
+}
+
+# The status with which the web role at a socket answers a path; 000 is curl's word for no answer at all.
+ask_role() {
+  curl --silent --max-time 5 --output /dev/null --write-out '%{http_code}' --unix-socket "$1" "http://localhost$2" || true
+}
+
+find_trial_fault() {
+  local end=$((SECONDS + TRIAL_SECONDS)) path old new paths=(/)
+  until [[ $(ask_role "$TRIAL_SOCKET" /) == 200 ]]; do
+    if ((SECONDS >= end)) || ! systemctl is-active --quiet "$TRIAL_UNIT"; then
+      printf 'does not answer (its last words are above)\n'
+      return
+    fi
+    sleep 0.2
+  done
+  # What needs tables that the bot is still to make has no answer yet.
+  [[ -n $(look_as web "$1") ]] || paths+=(/health "/download/$(</proc/sys/kernel/random/uuid)" "$(some_link)")
+  for path in "${paths[@]}"; do
+    old=$(ask_role "$WEB_SOCKET" "$path")
+    new=$(ask_role "$TRIAL_SOCKET" "$path")
+    # What the old one cannot answer either is no fault of the new one.
+    [[ $new == "$old" || $old == 000 || $old == 5* ]] ||
+      { printf 'answers %s with %s instead of %s\n' "${path%/*}/" "$new" "$old"; return; }
+  done
+}
+
+# The link of a stored file, or of none.
+some_link() {
+  local file
+  file=$(find "$DATA/store" -mindepth 2 -maxdepth 2 -type f -path "$DATA/store/??/*" -print -quit)
+  printf '/download/%s\n' "$(basename "${file:-none}")"
+}
