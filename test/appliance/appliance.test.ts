@@ -9,6 +9,7 @@ import { files } from './steps/files.ts'
 import { hangs } from './steps/hangs.ts'
 import { identities } from './steps/identities.ts'
 import { installation } from './steps/installation.ts'
+import { interruptions } from './steps/interruptions.ts'
 import { removal } from './steps/removal.ts'
 import { sandbox } from './steps/sandbox.ts'
 import { secrecy } from './steps/secrecy.ts'
@@ -16,7 +17,7 @@ import { upgrades } from './steps/upgrades.ts'
 import { type Suite, whyNotHere } from './tree.ts'
 
 // What stops or breaks something comes after what looks at it whole; secrecy after all that could leak.
-const steps: Step[] = [
+const stepsOn = (suite: Suite): Step[] => [
   ...installation,
   ...files,
   ...downloads,
@@ -25,6 +26,8 @@ const steps: Step[] = [
   ...hangs,
   ...failures,
   ...upgrades,
+  // The same on both, and minutes long.
+  ...(suite === 'trixie' ? interruptions : []),
   ...secrecy,
   ...certificate,
   ...removal,
@@ -49,7 +52,7 @@ function tryOn(suite: Suite): void {
     broken = undefined
   })
 
-  for (const { title, isBasic, limit = 120, run } of steps) {
+  for (const { title, isBasic, limit = 120, run } of stepsOn(suite)) {
     test.serial(`${suite}: ${title}`, async (t) => {
       t.timeout(limit * 1000 + 30_000)
       if (!depot || broken) return t.fail(`not tried: ${broken}`)

@@ -5,7 +5,7 @@ import type { Step } from '../step.ts'
 const log = '/var/log/tgdepot-install.log'
 
 /** Kills of the installer; each takes half a minute with the run after it. `KILL_TEST=long` is for a machine of one's own. */
-const kills = process.env.KILL_TEST === 'long' ? 30 : 4
+const kills = process.env.KILL_TEST === 'long' ? 30 : 3
 
 /** What a run that was ended anywhere may leave behind until the next one. */
 const leftovers = `find /opt/tgdepot /etc/tgdepot /etc/systemd/system /etc/nginx /etc/sysusers.d /etc/tmpfiles.d -xdev \\
