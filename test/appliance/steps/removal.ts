@@ -7,7 +7,7 @@ const ours = `find / -xdev -name '*tgdepot*' -not -path '${checkout}*' -not -pat
 /** What a person sees who types a line when the uninstaller asks. */
 async function purgeAtTerminal({ machine }: Depot, line: string) {
   const script = `script --quiet --return --flush --command '${checkout}/deploy/uninstall.sh --purge' /dev/null`
-  return machine.run(`(sleep 2; echo '${line}'; sleep 60) | TERM=dumb ${script}`, { timeout: 200_000 })
+  return machine.run(`(sleep 2; echo '${line}'; sleep 5) | TERM=dumb ${script}`, { timeout: 200_000 })
 }
 
 export const removal: Step[] = [
