@@ -233,7 +233,7 @@ serves_downloads() { [[ $(ask_socket --max-time 2 2>/dev/null) == *'"database":{
 
 # Waits until nothing is wrong for three looks in a row; prints what still is after so many seconds and fails.
 wait_until_healthy() {
-  local end=$((SECONDS + $1)) served=${DOWN_SINCE:-$SECONDS} troubles='' good=0
+  local end=$((SECONDS + $1)) served=${DOWN_SINCE:-$SECONDS} troubles='nobody can download' good=0
   while :; do
     # The whole look takes seconds while nothing answers.
     if serves_downloads; then served=$SECONDS
