@@ -9,7 +9,8 @@ import { whyAbsent } from './store/index.ts'
 
 interface Subject {
   databaseFile: string
-  storePath: string
+  /** The store's folder, if these roles touch it. */
+  storePath: string | undefined
   /** The socket that the web role opens, if it opens one. */
   socket: string | undefined
   migrations: Migration[]
@@ -52,7 +53,8 @@ async function appliedTo(database: Queries): Promise<{ name: string; breaking?: 
   return (await hasTable(database, 'migrations')) ? await database.query('SELECT * FROM migrations') : []
 }
 
-async function absenceOf(storePath: string, database: Queries): Promise<string[]> {
+async function absenceOf(storePath: string | undefined, database: Queries): Promise<string[]> {
+  if (storePath === undefined) return []
   const absence = (await hasTable(database, 'store')) ? await whyAbsent(storePath, database) : undefined
   return absence === undefined ? [] : [`STORAGE_PATH: the store is not at ${storePath}: ${absence}`]
 }

@@ -193,7 +193,8 @@ async function runCheck(roles: string[]): Promise<void> {
   const { findFaults } = await import('./check.ts')
   const subject = {
     databaseFile: databaseFile(settings.database),
-    storePath: settings.store.STORAGE_PATH,
+    // The web role leaves the files to nginx, and on an installed machine it cannot see them.
+    storePath: roles.includes('bot') ? settings.store.STORAGE_PATH : undefined,
     socket: settings.http?.SERVER_SOCKET,
     migrations,
   }
