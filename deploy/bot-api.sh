@@ -85,7 +85,7 @@ keep_bot_api() {
     rm -f "$folder/.new"
     return
   fi
-  mv -fT "$folder/.new" "$folder/telegram-bot-api"
+  rename_over "$folder/.new" "$folder/telegram-bot-api"
   mark_changed
 }
 

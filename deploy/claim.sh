@@ -4,7 +4,7 @@
 # Made once. Like a secret that was given, it stays when a release goes back.
 make_claim_code() {
   [[ ${ANSWERS[TGDEPOT_USERS]-} == claim && ! -s $SECRETS/CLAIM_CODE ]] || return 0
-  printf 'CLAIM_CODE=%s\n' "$(openssl rand -base64 16 | tr '+/' '-_' | tr -d '=')" | write_file "$SECRETS/CLAIM_CODE" 0600
+  printf 'CLAIM_CODE=%s\n' "$(openssl rand -base64 16 | tr '/+' '_-' | tr -d '=')" | write_file "$SECRETS/CLAIM_CODE" 0600
 }
 
 # Of another answer than the present one.

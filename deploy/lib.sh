@@ -123,9 +123,12 @@ write_file() {
     return
   fi
   chmod "$mode" "$new"
-  mv -fT "$new" "$target"
+  rename_over "$new" "$target"
   mark_changed
 }
+
+# rename(2) itself: mv of the coreutils in Rust (Ubuntu 26.04) follows a link to a folder, or refuses it.
+rename_over() { perl -e 'rename $ARGV[0], $ARGV[1] or die "$ARGV[1]: $!\n"' "$1" "$2"; }
 
 install_file() { write_file "$2" "$3" <"$1"; }
 
@@ -138,8 +141,9 @@ make_folder() {
 point_link() {
   local target=$1 link=$2
   [[ $(readlink "$link" || true) != "$target" ]] || return 0
-  ln -sfn "$target" "$link.new"
-  mv -fT "$link.new" "$link"
+  rm -f "$link.new"
+  ln -s "$target" "$link.new"
+  rename_over "$link.new" "$link"
   mark_changed
 }
 

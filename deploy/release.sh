@@ -97,7 +97,7 @@ build_release() {
   chmod -R go-w,a+rX "$new"
   hash_libraries "$new" >"$new/.libraries"
   rm -rf "$target"
-  mv -T "$new" "$target"
+  rename_over "$new" "$target"
   warm_release "$target"
   mark_changed
 }
@@ -118,7 +118,7 @@ keep_way_back() {
   readlink "$OPT/current" >"$new/release"
   readlink "$OPT/bot-api/current" >"$new/bot-api" 2>/dev/null || rm -f "$new/bot-api"
   rm -rf "$STATE/undo"
-  mv -T "$new" "$STATE/undo"
+  rename_over "$new" "$STATE/undo"
 }
 
 has_way_back() { [[ -s $STATE/undo/release && -d $OPT/$(<"$STATE/undo/release") ]]; }
@@ -142,7 +142,7 @@ go_back() {
     beside=$(beside "$file")
     # A folder is in its new one's way.
     [[ -e $beside && -f $file ]] || rm -rf "$file"
-    [[ ! -e $beside ]] || mv -T "$beside" "$file"
+    [[ ! -e $beside ]] || rename_over "$beside" "$file"
   done
   # Kept only if it holds lines of the owner's that the restored one lacks.
   ! cmp -s "$ETC/tgdepot.env" "$ETC/tgdepot.env.rejected" || rm -f "$ETC/tgdepot.env.rejected"

@@ -128,7 +128,10 @@ load_bot_api_folder() {
   if [[ $user == tgdepot && -d $DATA/store ]] && id tgdepot-api >/dev/null 2>&1; then
     run find "$DATA/store" -user tgdepot-api -exec chown --no-dereference tgdepot:tgdepot-files {} +
   fi
-  install -d -m 0750 -o "$user" -g "$user" "$folder"
+  mkdir -p "$folder"
+  # By themselves: install of the coreutils in Rust leaves a folder that is there to its owner.
+  run chown "$user:$user" "$folder"
+  run chmod 0750 "$folder"
   mark_changed
 }
 
