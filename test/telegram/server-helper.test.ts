@@ -143,7 +143,7 @@ async function listen(t: ExecutionContext) {
   const heard: string[] = []
   const server = http.createServer((request, response) => {
     heard.push(request.url ?? '')
-    response.end('{"ok":true,"result":{"id":1}}')
+    response.end('{"ok":true,"result":{"id":1,"username":"a_bot"}}')
   })
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
   t.teardown(() => server.close())
@@ -155,7 +155,7 @@ test('the token is said to a server of the helper’s user', async (t) => {
   const { helper } = await open(t, { port })
   const api = new TelegramApi(`http://127.0.0.1:${port}`, '123456789:token', helper)
   t.teardown(() => api.close())
-  t.deepEqual(await api.call('getMe'), { id: 1 })
+  t.deepEqual(await api.call('getMe'), { id: 1, username: 'a_bot' })
   await Promise.all(Array.from({ length: 20 }, () => api.call('getMe')))
   t.is(heard.length, 21)
 })
