@@ -136,11 +136,13 @@ export const identities: Step[] = [
     async run(t, depot) {
       const send = (name: string) => depot.send(1051, { kind: 'document', name, size: 60_000 }, 90_000)
       const unit = 'tgdepot-api-helper'
+      const first = `$(systemctl show --property=MainPID --value ${unit})`
+      const others = `$(pgrep --parent ${first})`
       for (const harm of [
-        `systemctl kill --signal=KILL ${unit}`,
+        `kill -KILL ${first} ${others}`,
         // One process hangs, and not the one that takes up connections.
-        `kill -STOP $(pgrep --parent $(systemctl show --property=MainPID --value ${unit}))`,
-        `systemctl kill --signal=STOP ${unit}; sleep 3; systemctl kill --signal=CONT ${unit}`,
+        `kill -STOP ${others}`,
+        `kill -STOP ${first} ${others}; sleep 3; kill -CONT ${first} ${others}`,
         `systemctl stop ${unit}.socket ${unit}; sleep 3; systemctl start ${unit}.socket`,
       ]) {
         // So that there is a connection to be harmed.
@@ -150,7 +152,7 @@ export const identities: Step[] = [
         t.is(await depot.download(file.url), file.sha256)
       }
       // What was left hanging ends by itself once it can.
-      await depot.machine.sh(`systemctl kill --signal=CONT ${unit}`)
+      await depot.machine.run(`kill -CONT ${others}`)
       const count = async () =>
         Number(
           await depot.machine.sh(
