@@ -153,12 +153,9 @@ export const identities: Step[] = [
       }
       // What was left hanging ends by itself once it can.
       await depot.machine.run(`kill -CONT ${others}`)
+      // Stopped, it is started by the next file.
       const count = async () =>
-        Number(
-          await depot.machine.sh(
-            `pgrep --parent $(systemctl show --property=MainPID --value ${unit}) | wc -l`,
-          ),
-        )
+        Number(await depot.machine.sh(`[ ${first} = 0 ] && echo 0 || pgrep --parent ${first} | wc -l`))
       await waitFor('the helpers that nobody asks to end', 10_000, async () => (await count()) <= 1)
       const completed = (await depot.logOf(bot)).filter(({ event }) => event === 'JOB_COMPLETED')
       t.false(completed.some(({ intake }) => intake === 'copy'))
