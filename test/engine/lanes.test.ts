@@ -87,6 +87,30 @@ test.serial(
   },
 )
 
+test.serial(
+  'small files that stand still are put off at the same time, also beside a large one that grows',
+  async (t) => {
+    t.timeout(120_000)
+    await using api = await startBotApi()
+    // Put off after 6 s, one after the other after 36.
+    await using app = await startApp({ api, env: { ...wide, STALL_SECONDS: '18' } })
+    await linkFor(api, await api.sendFile({ from: { id: 1 }, seed: 'first' }))
+    const ids = Array.from({ length: 6 }, (_, at) => `stuck ${at}`)
+    const stalled_files = Object.fromEntries(ids.map((id) => [id, 0]))
+    await api.settings({ download_bytes_per_second: 500_000, stalled_files })
+    await api.sendFile({ from: { id: 50 }, size: 60_000_000, seed: 'large' })
+    await until('the large one grows', async () => {
+      const [download] = (await api.state()).bots[0]?.downloads ?? []
+      return Number(download?.received) > 400_000
+    })
+    for (const [at, id] of ids.entries())
+      await api.sendFile({ from: { id: 100 + at }, size: 30_000, seed: id, unique_id: id })
+    const putOff = () => app.sql('SELECT id FROM jobs WHERE user_id >= 100 AND deferrals > 0').length
+    await until('all are put off', () => putOff() === 6, 25_000)
+    t.is(app.sql(`SELECT id FROM jobs WHERE user_id = 50 AND status = 'RUNNING'`).length, 1)
+  },
+)
+
 test.serial('a small file that comes in drops holds up the next one for a while only', async (t) => {
   t.timeout(120_000)
   await using api = await startBotApi()
