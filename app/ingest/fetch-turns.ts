@@ -4,10 +4,14 @@ import { steadyNow } from '../core/steady.ts'
 /** Milliseconds between two looks at those ahead, while nothing of theirs ends. */
 const look = 100
 
+/** For how many times its patience one that keeps coming may hold up the next one. */
+const longestHold = 2
+
 interface Entry {
   content: string
   /** When a byte last came, or it was begun; endless until then. */
   movedAt: number
+  beganAt: number
   isFetched: boolean
 }
 
@@ -21,8 +25,9 @@ export interface Turn extends Disposable {
 
 /**
  * Lets transfers begin one after the other, in their order: the server serves the newest call first, so of several at a
- * time the first one would end last, or never while new ones come. Only one of which nothing comes is passed by. Of the
- * same content the next one waits until the one before has its link, and shares it.
+ * time the first one would end last, or never while new ones come. One of which nothing comes is passed by, and so is one
+ * that comes slowly, once it has held up the next for long. Of the same content the next one waits until the one before
+ * has its link, and shares it.
  */
 export class FetchTurns {
   readonly #line: Entry[] = []
@@ -45,7 +50,8 @@ export class FetchTurns {
    * @throws AbortError
    */
   async take(content: string, signal: AbortSignal, isDoubtful = false): Promise<Turn> {
-    const mine: Entry = { content, movedAt: Number.POSITIVE_INFINITY, isFetched: false }
+    const never = Number.POSITIVE_INFINITY
+    const mine: Entry = { content, movedAt: never, beganAt: never, isFetched: false }
     this.#line.push(mine)
     const leave = () => {
       const at = this.#line.indexOf(mine)
@@ -58,6 +64,7 @@ export class FetchTurns {
       leave()
       throw error
     }
+    mine.beganAt = steadyNow()
     const moved = () => {
       mine.movedAt = steadyNow()
     }
@@ -72,9 +79,11 @@ export class FetchTurns {
 
   #isHeldUp(mine: Entry): boolean {
     const ahead = this.#line.slice(0, this.#line.indexOf(mine))
-    return ahead.some(({ content, movedAt, isFetched }) => {
-      const isDone = isFetched && content !== mine.content
-      return !isDone && steadyNow() - movedAt < this.#patience
+    const now = steadyNow()
+    return ahead.some(({ content, movedAt, beganAt, isFetched }) => {
+      const isOther = content !== mine.content
+      if (isOther && (isFetched || now - beganAt >= longestHold * this.#patience)) return false
+      return now - movedAt < this.#patience
     })
   }
 

@@ -75,7 +75,8 @@ export function transfers(house: BotHouse, settings: IngestSettings, status: Sta
   const large = { ...fetches, name: fetchedContent, concurrency: settings.FETCHES_PER_BOT }
   const small = { ...fetches, ...smallContent }
   const known = { ...knownContent, breakers: [], ready: isReady }
-  const turns = new FetchTurns(settings.STALL_SECONDS * 1000 * passedBy, () => telegram.isClosed)
+  const mayBegin = () => telegram.isClosed && machine.isClosed
+  const turns = new FetchTurns(settings.STALL_SECONDS * 1000 * passedBy, mayBegin)
   return [large, small, known].map((kind) => ({
     ...kind,
     run: (job, signal, elsewhere) => transfer({ house, settings, status, turns, elsewhere }, job, signal),

@@ -127,12 +127,10 @@ export class Arrivals {
       looked += passed
       const grown = [...now].filter(([name, { bytes }]) => bytes > (this.#last.get(name)?.bytes ?? 0))
       if (newest) newest.quiet += passed
-      for (const transfer of this.#transfers) transfer.still = grown.length > 0 ? 0 : transfer.still + passed
+      const names = grown.map(([name]) => name)
       this.#last = now
-      this.#assign(
-        now,
-        grown.map(([name]) => name),
-      )
+      this.#assign(now, names)
+      this.#countStill(names, passed)
       for (const { isAwaited, name, received } of this.#transfers) {
         if (isAwaited && name !== undefined) received(now.get(name)?.bytes ?? 0)
       }
@@ -140,6 +138,17 @@ export class Arrivals {
     }
     this.#written.clear()
     this.#isWatching = false
+  }
+
+  /** The server serves the newest first: one that grows shows of those asked for after it that nothing comes of them. */
+  #countStill(grown: string[], passed: number): void {
+    const transfers = [...this.#transfers]
+    const ofOwners = grown.map((name) => transfers.findIndex((transfer) => transfer.name === name))
+    // Of one whose owner nobody knows, any may be it.
+    const newest = ofOwners.includes(-1) ? transfers.length : Math.max(-1, ...ofOwners)
+    for (const [at, transfer] of transfers.entries()) {
+      transfer.still = at <= newest ? 0 : transfer.still + passed
+    }
   }
 
   #assign(now: Map<string, Partial>, grown: string[]): void {

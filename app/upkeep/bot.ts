@@ -74,7 +74,9 @@ export function clock(house: BotHouse, settings: UpkeepSettings): CronEntry[] {
 
 /** The owner decides about unknown files that are too many, and knows best whether the few were any. */
 async function told(notices: Notices, { log }: BotHouse, findings: Findings): Promise<Findings> {
-  const { orphans, tooMany } = findings
+  const { orphans, missing, tooMany } = findings
+  if (missing > 0) await notices.say('missing', lost(missing))
+  else if (tooMany === 0) await notices.over('missing')
   if (orphans > 0) await notices.say('aside', setAside(orphans))
   else if (tooMany === 0) await notices.over('aside')
   if (tooMany === 0) await notices.over('unknown')
@@ -84,6 +86,13 @@ async function told(notices: Notices, { log }: BotHouse, findings: Findings): Pr
     'they are. Check whether the database is the right one. If nobody needs these files: sudo tgdepot set-aside'
   if (await notices.say('unknown', text)) log.error({ files: tooMany }, 'too many files that nobody knows')
   return findings
+}
+
+function lost(links: number): string {
+  return (
+    `The files of ${counted(links, 'link')}, and perhaps of more, are not in the store, and who opens such a link finds ` +
+    'nothing. If the store is an older copy, put the right one back: then they work again by themselves. The log names them.'
+  )
 }
 
 function setAside(files: number): string {

@@ -1,6 +1,9 @@
 import { once } from 'node:events'
 import http from 'node:http'
+import http2 from 'node:http2'
+import https from 'node:https'
 import { connect, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
 import { startBehindNginx } from '../helpers/behind-nginx.ts'
 import { openDepot } from '../helpers/depot.ts'
@@ -26,7 +29,8 @@ async function open(port: number, address: string, count: number, words: string)
 }
 
 /** Asks for ranges one after another, each on a connection of its own; resolves with how often which answer came. */
-async function askOften(port: number, times: number): Promise<Record<string, number>> {
+async function askOften(port: number, times: number, tls = false): Promise<Record<string, number>> {
+  const { get } = tls ? https : http
   const answers: Record<string, number> = {}
   for (let time = 0; time < times; time++) {
     const answer = await new Promise<string>((resolve) => {
@@ -37,15 +41,15 @@ async function askOften(port: number, times: number): Promise<Record<string, num
         localAddress: '127.0.9.9',
         path: `/download/${uuid}`,
         headers,
+        rejectUnauthorized: false,
       }
-      http
-        .get({ ...options, agent: false, timeout: 5000 }, (response) => {
-          let bytes = 0
-          response.on('data', (chunk) => {
-            bytes += chunk.length
-          })
-          response.on('end', () => resolve(`${response.statusCode} with ${bytes} bytes`))
+      get({ ...options, agent: false, timeout: 5000 }, (response) => {
+        let bytes = 0
+        response.on('data', (chunk) => {
+          bytes += chunk.length
         })
+        response.on('end', () => resolve(`${response.statusCode} with ${bytes} bytes`))
+      })
         .on('timeout', () => resolve('nothing within 5 s'))
         .on('error', (error) => resolve(error.message))
     })
@@ -114,3 +118,34 @@ throughNginx(
     }
   },
 )
+
+/** Asks for a download and resets it at once, fifty at a time, as HTTP/2 lets a client do, until `stop`. */
+async function resetRequests(port: number, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    const client = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
+    client.on('error', () => {})
+    const ended = once(client, 'close')
+    for (let burst = 0; burst < 18 && !stop.aborted && !client.closed; burst++) {
+      for (let one = 0; one < 50 && !client.closed; one++) {
+        const stream = client.request({ ':path': `/download/${uuid}` })
+        stream.on('error', () => {}).close(http2.constants.NGHTTP2_CANCEL)
+      }
+      await delay(2)
+    }
+    client.destroy()
+    await ended
+  }
+}
+
+throughNginx('beside one who resets thousands of requests, a client loses no answer', async (t) => {
+  t.timeout(120_000)
+  await using depot = await openDepot()
+  await depot.share({ uuid, bytes: Buffer.alloc(1_000_000) })
+  await using front = await startBehindNginx(depot, { tls: true })
+  const stop = new AbortController()
+  const resetting = [1, 2, 3, 4].map(() => resetRequests(front.port, stop.signal))
+  const answers = await askOften(front.port, 60, true)
+  stop.abort()
+  await Promise.all(resetting)
+  t.deepEqual(answers, { '206 with 1000 bytes': 60 })
+})

@@ -88,6 +88,50 @@ test.serial(
 )
 
 test.serial(
+  'small files that stand still are put off at the same time, also beside a large one that grows',
+  async (t) => {
+    t.timeout(120_000)
+    await using api = await startBotApi()
+    // Put off after 6 s, one after the other after 36.
+    await using app = await startApp({ api, env: { ...wide, STALL_SECONDS: '18' } })
+    await linkFor(api, await api.sendFile({ from: { id: 1 }, seed: 'first' }))
+    const ids = Array.from({ length: 6 }, (_, at) => `stuck ${at}`)
+    const stalled_files = Object.fromEntries(ids.map((id) => [id, 0]))
+    await api.settings({ download_bytes_per_second: 500_000, stalled_files })
+    await api.sendFile({ from: { id: 50 }, size: 60_000_000, seed: 'large' })
+    await until('the large one grows', async () => {
+      const [download] = (await api.state()).bots[0]?.downloads ?? []
+      return Number(download?.received) > 400_000
+    })
+    for (const [at, id] of ids.entries())
+      await api.sendFile({ from: { id: 100 + at }, size: 30_000, seed: id, unique_id: id })
+    const putOff = () => app.sql('SELECT id FROM jobs WHERE user_id >= 100 AND deferrals > 0').length
+    await until('all are put off', () => putOff() === 6, 25_000)
+    t.is(app.sql(`SELECT id FROM jobs WHERE user_id = 50 AND status = 'RUNNING'`).length, 1)
+  },
+)
+
+test.serial('a small file that comes in drops holds up the next one for a while only', async (t) => {
+  t.timeout(120_000)
+  await using api = await startBotApi()
+  await using _app = await startApp({ api, env: { ...wide, STALL_SECONDS: '18' } })
+  await linkFor(api, await api.sendFile({ from: { id: 1 }, seed: 'first' }))
+  await api.settings({ download_bytes_per_second: 1_000_000, stalled_files: { drops: 1 } })
+  const slow = await api.sendFile({ from: { id: 2 }, size: 10_000_000, unique_id: 'drops' })
+  const received = async () => Number((await api.state()).bots[0]?.downloads[0]?.received ?? 0)
+  let drops = 0
+  const dripping = setInterval(() => void api.settings({ stalled_files: { drops: ++drops * 65_536 } }), 500)
+  t.teardown(() => clearInterval(dripping))
+  await until('it comes', async () => (await received()) > 65_536)
+  const began = performance.now()
+  await linkFor(api, await api.sendFile({ from: { id: 3 }, size: 1000 }))
+  t.true(secondsFrom(began) < 8, `${secondsFrom(began)} s`)
+  clearInterval(dripping)
+  await api.settings({ stalled_files: {} })
+  await linkFor(api, slow, 60_000)
+})
+
+test.serial(
   'more small files that stand still than a lane has places hold up the next one for no longer than one large file does',
   async (t) => {
     t.timeout(120_000)

@@ -40,10 +40,12 @@ test.serial(
 )
 
 test.serial(
-  'a missing file is reported once, answers 404, and its link works again when it is back',
+  'a missing file is reported once, to the owner too, answers 404, and its link works again when it is back',
   async (t) => {
+    const owner = 9000
     await using api = await startBotApi()
-    await using roles = await startRoles(api)
+    await using roles = await startRoles(api, { ADMIN_USERS: String(owner) })
+    await api.sendText('/start', { from: { id: owner } })
     const { bot, web } = roles
     const { uuid, path } = await linkFor(api, await api.sendFile())
     const file = join(bot.storage, uuid.slice(0, 2), uuid)
@@ -52,6 +54,9 @@ test.serial(
     t.is((await cleanUp(web)).missing, 1)
     t.is((await cleanUp(web)).missing, 0)
     t.is(bot.lines.filter((line) => line.message === 'the file of a link is missing').length, 1)
+    const isOfIt = ({ text }: { text?: string }) => /files of 1 link,.*are not in the store/.test(text ?? '')
+    await api.waitForMessage(owner, isOfIt)
+    t.is((await api.chat(owner)).messages.filter(isOfIt).length, 1)
     t.is((await web.get(path)).status, 404)
     await rename(join(roles.dir, 'away'), file)
     await cleanUp(web)
