@@ -63,8 +63,9 @@ export function notAllowed(userId: number, isOwnerless: boolean): string {
 }
 
 export function received(file: Named, seconds = 0): string {
-  const turn = seconds > 0 ? `its turn comes in ${about(seconds)}` : 'waiting for its turn'
-  return `${title(file)}\nReceived, ${turn}.`
+  // Also true while Telegram sends nothing of it.
+  const next = seconds > 0 ? `Its turn comes in ${about(seconds)}.` : 'The link comes here.'
+  return `${title(file)}\nReceived. ${next}`
 }
 
 export function progress(

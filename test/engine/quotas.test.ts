@@ -131,7 +131,7 @@ asRoot('promises survive a restart: what was accepted is not given away twice', 
   await using roles = await startRoles(api, {}, join(disk.folder, 'depot'))
   await api.settings({ download_bytes_per_second: 0 })
   await api.sendFile({ size: 45_000_000, seed: 'promised' })
-  await api.waitForMessage(1001, ({ text }) => /waiting for its turn/.test(text ?? ''))
+  await api.waitForMessage(1001, ({ text }) => /The link comes here/.test(text ?? ''))
   await roles.bot.restart('SIGKILL')
   const { chat_id } = await api.sendFile({ from: { id: 2 }, size: 45_000_000, seed: 'too much' })
   await api.waitForMessage(chat_id, ({ text }) => /was not taken: the server has room for/.test(text ?? ''))
