@@ -11,6 +11,7 @@ interface Entry {
   content: string
   /** When a byte last came, or it was begun; endless until then. */
   movedAt: number
+  /** Endless until then as well. */
   beganAt: number
   isFetched: boolean
 }
