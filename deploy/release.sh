@@ -121,24 +121,36 @@ keep_way_back() {
   rename_over "$new" "$STATE/undo"
 }
 
+# Whether a file of the machine, or a folder with all in it, is still as the kept release had it.
+is_as_kept() {
+  tar -C / --compare -f "$STATE/undo/files.tar" "${1#/}" >/dev/null 2>&1 || return 1
+  [[ ! -d $1 || $(grep -c "^${1#/}/" <<<"$2") == $(find "$1" -printf '.\n' | wc -l) ]]
+}
+
 has_way_back() { [[ -s $STATE/undo/release && -d $OPT/$(<"$STATE/undo/release") ]]; }
 
-# Puts the kept release with its units, settings and nginx files back. Data and secrets stay as they are. Everything is
-# unpacked beside its place first: a disk that is full ends it there, with nothing changed.
+# Puts the kept release with its units, settings and nginx files back. Data and secrets stay as they are. What differs is
+# unpacked beside its place first: a disk that is full ends it there, with nothing changed. What is as it was needs no
+# room, so that a switch that found the disk full before it wrote anything can be taken back on that same disk.
 go_back() {
-  local back kept=$STATE/.restored file beside
+  local back kept=$STATE/.restored archive=$STATE/undo/files.tar members file beside changed=()
   back=$(<"$STATE/undo/release")
-  rm -rf "$kept"
   # Said by each of them, since bash minds no failure in a function that is part of a condition.
+  members=$(tar -tf "$archive") || die "the files of $back cannot be read; nothing was changed"
+  rm -rf "$kept"
   mkdir "$kept" || die "the files of $back cannot be unpacked; nothing was changed"
-  tar -C "$kept" -xf "$STATE/undo/files.tar" || die "the files of $back cannot be unpacked; nothing was changed"
   for file in "${MANAGED[@]}"; do
     beside=$(beside "$file")
     rm -rf "$beside"
-    [[ ! -e $kept$file ]] || cp -a "$kept$file" "$beside" || die "$file of $back cannot be unpacked; nothing was changed"
+    ! is_as_kept "$file" "$members" || continue
+    changed+=("$file")
+    grep -qxE "${file#/}/?" <<<"$members" || continue
+    { tar -C "$kept" -xf "$archive" "${file#/}" && cp -a "$kept$file" "$beside"; } ||
+      die "$file of $back cannot be unpacked; nothing was changed"
   done
-  [[ ! -f $ETC/tgdepot.env ]] || cp -p "$ETC/tgdepot.env" "$ETC/tgdepot.env.rejected"
-  for file in "${MANAGED[@]}"; do
+  ! is_one_of "$ETC/tgdepot.env" "${changed[@]}" || [[ ! -f $ETC/tgdepot.env ]] ||
+    cp -p "$ETC/tgdepot.env" "$ETC/tgdepot.env.rejected" || die 'the settings cannot be kept beside; nothing was changed'
+  for file in "${changed[@]}"; do
     beside=$(beside "$file")
     # A folder is in its new one's way.
     [[ -e $beside && -f $file ]] || rm -rf "$file"

@@ -2,8 +2,6 @@ import { checkout, type Depot } from '../depot.ts'
 import { waitFor } from '../host.ts'
 import type { Step } from '../step.ts'
 
-const log = '/var/log/tgdepot-install.log'
-
 /** Kills of the installer; each takes half a minute with the run after it. `KILL_TEST=long` is for a machine of one's own. */
 const kills = process.env.KILL_TEST === 'long' ? 30 : 3
 
@@ -16,18 +14,11 @@ async function changeRelease({ machine }: Depot, how: string | number): Promise<
   await machine.sh(`echo '// ${how}' >>${checkout}/app/main.ts`)
 }
 
+const release = ({ machine }: Depot): Promise<string> => machine.sh('readlink /opt/tgdepot/current')
+
 async function stillServes(depot: Depot): Promise<boolean> {
   const { url, sha256 } = depot.file('ranges')
   return (await depot.download(url)) === sha256
-}
-
-/** Runs the installer with a disk that is filled, by `fill`, as soon as its log names a step. */
-async function installWhileFull(depot: Depot, step: string, fill: string, flags = '--yes') {
-  const lines = await depot.machine.sh(`wc -l <${log}`)
-  const watch = `(until tail -n +${Number(lines) + 1} ${log} | grep -q 'step ${step}$'; do sleep 0.02; done; ${fill}) &`
-  return await depot.machine.run(`cd ${checkout} && { ${watch} ./install.sh ${flags}; }`, {
-    timeout: 400_000,
-  })
 }
 
 /** A small file system of its own in place of a folder, with the same content. */
@@ -36,20 +27,28 @@ async function mountSmall({ machine }: Depot, folder: string, size: string): Pro
     cp -a ${folder}.kept/. ${folder}/ && rm -rf ${folder}.kept`)
 }
 
-const fillUp = (folder: string) =>
-  `fallocate -l $(df --output=avail -B1 ${folder} | tail -n 1) ${folder}/filler; cat /dev/zero >>${folder}/filler 2>/dev/null`
+const fillUp = (folder: string, left = 0) =>
+  `fallocate -l $(($(df --output=avail -B1 ${folder} | tail -n 1) - ${left})) ${folder}/filler${
+    left ? '' : `; cat /dev/zero >>${folder}/filler 2>/dev/null`
+  }`
 
-const fullAt: { title: string; step: string; folder: string; isUpgrade?: boolean }[] = [
-  { title: 'while a release is made', step: 'release', folder: '/opt/tgdepot', isUpgrade: true },
-  { title: 'before the Bot API server is put in place', step: 'packages', folder: '/opt/tgdepot' },
-  { title: 'before the way back is kept', step: 'certificate', folder: '/opt/tgdepot', isUpgrade: true },
-  { title: 'before the settings are written', step: 'certificate', folder: '/etc/tgdepot', isUpgrade: true },
-  {
-    title: 'before the units are written',
-    step: 'certificate',
-    folder: '/etc/systemd/system',
-    isUpgrade: true,
-  },
+/** While it is there, the disk fills up as the installer comes to the step that `addFillingStep` has added. */
+const fillingIsOn = '/root/filling-is-on'
+
+/** Adds a step of its own to the checkout, in the order of its number. It belongs to the release that is then made. */
+async function addFillingStep({ machine }: Depot, number: number, fill: string): Promise<void> {
+  await machine.sh(`rm -f ${checkout}/deploy/steps/*-fill.sh; touch ${fillingIsOn}`)
+  const step = `step_title='Full disk'\nstep_fill() { [[ ! -e ${fillingIsOn} ]] || { ${fill}; } || true; }\n`
+  await machine.writeFile(`${checkout}/deploy/steps/${number}-fill.sh`, step)
+}
+
+type Full = { title: string; number: number; folder: string; left?: number }
+const fullAt: Full[] = [
+  { title: 'while a release is made', number: 39, folder: '/opt/tgdepot', left: 300_000 },
+  { title: 'before the Bot API server is put in place', number: 49, folder: '/opt/tgdepot' },
+  { title: 'before the way back is kept', number: 59, folder: '/opt/tgdepot' },
+  { title: 'before the settings are written', number: 64, folder: '/etc/tgdepot' },
+  { title: 'before the units are written', number: 79, folder: '/etc/systemd/system' },
 ]
 
 export const interruptions: Step[] = [
@@ -76,22 +75,28 @@ export const interruptions: Step[] = [
     },
   },
   ...fullAt.map(
-    ({ title, step, folder, isUpgrade }): Step => ({
+    ({ title, number, folder, left }): Step => ({
       title: `a disk that is full ${title} is named, nothing stops working, and the next run goes on`,
       limit: 240,
       async run(t, depot) {
         const { machine } = depot
+        const present = await release(depot)
         await mountSmall(depot, folder, folder === '/opt/tgdepot' ? '3g' : '4m')
         try {
-          if (isUpgrade) await changeRelease(depot, title)
-          const { code, stdout, stderr } = await installWhileFull(depot, step, fillUp(folder))
+          await changeRelease(depot, title)
+          await addFillingStep(depot, number, fillUp(folder, left))
+          const { code, stdout, stderr } = await depot.install('--yes')
           t.not(code, 0, stdout + stderr)
+          t.regex(stdout, /Full disk$/m)
           t.regex(stderr, /No space left on device|disk is full/)
-          await machine.sh(`rm -f ${folder}/filler`)
+          // What starts anew before there is room again is what ran before.
+          t.is(await release(depot), present)
+          await machine.sh(`rm -f ${fillingIsOn} ${folder}/filler`)
           await depot.waitForHealth(200)
           t.true(await stillServes(depot))
           const again = await depot.install('--yes')
           t.is(again.code, 0, again.stdout + again.stderr)
+          t.not(await release(depot), present)
           t.is(await machine.sh(leftovers), '')
         } finally {
           await unmountSmall(depot, folder)
@@ -104,22 +109,22 @@ export const interruptions: Step[] = [
     limit: 240,
     async run(t, depot) {
       const { machine } = depot
-      const release = () => machine.sh('readlink /opt/tgdepot/current')
+      await machine.sh(`rm -f ${checkout}/deploy/steps/*-fill.sh`)
       await changeRelease(depot, 'to go back from')
       t.is((await depot.install('--yes')).code, 0)
-      const present = await release()
+      const present = await release(depot)
       await mountSmall(depot, '/etc/tgdepot', '4m')
       try {
         await machine.run(fillUp('/etc/tgdepot'))
         const { code, stderr } = await depot.install('--rollback')
         t.not(code, 0)
         t.regex(stderr, /nothing was changed/)
-        t.is(await release(), present)
+        t.is(await release(depot), present)
         t.true(await stillServes(depot))
         await machine.sh('rm -f /etc/tgdepot/filler')
         const again = await depot.install('--rollback')
         t.is(again.code, 0, again.stdout + again.stderr)
-        t.not(await release(), present)
+        t.not(await release(depot), present)
         t.true(await stillServes(depot))
       } finally {
         await unmountSmall(depot, '/etc/tgdepot')
