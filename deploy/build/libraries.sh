@@ -32,11 +32,11 @@ main() {
   unpack npm npm
   node=$PWD/node/bin/node
   export PATH=$PWD/node/bin:$PATH
-  # By its hash npm finds the runtime in its cache, and does not fetch it again.
-  npm cache add "./node-linux-$arch.tgz"
+  # The optional packages are the runtimes for each processor; npm would unpack ours a second time, which takes half a minute.
   # No script of a package runs; ours is called below.
-  npm ci --omit=dev --ignore-scripts
-  "$node" scripts/link-node.mjs
+  npm ci --omit=dev --omit=optional --ignore-scripts
+  mv node "node_modules/node-linux-$arch"
+  "node_modules/node-linux-$arch/bin/node" scripts/link-node.mjs
   tar -cf - node_modules >&3
 }
 

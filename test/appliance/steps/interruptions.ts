@@ -1,4 +1,4 @@
-import { checkout, type Depot } from '../depot.ts'
+import { checkout, type Depot, domain } from '../depot.ts'
 import { waitFor } from '../host.ts'
 import type { Step } from '../step.ts'
 
@@ -111,7 +111,8 @@ export const interruptions: Step[] = [
       const { machine } = depot
       await machine.sh(`rm -f ${checkout}/deploy/steps/*-fill.sh`)
       await changeRelease(depot, 'to go back from')
-      t.is((await depot.install('--yes')).code, 0)
+      // What is the same needs no room.
+      t.is((await depot.install(`--yes --email owner@${domain}`)).code, 0)
       const present = await release(depot)
       await mountSmall(depot, '/etc/tgdepot', '4m')
       try {
