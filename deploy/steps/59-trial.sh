@@ -14,6 +14,10 @@ step_trial() {
     NOTE='nothing serves yet'
     return
   fi
+  if runs_already; then
+    NOTE='it runs already'
+    return
+  fi
   # Of several lines with one name the last counts.
   { write_settings && printf 'SERVER_SOCKET=%s\n' "$TRIAL_SOCKET"; } >"$settings"
   start_trial "$settings"
@@ -22,6 +26,11 @@ step_trial() {
   systemctl stop "$TRIAL_UNIT" 2>/dev/null || true
   rm -f "$settings"
   [[ -z $fault ]] || die "the web role of release $RELEASE $fault; nothing was changed"
+}
+
+# Whether it is the one that serves, with the settings that it would get.
+runs_already() {
+  [[ $RELEASE == "$(current_release)" ]] && write_settings | cmp -s - "$ETC/tgdepot.env" && runs_present_role tgdepot-web.service
 }
 
 start_trial() {

@@ -84,6 +84,24 @@ test.serial(
   },
 )
 
+test.serial('the one that serves, with the settings that it has, is not tried again', async (t) => {
+  await using bench = await Bench.open()
+  await bench.fake('systemd-run', 'echo tried; exit 1')
+  await bench.fake('systemctl', 'true')
+  const { stdout, stderr } = await bench.run(`
+    perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => "web.sock", Listen => 1) or die'
+    WEB_SOCKET=$PWD/web.sock RELEASE=same; ANSWERS[TGDEPOT_DOMAIN]=depot.test
+    mkdir -p opt/releases/{same,other}; ln -s releases/same opt/current; write_settings >"$ETC/tgdepot.env"
+    source "$SOURCE/deploy/steps/58-check.sh"; source "$SOURCE/deploy/steps/59-trial.sh"
+    runs_present_role() { [[ $1 == tgdepot-web.service && ! -e runs-another ]]; }
+    step_trial; echo "$NOTE"
+    start_trial() { echo tried; exit 0; }
+    (RELEASE=other; step_trial)
+    (touch runs-another; step_trial); rm runs-another
+    (echo '# more' >>"$ETC/tgdepot.env"; ANSWERS[TGDEPOT_DOMAIN]=new.test; step_trial)`)
+  t.is(stdout, 'it runs already\ntried\ntried\ntried\n', stderr)
+})
+
 test.serial('one that does not start ends the upgrade, with its last words', async (t) => {
   const broken = body('function startWeb', `throw new Error('this release is broken')`)
   const { status, stderr } = await tryChange(t, 'app/web.ts', broken)
