@@ -48,19 +48,13 @@ async function sizeOf({ machine }: Depot, file: string): Promise<number> {
   return Number((await machine.run(`stat --format=%s ${file}`)).stdout || 0)
 }
 
-/** Lets nobody take the server's port, and waits until the bot has come to it, or has been seen to get nowhere. */
-async function steal(
-  depot: Depot,
-  host: string,
-  before: string,
-  until: () => Promise<boolean>,
-): Promise<void> {
+/** Lets nobody take the server's port for as long as `look` takes. */
+async function steal(depot: Depot, host: string, look: () => Promise<void>): Promise<void> {
   const { machine } = depot
   const run = `systemd-run --quiet --collect`
   await machine.sh('rm -f /tmp/thief.*')
   await machine.sh(`systemctl stop ${server}`)
   try {
-    await machine.sh(before)
     await machine.sh(
       `${run} --unit=thief --uid=nobody --gid=nogroup ${standInFolder}/node ${thiefPath} ${host}`,
     )
@@ -68,7 +62,7 @@ async function steal(
       const { stdout } = await machine.run('ss -Hltn sport = :8081')
       return stdout.includes('8081')
     })
-    await waitFor('the bot to come to the thief', 60_000, until)
+    await look()
   } finally {
     await machine.run('systemctl stop thief flusher')
     await machine.sh(`systemctl restart tgdepot-firewall; systemctl start ${server}`)
@@ -211,17 +205,16 @@ export const identities: Step[] = [
       const { machine } = depot
       await machine.writeFile(thiefPath, thief)
       const isHere = async () => (await machine.run('ss -Htn state syn-sent dport = :8081')).stdout !== ''
-      for (const host of ['127.0.0.1', '0.0.0.0', '::']) {
-        await steal(depot, host, 'true', isHere)
-        t.is(await sizeOf(depot, '/tmp/thief.accepted'), 0, host)
-        t.is(await sizeOf(depot, '/tmp/thief.heard'), 0, host)
-      }
-      // Without the firewall it gets connections: the bot looks who is there before it speaks.
       const flush = 'while :; do nft flush table inet tgdepot; done'
-      const flushing = `systemd-run --quiet --collect --unit=flusher sh -c '${flush}'`
-      const accepted = async () => (await sizeOf(depot, '/tmp/thief.accepted')) >= 3
+      const accepted = () => sizeOf(depot, '/tmp/thief.accepted')
       for (const host of ['127.0.0.1', '0.0.0.0', '::']) {
-        await steal(depot, host, flushing, accepted)
+        await steal(depot, host, async () => {
+          await waitFor('the bot to come to the thief', 60_000, isHere)
+          t.is(await accepted(), 0, host)
+          // Without the firewall it gets connections: the bot looks who is there before it speaks.
+          await machine.sh(`systemd-run --quiet --collect --unit=flusher sh -c '${flush}'`)
+          await waitFor('the thief to have visitors', 60_000, async () => (await accepted()) >= 3)
+        })
         t.is(await sizeOf(depot, '/tmp/thief.heard'), 0, host)
       }
       await depot.waitForHealth(200)
