@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
-
 /** What was asked has not answered in its time. */
 export class NoAnswer extends Error {
   override name = 'NoAnswer'
@@ -39,19 +37,21 @@ export class InTime<T> {
   }
 
   async #begin(): Promise<T> {
-    const done = new AbortController()
-    const { signal } = done
-    const late = async () => {
-      await delay(this.#limit, undefined, { signal })
-      await delay(grace, undefined, { signal })
-      this.#isLate = true
-      throw new NoAnswer()
-    }
+    let timer: NodeJS.Timeout
+    const late = new Promise<never>((_, reject) => {
+      const giveUp = () => {
+        this.#isLate = true
+        reject(new NoAnswer())
+      }
+      timer = setTimeout(() => {
+        timer = setTimeout(giveUp, grace)
+      }, this.#limit)
+    })
     const work = this.#work().finally(() => {
-      done.abort()
+      clearTimeout(timer)
       this.#answer = undefined
       this.#isLate = false
     })
-    return await Promise.race([work, late()])
+    return await Promise.race([work, late])
   }
 }
