@@ -33,6 +33,11 @@ export class Stalled extends Error {
   override name = 'Stalled'
 }
 
+/** More of a file has come than Telegram announced. */
+export class LargerThanAnnounced extends Error {
+  override name = 'LargerThanAnnounced'
+}
+
 /** What is asked for. */
 export interface Wanted {
   fileId: string
@@ -60,7 +65,7 @@ export class TelegramFiles {
   /**
    * Makes the server fetch a file of the announced size. `received` is told the bytes on the disk as they come, while
    * it can be told which ones belong to this file.
-   * @throws TelegramRefusal, TelegramUnreachable, ForeignPath, Stalled
+   * @throws TelegramRefusal, TelegramUnreachable, ForeignPath, Stalled, LargerThanAnnounced
    */
   async fetch(
     { fileId, size, patience, grew }: Wanted,
@@ -69,18 +74,21 @@ export class TelegramFiles {
   ): Promise<Fetched> {
     const watched = await this.#arrivals?.begin({ fileId, size, received, ...(grew && { grew }) })
     const began = performance.now()
-    const stalled = new AbortController()
+    const givenUp = new AbortController()
     // Without a folder nothing can be seen to grow: such a server has to answer in time.
     const quiet = () => watched?.quiet() ?? performance.now() - began
     const timer = setInterval(
       () => {
-        if (quiet() > patience) stalled.abort()
+        if (watched?.hasOutgrown())
+          givenUp.abort(new LargerThanAnnounced(`more has come than the announced ${size} bytes`))
+        else if (quiet() > patience)
+          givenUp.abort(new Stalled(`nothing has come for ${Math.round(quiet() / 1000)} s`))
       },
       Math.min(lookEvery, patience),
     )
     let isThere = false
     try {
-      const found = await this.#ask(fileId, watched, AbortSignal.any([signal, stalled.signal]))
+      const found = await this.#ask(fileId, watched, AbortSignal.any([signal, givenUp.signal]))
       isThere = true
       clearInterval(timer)
       if (isAbsolute(found.path)) return { path: await this.#ours(found.path) }
@@ -88,8 +96,8 @@ export class TelegramFiles {
       const isSized = expected !== undefined
       return { stream: await this.#api.download(found.path, { signal, isSized }), size: expected }
     } catch (error) {
-      if (isThere || signal.aborted || !stalled.signal.aborted) throw error
-      throw new Stalled(`nothing has come for ${Math.round(quiet() / 1000)} s`)
+      if (isThere || signal.aborted || !givenUp.signal.aborted) throw error
+      throw givenUp.signal.reason
     } finally {
       clearInterval(timer)
       watched?.end(isThere)
