@@ -116,9 +116,10 @@ export class Waiting {
       id,
     )
     const count = Number(row?.count ?? 0)
-    const message = { botId, key: `waiting:${id}`, chatId, threadId: threadId ?? undefined, replyTo, every }
+    const message = { botId, key: `waiting:${id}`, chatId, threadId: threadId ?? undefined, replyTo }
     if (count === 0) {
       const ended = await database.query('DELETE FROM waiting_notices WHERE id = $1 RETURNING id', id)
+      // Said at once: the file may be done long before the next edit would be due.
       if (ended.length > 0) await telegram.messages.post({ ...message, text: noneWaits(notice.files) })
       return
     }
@@ -126,7 +127,7 @@ export class Waiting {
     const text = waiting(count, await this.#limitsOf(userId, chatId, last), (last - steadyNow()) / 1000)
     if (text === notice.said) return
     await database.query('UPDATE waiting_notices SET said = $2 WHERE id = $1', id, text)
-    await telegram.messages.post({ ...message, text })
+    await telegram.messages.post({ ...message, text, every })
   }
 
   /** The limits for which a file has its turn at a moment. */

@@ -94,6 +94,18 @@ test('a count that was on its way in a crash is found behind the files of its bu
   t.is((await saidIn(api, 1001)).filter((text) => / waits? for /.test(text)).length, 1)
 })
 
+test('that no file waits any more is said before the last one has its link', async (t) => {
+  await using api = await startBotApi()
+  await using app = await startApp({ api, env: { RATE_LIMIT_PER_MINUTE: '1' } })
+  const [, second] = await burst(api, app, 2)
+  await notice(api, /^1 file waits for its turn/)
+  pass(app, 1)
+  const link = await linkFor(api, second as { chat_id: number; message_id: number }, 30_000)
+  const { edits } = await notice(api, /^The file that had to wait has had its turn\.$/, 20_000)
+  const saidAt = Number(edits.at(-1)?.at)
+  t.true(saidAt <= link.message.at, `${saidAt - link.message.at} ms after the link`)
+})
+
 test('the limits of an hour let files wait as well, and the next burst has a message of its own', async (t) => {
   t.timeout(90_000)
   await using api = await startBotApi()
