@@ -18,6 +18,8 @@ export const ingest: Feature<typeof ingestSettings> = {
     const status = new Status(house, waiting)
     const refusals = new Refusals(house)
     const intake = new Intake({ house, settings, waiting, refusals, status })
+    const jobKinds = transfers(house, settings, status)
+    await waiting.recall(jobKinds.map(({ name }) => name))
     return {
       handlers: handlers(house, settings, intake),
       commands: [
@@ -26,7 +28,7 @@ export const ingest: Feature<typeof ingestSettings> = {
         { command: 'link', description: 'Reply to a file with it to get its link' },
       ],
       shiftTimes: (by) => waiting.shiftTimes(by),
-      jobKinds: transfers(house, settings, status),
+      jobKinds,
       cron: [
         { name: 'waiting files', schedule: '20 * * * * *', run: () => waiting.refresh() },
         { name: 'refused files', schedule: '25 * * * * *', run: () => refusals.forget() },

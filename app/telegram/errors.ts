@@ -35,7 +35,7 @@ function waitOf(seconds: unknown): number | undefined {
 export class TelegramUnreachable extends Error {
   override name = 'TelegramUnreachable'
   readonly method: string
-  /** A system error's code (`ECONNREFUSED`), or `TIMEOUT`, `STOPPED` (by us), `CUT` (by the server), `NOT_BOT_API_<status>`. */
+  /** A system error's code (`ECONNREFUSED`), or `TIMEOUT`, `STOPPED` (by us), `CUT` (by the server), `NOT_BOT_API_<status>`, `NO_LENGTH`. */
   readonly code: string
 
   constructor(method: string, code: string) {
