@@ -26,6 +26,7 @@ const places: [title: string, text: string][] = [
   ['quotes', JSON.stringify({ token })],
   ['two in one line', `${token} ${token}`],
   ['the end of a word', `token=${token}`],
+  ['a text that was cut', `/bot${token.slice(0, -10)}`],
 ]
 
 for (const [title, text] of places) {
