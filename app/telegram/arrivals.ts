@@ -95,7 +95,7 @@ export class Arrivals {
       still: 0,
     }
     this.#transfers.add(transfer)
-    if (!this.#isWatching) void this.#watch()
+    if (!this.#isWatching) void this.#watch(before)
     return {
       hasOutgrown: () => transfer.name !== undefined && transfer.name === transfer.outgrown,
       quiet: () => Math.max(transfer.quiet, transfer.still),
@@ -125,9 +125,10 @@ export class Arrivals {
     for (const oldest of givenUp.slice(0, -maxGivenUp)) this.#transfers.delete(oldest)
   }
 
-  async #watch(): Promise<void> {
+  /** @param before what was there when the first transfer began: all that is more came since */
+  async #watch(before: Map<string, Partial>): Promise<void> {
     this.#isWatching = true
-    this.#last = await this.#look()
+    this.#last = before
     let looked = performance.now()
     while ([...this.#transfers].some(({ isAwaited }) => isAwaited)) {
       await delay(watchEvery, undefined, { ref: false })
