@@ -120,7 +120,8 @@ test('the limits of an hour let files wait as well, and the next burst has a mes
   await notice(api, /^The file that had to wait has had its turn\.$/, 30_000)
   await api.sendFile({ seed: 'third' })
   await api.sendFile({ seed: 'fourth' })
-  const next = await notice(api, /^1 file waits for its turn/, 30_000)
+  // The chat's pace lets the first count go, or only the second.
+  const next = await notice(api, /^(1 file waits for its|2 files wait for their) turn/, 30_000)
   t.not(next.message_id, first.message_id)
 })
 
