@@ -85,7 +85,7 @@ find_users_fault() {
 find_secret_fault() {
   local name=$1 value=$2 pattern form
   case $name in
-    TELEGRAM_BOT_TOKEN) pattern='^[1-9][0-9]{4,15}:[A-Za-z0-9_-]{20,100}$' form='a bot token, 123456789:AbC…' ;;
+    TELEGRAM_BOT_TOKEN) pattern='^[1-9][0-9]{4,15}:[A-Za-z0-9_-]{35,100}$' form='a bot token, 123456789:AbC…' ;;
     TELEGRAM_API_ID) pattern='^[1-9][0-9]{0,9}$' form='an api id, a number' ;;
     TELEGRAM_API_HASH) pattern='^[0-9A-Fa-f]{32}$' form='an api hash, 32 hexadecimal digits' ;;
   esac

@@ -7,8 +7,9 @@ export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as
 export type LogLevel = (typeof logLevels)[number]
 
 // The local Bot API server's paths and every API address hold the token, so it may stand in the middle of any
-// string of a line: a message, a stack, a system error's path. No \b in front: in `bot123:…` there is none.
-const token = /(?<!\d)\d{5,16}(?::|%3A|~)[A-Za-z0-9_-]{20,}/gi
+// string of a line: a message, a stack, a system error's path. No \b in front: in `bot123:…` there is none. Also of one
+// that was cut; but not of a worker's id, which ends with the 32 digits of a boot id.
+const token = /(?<!\d)\d{5,16}(?::|%3A|~)(?![0-9a-f]{32}(?![\w-]))[\w-]{20,}/gi
 
 /** `text` with every bot token in it replaced. */
 export function scrub(text: string): string {

@@ -26,10 +26,10 @@ const always = {
 
 /**
  * Whether a range asks for nothing that there is. nginx answers 416 then, but only when it has named the file, and a
- * browser or curl would save that answer under the name. Beside If-Range the range may not count, and all bytes come.
+ * browser or curl would save that answer under the name. Beside If-Range it may not count, and all bytes come.
  */
-function isBeyond({ method, headers: { range, 'if-range': condition } }: IncomingMessage, size: number) {
-  if (range === undefined || method !== 'GET' || condition !== undefined || size === 0) return false
+function isBeyond({ method, headers: { range } }: IncomingMessage, size: number) {
+  if (range === undefined || method !== 'GET' || size === 0) return false
   const specs = /^bytes=(.*)$/i.exec(range)?.[1]?.split(',') ?? []
   return specs.length > 0 && !specs.some((spec) => isWithin(spec.trim(), size))
 }
@@ -43,7 +43,8 @@ function isWithin(spec: string, size: number): boolean {
 /**
  * Leaves the bytes, ranges, validators and the headers above to nginx's location under `prefix`. Decides in one read of
  * the database, without touching the file. The name after the UUID is for people and download managers; any will do.
- * The file's name goes as X-Disposition: nginx makes its header of that where the bytes are, and no 404 carries it.
+ * The file's name goes as X-Disposition: nginx makes its header of that where the bytes are, and no 404 carries it. For
+ * a range beyond the end it is left out, unless nginx, which knows the validators, finds that the range does not count.
  */
 export function byNginx(links: LinkLookup, store: Store, prefix: string): Shortcut {
   return async (request, response) => {
@@ -52,13 +53,14 @@ export function byNginx(links: LinkLookup, store: Store, prefix: string): Shortc
     if (uuid === undefined || (method !== 'GET' && method !== 'HEAD')) return false
     const file = await links.sendable(uuid)
     if (!file) return false
+    const isOut = isBeyond(request, file.size)
     response.sendDate = false
     // A list, which Node sends as it is: an object's names would be looked at one by one.
     response.writeHead(200, [
       'Content-Type',
       typeOf(file),
-      'X-Disposition',
-      isBeyond(request, file.size) ? '' : dispositionOf(file),
+      isOut ? 'X-Disposition-Of-All' : 'X-Disposition',
+      dispositionOf(file),
       'X-Accel-Redirect',
       prefix + store.nameOf(file.uuid),
       'Content-Length',

@@ -8,11 +8,13 @@ import { transfers } from './transfer.ts'
 import { Waiting } from './waiting.ts'
 
 /** From the message with a file to the job that fetches it, and the text that tells how far it is. */
-export function intakeOf(house: BotHouse, settings: IngestSettings): BotParts {
+export async function intakeOf(house: BotHouse, settings: IngestSettings): Promise<BotParts> {
   const waiting = new Waiting(house, settings)
   const status = new Status(house, waiting)
   const refusals = new Refusals(house)
   const intake = new Intake({ house, settings, waiting, refusals, status })
+  const jobKinds = transfers(house, settings, status)
+  await waiting.recall(jobKinds.map(({ name }) => name))
   return {
     handlers: handlers(house, settings, intake),
     commands: [
@@ -21,7 +23,7 @@ export function intakeOf(house: BotHouse, settings: IngestSettings): BotParts {
       { command: 'link', description: 'Reply to a file with it to get its link' },
     ],
     shiftTimes: (by) => waiting.shiftTimes(by),
-    jobKinds: transfers(house, settings, status),
+    jobKinds,
     cron: [
       { name: 'waiting files', schedule: '20 * * * * *', run: () => waiting.refresh() },
       { name: 'refused files', schedule: '25 * * * * *', run: () => refusals.forget() },

@@ -1,7 +1,13 @@
 import { codeOf } from '../core/errors.ts'
 import { JobCrashes, OtherBot } from '../jobs/index.ts'
 import { SizeMismatch, TooLarge } from '../store/index.ts'
-import { ForeignPath, Stalled, TelegramRefusal, TelegramUnreachable } from '../telegram/index.ts'
+import {
+  ForeignPath,
+  LargerThanAnnounced,
+  Stalled,
+  TelegramRefusal,
+  TelegramUnreachable,
+} from '../telegram/index.ts'
 import { Unreadable } from './payload.ts'
 import { ChatClosed } from './status.ts'
 
@@ -108,11 +114,11 @@ const rules: Rule[] = [
     advice: tryLater,
   },
   {
-    matches: (error) => error instanceof SizeMismatch,
+    matches: (error) => error instanceof SizeMismatch || error instanceof LargerThanAnnounced,
     fault: 'file',
     errorType: 'SIZE_MISMATCH',
     passing: true,
-    reason: 'The file did not arrive whole.',
+    reason: 'The file is not of the size that Telegram announced.',
     advice: tryLater,
   },
   {

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { steadyNow } from '../core/steady.ts'
 
 /** Milliseconds between two looks at those ahead, while nothing of theirs ends. */
@@ -32,7 +31,8 @@ export interface Turn extends Disposable {
  */
 export class FetchTurns {
   readonly #line: Entry[] = []
-  readonly #waiting = new Set<() => void>()
+  /** The next look of all that wait. */
+  #next: { look: Promise<void>; now: () => void } | undefined
   readonly #patience: number
   readonly #mayBegin: () => boolean
 
@@ -54,16 +54,23 @@ export class FetchTurns {
     const never = Number.POSITIVE_INFINITY
     const mine: Entry = { content, movedAt: never, beganAt: never, isFetched: false }
     this.#line.push(mine)
+    const wake = () => this.#next?.now()
     const leave = () => {
       const at = this.#line.indexOf(mine)
       if (at >= 0) this.#line.splice(at, 1)
-      this.#wake()
+      wake()
     }
+    signal.addEventListener('abort', wake)
     try {
-      while (!this.#mayBegin() || this.#isHeldUp(mine)) await this.#look(signal)
+      while (!this.#mayBegin() || this.#isHeldUp(mine)) {
+        await this.#look()
+        signal.throwIfAborted()
+      }
     } catch (error) {
       leave()
       throw error
+    } finally {
+      signal.removeEventListener('abort', wake)
     }
     mine.beganAt = steadyNow()
     const moved = () => {
@@ -71,7 +78,7 @@ export class FetchTurns {
     }
     const fetched = () => {
       mine.isFetched = true
-      this.#wake()
+      wake()
     }
     if (isDoubtful) mine.movedAt = Number.NEGATIVE_INFINITY
     else moved()
@@ -88,16 +95,17 @@ export class FetchTurns {
     })
   }
 
-  #wake(): void {
-    for (const awake of [...this.#waiting]) awake()
-  }
-
-  async #look(signal: AbortSignal): Promise<void> {
-    const woken = new AbortController()
-    const awake = () => woken.abort()
-    this.#waiting.add(awake)
-    await delay(look, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => {})
-    this.#waiting.delete(awake)
-    signal.throwIfAborted()
+  #look(): Promise<void> {
+    if (this.#next === undefined) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const now = () => {
+        clearTimeout(timer)
+        this.#next = undefined
+        resolve()
+      }
+      const timer = setTimeout(now, look)
+      this.#next = { look: promise, now }
+    }
+    return this.#next.look
   }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { z } from 'zod'
 import { steadyNow } from '../core/steady.ts'
 import type { BotHouse } from '../house.ts'
 import type { Place } from '../telegram/index.ts'
@@ -18,6 +19,8 @@ interface Notice extends Record<string, unknown> {
   id: string
   files: string
 }
+
+const listed = z.array(z.object({ file: z.string(), because: z.string(), advice: z.string() }))
 
 /**
  * Tells of every file that is not taken. Several of a user in a chat or topic, one after another, share a message that is kept
@@ -43,14 +46,15 @@ export class Refusals {
       now - burst,
       now,
     )
-    const files: NotTaken[] = [...(last ? JSON.parse(last.files) : []), file]
+    const before = last && this.#read(last)
+    const files = [...(before ?? []), file]
     const text = severalNotTaken(files)
-    if (last && text.length <= maxLength) {
+    if (last && before && text.length <= maxLength) {
       const sql = 'UPDATE refusal_notices SET files = $2, last_at = $3 WHERE id = $1'
       await database.query(sql, last.id, JSON.stringify(files), now)
       return await this.#post(last.id, place, text)
     }
-    // The one before is over, or full.
+    // The one before is over, full, or damaged.
     const ended = `DELETE FROM refusal_notices
       WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 AND thread_id IS $4`
     await database.query(ended, ...of)
@@ -66,6 +70,19 @@ export class Refusals {
     const { database, telegram } = this.#house
     const sql = 'DELETE FROM refusal_notices WHERE bot_id = $1 AND last_at < $2'
     await database.query(sql, telegram.id, steadyNow() - burst)
+  }
+
+  /** Undefined when the row is damaged: what it listed stands in the chat, and the next message goes on. */
+  #read({ id, files }: Notice): NotTaken[] | undefined {
+    try {
+      return listed.parse(JSON.parse(files))
+    } catch (error) {
+      this.#house.log.error(
+        { notice: id, error },
+        'a list of files that were not taken cannot be read: dropped',
+      )
+      return undefined
+    }
   }
 
   async #post(id: string, place: Place, text: string): Promise<void> {

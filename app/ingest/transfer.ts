@@ -275,7 +275,7 @@ async function download(
   })
   if (!('stream' in fetched)) turn?.fetched()
   if ('stream' in fetched) {
-    await store.receive(uuid, fetched.stream, { size, limit, received })
+    await store.receive(uuid, fetched.stream, { size: fetched.size, limit, received })
     turn?.fetched()
     return { intake: 'stream' }
   }

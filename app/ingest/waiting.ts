@@ -3,6 +3,7 @@ import { steadyNow } from '../core/steady.ts'
 import type { BotHouse } from '../house.ts'
 import type { Place } from '../telegram/index.ts'
 import { moveWithChats } from './move-notices.ts'
+import { readPayload } from './payload.ts'
 import type { IngestSettings } from './settings.ts'
 import { type Limits, noneWaits, waiting } from './texts.ts'
 
@@ -11,6 +12,9 @@ const every = 5000
 
 /** Notices that one look brings up to date. */
 const maxNotices = 200
+
+/** Jobs of a kind whose messages are recalled at a start; no more ids of others are remembered in private chats. */
+const maxRecalled = 5000
 
 interface Notice extends Record<string, unknown> {
   id: string
@@ -35,6 +39,24 @@ export class Waiting {
     this.#house = house
     this.#settings = settings
     moveWithChats(house, 'waiting_notices')
+  }
+
+  /**
+   * Says which messages hold files that have no message of ours yet. One of ours that was on its way in a crash is looked
+   * for among the next few ids that nobody else has: behind a burst it would not be found, sent again, and the first one
+   * would stand for ever. Call it before messages are sent.
+   */
+  async recall(kinds: string[]): Promise<void> {
+    const { jobs, telegram } = this.#house
+    for (const kind of kinds) {
+      for (const job of await jobs.active(kind, maxRecalled)) {
+        const { replyTo, chatId } = readPayload(job)?.place ?? {}
+        // In a group that has become a supergroup the message that asked has another id.
+        if (job.botId === telegram.id && chatId === job.chatId && replyTo !== undefined) {
+          telegram.messages.heard(chatId, replyTo)
+        }
+      }
+    }
   }
 
   /** Counts a file that waits until `slotAt`. Call it in the transaction that makes its job. */
@@ -94,9 +116,10 @@ export class Waiting {
       id,
     )
     const count = Number(row?.count ?? 0)
-    const message = { botId, key: `waiting:${id}`, chatId, threadId: threadId ?? undefined, replyTo, every }
+    const message = { botId, key: `waiting:${id}`, chatId, threadId: threadId ?? undefined, replyTo }
     if (count === 0) {
       const ended = await database.query('DELETE FROM waiting_notices WHERE id = $1 RETURNING id', id)
+      // Said at once: the file may be done long before the next edit would be due.
       if (ended.length > 0) await telegram.messages.post({ ...message, text: noneWaits(notice.files) })
       return
     }
@@ -104,7 +127,7 @@ export class Waiting {
     const text = waiting(count, await this.#limitsOf(userId, chatId, last), (last - steadyNow()) / 1000)
     if (text === notice.said) return
     await database.query('UPDATE waiting_notices SET said = $2 WHERE id = $1', id, text)
-    await telegram.messages.post({ ...message, text })
+    await telegram.messages.post({ ...message, text, every })
   }
 
   /** The limits for which a file has its turn at a moment. */

@@ -4,14 +4,15 @@ import { dirname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Database } from '../core/database.ts'
 import { codeOf } from '../core/errors.ts'
+import { InTime, NoAnswer } from '../core/in-time.ts'
 import type { Log } from '../core/log.ts'
 import type { Queries } from '../core/reader.ts'
 import { removeFile } from '../core/remove-file.ts'
 import { type Claims, Identity, readMarker } from './identity.ts'
 import { incoming, nameOf, shards } from './layout.ts'
-import { Presence } from './presence.ts'
+import { Presence, patience } from './presence.ts'
 import { Quarantine } from './quarantine.ts'
-import { type Room, roomsOf, type Watched } from './room.ts'
+import { type Room, Rooms } from './room.ts'
 import type { StoreSettings } from './settings.ts'
 
 export type { Claims } from './identity.ts'
@@ -59,18 +60,20 @@ export class Store {
   readonly root: string
   /** What nobody knows, out of reach and not yet removed. */
   readonly quarantine: Quarantine
-  readonly #minFree: (total: number) => number
   readonly #log: Log
-  readonly #watched: Watched[]
+  readonly #rooms: Rooms
+  readonly #marker: InTime<string | undefined>
+  readonly #probing = new InTime(() => this.#probe(), patience)
   #identity: Identity | undefined
   #presence: Presence | undefined
 
   constructor(settings: StoreSettings, log: Log) {
     this.root = resolve(settings.STORAGE_PATH)
     this.quarantine = new Quarantine(this.root)
-    this.#minFree = settings.MIN_FREE_DISK
     this.#log = log
-    this.#watched = [{ name: 'the store', path: this.root, takesFiles: true }]
+    this.#rooms = new Rooms(settings.MIN_FREE_DISK)
+    this.#rooms.watch({ name: 'the store', path: this.root, takesFiles: true })
+    this.#marker = new InTime(() => readMarker(this.root), patience)
   }
 
   /** Names the database that describes this store. Without one it is a store for readers: any marker will do. */
@@ -78,7 +81,7 @@ export class Store {
     const identity = new Identity(this.root, database)
     this.#identity = identity
     this.#presence = new Presence({ identity, makeFolders: () => this.#makeFolders(), log: this.#log })
-    this.#watched.push({ name: 'the database', path: dirname(database.file), takesFiles: false })
+    this.#rooms.watch({ name: 'the database', path: dirname(database.file), takesFiles: false })
   }
 
   /**
@@ -90,7 +93,7 @@ export class Store {
    */
   async open(claims: () => Promise<Claims>, botApi?: string): Promise<void> {
     if (botApi !== undefined)
-      this.#watched.push({ name: 'the Bot API server', path: botApi, takesFiles: true })
+      this.#rooms.watch({ name: 'the Bot API server', path: botApi, takesFiles: true })
     await this.#presence?.begin(claims)
     if (!this.isThere) return
     await rm(this.#incoming(), { recursive: true, force: true })
@@ -100,7 +103,12 @@ export class Store {
 
   /** Whether the store was there when somebody last looked: at intervals, and before each change. */
   get isThere(): boolean {
-    return this.#presence?.isThere ?? false
+    return (this.#presence?.isThere ?? false) && !this.#probing.isLate
+  }
+
+  /** Whether its disk hangs, as far as known: looks and probes do not come back. */
+  get isSilent(): boolean {
+    return (this.#presence?.isSilent ?? false) || this.#probing.isLate
   }
 
   /**
@@ -108,8 +116,11 @@ export class Store {
    * directly before anything is removed, or taken for missing.
    */
   async look(): Promise<boolean> {
-    if (this.#presence) return await this.#presence.look()
-    return (await readMarker(this.root).catch(() => undefined)) !== undefined
+    if (this.#presence) {
+      await this.#presence.look()
+      return this.isThere
+    }
+    return (await this.#marker.ask().catch(() => undefined)) !== undefined
   }
 
   /** The owner's word that this folder is the store of this database, whatever they say of each other. */
@@ -143,7 +154,7 @@ export class Store {
     const { size: actual } = await stat(source)
     if (size !== undefined && actual !== size) throw new SizeMismatch(size, actual)
     if (actual > limit) throw new TooLarge()
-    await this.#presence?.require()
+    await this.#require()
     const intake = await this.#inFolders(() => this.#linkOrCopy(uuid, source))
     await this.settle(uuid)
     return intake
@@ -172,7 +183,7 @@ export class Store {
     stream: Readable,
     { size, limit, received }: Expected & { received: (bytes: number) => void },
   ): Promise<void> {
-    await this.#presence?.require()
+    await this.#require()
     const partial = join(this.#incoming(), uuid)
     const file = await this.#inFolders(() => open(partial, 'w', 0o644))
     let bytes = 0
@@ -189,7 +200,7 @@ export class Store {
       if (size !== undefined && bytes !== size) throw new SizeMismatch(size, bytes)
       await file.chmod(0o644)
       await file.sync()
-      await this.#presence?.require()
+      await this.#require()
       await this.#inFolders(() => rename(partial, this.pathOf(uuid)))
       await this.#syncFolder(uuid)
     } finally {
@@ -204,7 +215,7 @@ export class Store {
    * @throws StoreAbsent
    */
   async share(from: string, uuid: string, size: number): Promise<boolean> {
-    await this.#presence?.require()
+    await this.#require()
     try {
       const { size: actual } = await stat(this.pathOf(from))
       if (actual !== size) {
@@ -227,12 +238,12 @@ export class Store {
 
   /** Room of each file system that holds a part of the house. */
   async rooms(): Promise<Room[]> {
-    return await this.#rooms()
+    return await this.#rooms.look()
   }
 
   /** The tightest of the file systems that files pass; without end when none can be seen, and files wait anyway. */
   async room(): Promise<Room> {
-    const [tightest] = (await this.#rooms())
+    const [tightest] = (await this.#rooms.look())
       .filter(({ takesFiles }) => takesFiles)
       .sort((a, b) => a.spare - b.spare)
     const endless = Number.POSITIVE_INFINITY
@@ -241,7 +252,7 @@ export class Store {
 
   /** Whether MIN_FREE_DISK is reached anywhere: nothing more should be written, whatever it was promised. */
   async isLow(): Promise<boolean> {
-    return (await this.#rooms()).some(({ spare }) => spare <= 0)
+    return (await this.#rooms.look()).some(({ spare }) => spare <= 0)
   }
 
   /** The folders that the names are spread over. */
@@ -254,8 +265,12 @@ export class Store {
     return await readdir(join(this.root, shard))
   }
 
-  /** Writes and removes a file. @throws StoreAbsent, and what the file system says */
+  /** Writes and removes a file. @throws StoreAbsent, NoAnswer, and what the file system says */
   async probe(): Promise<void> {
+    await this.#probing.ask()
+  }
+
+  async #probe(): Promise<void> {
     await this.#presence?.require()
     const name = join(this.#incoming(), `.probe-${process.pid}`)
     const file = await this.#inFolders(() => open(name, 'w'))
@@ -267,8 +282,10 @@ export class Store {
     }
   }
 
-  async #rooms() {
-    return await roomsOf(this.#watched, this.#minFree)
+  /** @throws StoreAbsent, NoAnswer */
+  async #require(): Promise<void> {
+    await this.#presence?.require()
+    if (this.isSilent) throw new NoAnswer()
   }
 
   /** Only in a store that has its marker: on a mount point they would take in files that a mount then covers. */
@@ -282,7 +299,7 @@ export class Store {
       return await work()
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
-      await this.#presence?.require()
+      await this.#require()
       await this.#makeFolders()
       return await work()
     }

@@ -1,4 +1,5 @@
 import { codeOf, StartError } from '../core/errors.ts'
+import { InTime, NoAnswer } from '../core/in-time.ts'
 import type { Log } from '../core/log.ts'
 import type { Claims, Identity } from './identity.ts'
 
@@ -14,14 +15,20 @@ interface Parts {
   log: Log
 }
 
-/** Whether the store is there: its disk can go, or another one come in its place, at any time. */
+/** Milliseconds for the store's disk to answer; one that sleeps needs some seconds to spin up. */
+export const patience = 10_000
+
+/** Whether the store is there: its disk can go, hang, or another one come in its place, at any time. */
 export class Presence {
   readonly #parts: Parts
+  /** One look at a time: two that introduce store and database at the same moment would each make an id. */
+  readonly #finding = new InTime(() => this.#find(), patience)
   #claims: (() => Promise<Claims>) | undefined
   /** Why it is not to be touched, by the last look; undefined when it is there. */
   #absence: string | undefined = 'nobody has looked yet'
   #wasAway = false
-  #last: Promise<unknown> = Promise.resolve()
+  /** Why store and database cannot be made known to each other, by the last look. */
+  #refusal: StartError | undefined
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -31,32 +38,38 @@ export class Presence {
     return this.#absence === undefined
   }
 
+  get isSilent(): boolean {
+    return this.#finding.isLate
+  }
+
   /** @throws StartError when the folder belongs to another database */
   async begin(claims: () => Promise<Claims>): Promise<void> {
-    const { identity } = this.#parts
-    await identity.introduce(await claims())
     this.#claims = claims
-    await this.look()
+    const absence = await this.#absenceNow()
+    if (this.#refusal) throw this.#refusal
+    this.#note(absence)
   }
 
-  /** One look after the other: two that introduce store and database at the same moment would each make an id. */
   async look(): Promise<boolean> {
-    const next = this.#last.then(() => this.#look())
-    this.#last = next.catch(() => {})
-    return await next
+    this.#note(await this.#absenceNow())
+    return this.isThere
   }
 
-  async #look(): Promise<boolean> {
+  async #absenceNow(): Promise<string | undefined> {
+    return await this.#finding.ask().catch((error) => {
+      if (error instanceof NoAnswer) return 'it does not answer'
+      throw error
+    })
+  }
+
+  #note(absence: string | undefined): void {
     const { log } = this.#parts
-    const before = this.#absence
-    const absence = await this.#find()
-    if (absence === before) return this.isThere
+    if (absence === this.#absence) return
     if (absence !== undefined)
       log.error({ reason: absence }, 'the store is not there: files wait until it is')
     else if (this.#wasAway) log.info('the store is there again')
     this.#wasAway ||= absence !== undefined
     this.#absence = absence
-    return this.isThere
   }
 
   /** @throws StoreAbsent */
@@ -66,6 +79,7 @@ export class Presence {
 
   async #find(): Promise<string | undefined> {
     const { identity, makeFolders } = this.#parts
+    this.#refusal = undefined
     let absence = await identity.absence()
     // The role that only reads makes nothing. The others make the folders once, when it comes.
     if (this.#claims === undefined || (absence === undefined && this.isThere)) return absence
@@ -76,7 +90,10 @@ export class Presence {
       if (absence === undefined) await makeFolders()
       return absence
     } catch (error) {
-      if (error instanceof StartError) return error.message
+      if (error instanceof StartError) {
+        this.#refusal = error
+        return error.message
+      }
       const code = codeOf(error)
       if (code === undefined) throw error
       return `it cannot be written to (${code})`

@@ -1,4 +1,5 @@
 import { stat, statfs } from 'node:fs/promises'
+import { InTime } from '../core/in-time.ts'
 
 /** Room on one file system. */
 export interface Room {
@@ -25,22 +26,53 @@ export interface Watched {
 /** Of a file system that does not hold the store, no more than this share is kept free. */
 const mostElsewhere = 0.1
 
-/** Room of each file system that holds one of the folders, each once; of folders that are not there, none. */
-export async function roomsOf(
-  folders: Watched[],
-  minFree: (total: number) => number,
-): Promise<(Room & { takesFiles: boolean })[]> {
-  const byDevice = new Map<number, Watched[]>()
-  for (const folder of folders) {
-    const stats = await stat(folder.path).catch(() => undefined)
-    if (stats) byDevice.set(stats.dev, [...(byDevice.get(stats.dev) ?? []), folder])
+/** Milliseconds for a disk to say how full it is; transactions wait for that. Later, the last answer counts. */
+const patience = 1000
+
+interface Facts {
+  device: number
+  free: number
+  total: number
+}
+
+/** Room of each file system that holds one of the folders. */
+export class Rooms {
+  readonly #minFree: (total: number) => number
+  readonly #folders: { watched: Watched; asked: InTime<Facts | undefined>; last?: Facts | undefined }[] = []
+
+  /** @param minFree bytes to keep free on the first folder's file system, of so many in all */
+  constructor(minFree: (total: number) => number) {
+    this.#minFree = minFree
   }
-  const rooms = [...byDevice.values()].map(async (together) => {
-    const { bavail, blocks, bsize } = await statfs((together[0] as Watched).path)
-    const [free, total] = [bavail * bsize, blocks * bsize]
+
+  watch(watched: Watched): void {
+    this.#folders.push({ watched, asked: new InTime(() => factsOf(watched.path), patience) })
+  }
+
+  /** Each file system once; none of folders that are not there. One that hangs is as it was. */
+  async look(): Promise<(Room & { takesFiles: boolean })[]> {
+    await Promise.all(
+      this.#folders.map(async (folder) => {
+        const facts = await folder.asked.ask().catch(() => folder.last)
+        folder.last = facts
+      }),
+    )
+    const byDevice = Map.groupBy(
+      this.#folders.filter(({ last }) => last !== undefined),
+      ({ last }) => last?.device,
+    )
+    return [...byDevice.values()].map((together) =>
+      this.#roomOf(
+        together.map(({ watched }) => watched),
+        together[0]?.last as Facts,
+      ),
+    )
+  }
+
+  #roomOf(together: Watched[], { free, total }: Facts): Room & { takesFiles: boolean } {
     // A small partition of the database's own would be low for ever by a minimum that is meant for files.
-    const isStore = together.some(({ path }) => path === folders[0]?.path)
-    const least = isStore ? minFree(total) : Math.min(minFree(total), total * mostElsewhere)
+    const isStore = together.some((watched) => watched === this.#folders[0]?.watched)
+    const least = isStore ? this.#minFree(total) : Math.min(this.#minFree(total), total * mostElsewhere)
     return {
       of: together.map(({ name }) => name).join(' and '),
       free,
@@ -49,6 +81,12 @@ export async function roomsOf(
       margin: least / 10,
       takesFiles: together.some(({ takesFiles }) => takesFiles),
     }
-  })
-  return await Promise.all(rooms)
+  }
+}
+
+async function factsOf(path: string): Promise<Facts | undefined> {
+  const stats = await stat(path).catch(() => undefined)
+  if (stats === undefined) return undefined
+  const { bavail, blocks, bsize } = await statfs(path)
+  return { device: stats.dev, free: bavail * bsize, total: blocks * bsize }
 }

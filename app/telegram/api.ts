@@ -90,15 +90,30 @@ export class TelegramApi {
   }
 
   /**
-   * The bytes of a file that the server keeps (not offered by a local one).
+   * The bytes of a file that the server keeps (not offered by a local one). The stream fails when fewer of them come
+   * than HTTP has said.
    * @param path the relative `file_path` of getFile's answer
    * @param idle milliseconds without a byte, be it before the first or between two, after which it is given up
+   * @param isSized whether the caller knows the size: else an answer that ends with its connection, which may have been
+   * cut, is none
    */
-  async download(path: string, signal: AbortSignal, idle = idleTimeout): Promise<Readable> {
+  async download(
+    path: string,
+    {
+      signal,
+      idle = idleTimeout,
+      isSized = false,
+    }: { signal: AbortSignal; idle?: number; isSized?: boolean },
+  ): Promise<Readable> {
     const encoded = path.split('/').map(encodeURIComponent).join('/')
     const options = { signal: AbortSignal.any([signal, this.#closing.signal]), idle }
     const response = await this.#request('GET', 'download', `file/bot${this.#token}/${encoded}`, options)
     response.setTimeout(idle, () => response.destroy(new TelegramUnreachable('download', 'TIMEOUT')))
+    const { 'content-length': length, 'transfer-encoding': encoding } = response.headers
+    if (response.statusCode === 200 && !isSized && length === undefined && encoding === undefined) {
+      response.destroy()
+      throw new TelegramUnreachable('download', 'NO_LENGTH')
+    }
     if (response.statusCode === 200) return response
     response.resume()
     throw new TelegramRefusal('download', response.statusCode ?? 0, response.statusMessage ?? '')

@@ -24,6 +24,8 @@ export interface Arrival {
 
 /** A transfer that is watched. */
 export interface Watched {
+  /** Whether more than announced has come of it. */
+  hasOutgrown(): boolean
   /**
    * Milliseconds without growth while it was the newest that the server was asked for, or while none grew at all: an
    * older one that stands still beside one that grows only waits for it.
@@ -47,6 +49,8 @@ interface Transfer extends Arrival {
   before: Map<string, Partial>
   /** Its partial file, once that is known. */
   name: string | undefined
+  /** Its partial file that is longer than announced, also while it was given up. */
+  outgrown: string | undefined
   quiet: number
   /** Milliseconds since any of them grew or was there. */
   still: number
@@ -55,9 +59,10 @@ interface Transfer extends Arrival {
 /**
  * The partial files of one bot. The server does not say how far a transfer is, nor which entry of its `temp` it writes
  * to. An entry can be a transfer's if it has grown since the server was asked, and is no longer than announced; it is
- * the transfer's when it can be no other's, and stays so until it is gone. Transfers that were given up, which the
- * server goes on with, count among the others. All that comes is pushed to the disk at once, so that little is left to
- * write between the server's answer and ours, which must survive a power cut.
+ * the transfer's when it can be no other's, and stays so until it is gone, or too long. One that is too long for all is
+ * of a file that is larger than announced. Transfers that were given up, which the server goes on with, count among the
+ * others. All that comes is pushed to the disk at once, so that little is left to write between the server's answer and
+ * ours, which must survive a power cut.
  */
 export class Arrivals {
   readonly #folder: string
@@ -74,20 +79,25 @@ export class Arrivals {
   /** Begins to look for a file. Ask the server for it after this. */
   async begin(arrival: Arrival): Promise<Watched> {
     const before = await this.#look()
+    let outgrown: string | undefined
     for (const other of this.#transfers) {
-      if (!other.isAwaited && other.fileId === arrival.fileId) this.#transfers.delete(other)
+      if (other.isAwaited || other.fileId !== arrival.fileId) continue
+      outgrown = other.outgrown
+      this.#transfers.delete(other)
     }
     const transfer: Transfer = {
       ...arrival,
       isAwaited: true,
       before,
       name: undefined,
+      outgrown,
       quiet: 0,
       still: 0,
     }
     this.#transfers.add(transfer)
-    if (!this.#isWatching) void this.#watch()
+    if (!this.#isWatching) void this.#watch(before)
     return {
+      hasOutgrown: () => transfer.name !== undefined && transfer.name === transfer.outgrown,
       quiet: () => Math.max(transfer.quiet, transfer.still),
       again: async () => {
         transfer.before = await this.#look()
@@ -115,9 +125,10 @@ export class Arrivals {
     for (const oldest of givenUp.slice(0, -maxGivenUp)) this.#transfers.delete(oldest)
   }
 
-  async #watch(): Promise<void> {
+  /** @param before what was there when the first transfer began: all that is more came since */
+  async #watch(before: Map<string, Partial>): Promise<void> {
     this.#isWatching = true
-    this.#last = await this.#look()
+    this.#last = before
     let looked = performance.now()
     while ([...this.#transfers].some(({ isAwaited }) => isAwaited)) {
       await delay(watchEvery, undefined, { ref: false })
@@ -158,19 +169,38 @@ export class Arrivals {
       if (transfer.isAwaited) transfer.name = undefined
       else this.#transfers.delete(transfer)
     }
-    const owners = new Map([...this.#transfers].map((transfer) => [transfer.name, transfer]))
+    const owners = new Map<string | undefined, Transfer>()
+    // The server joins a file that is asked for again to the transfer that it goes on with.
+    for (const transfer of this.#transfers) owners.set(transfer.outgrown, transfer)
+    for (const transfer of this.#transfers) owners.set(transfer.name, transfer)
+    owners.delete(undefined)
     for (const name of grown) {
       const owner = owners.get(name)
-      const candidates = owner
-        ? [owner]
-        : [...this.#transfers].filter((one) => one.name === undefined && fits(one, name, now))
+      const candidates = this.#candidates(name, now, owner)
       // While nobody can tell, it is most likely that of the newest, which the server serves first.
       const likely = candidates.findLast(({ isAwaited }) => isAwaited)
       if (likely) likely.quiet = 0
       likely?.grew?.()
       const [only, ...others] = candidates
-      if (only && others.length === 0) only.name = name
+      if (!only || others.length > 0) continue
+      if (owner && owner !== only) owner.name = owner.outgrown = undefined
+      only.name = name
+      if (isLonger(now.get(name), only.size)) only.outgrown = name
     }
+  }
+
+  /** Whose an entry can be. */
+  #candidates(name: string, now: Map<string, Partial>, owner: Transfer | undefined): Transfer[] {
+    const entry = now.get(name)
+    if (owner && !isLonger(entry, owner.size)) return [owner]
+    const grown = [...this.#transfers].filter(
+      ({ name: its, before }) => its === undefined && Number(entry?.bytes) > (before.get(name)?.bytes ?? 0),
+    )
+    const fitting = grown.filter(({ size }) => !isLonger(entry, size))
+    if (fitting.length > 0) return fitting
+    if (owner) return [owner]
+    // What was too long before a file was asked for is of a transfer that nobody knows, as after a restart of ours.
+    return grown.filter(({ before, size }) => !isLonger(before.get(name), size))
   }
 
   async #writeOut(name: string, bytes: number): Promise<void> {
@@ -196,9 +226,6 @@ export class Arrivals {
   }
 }
 
-/** Whether an entry can be the file of a transfer. */
-function fits({ before, size }: Transfer, name: string, now: Map<string, Partial>): boolean {
-  const entry = now.get(name)
-  if (!entry || (size !== undefined && entry.length > size)) return false
-  return entry.bytes > (before.get(name)?.bytes ?? 0)
+function isLonger(entry: Partial | undefined, size: number | undefined): boolean {
+  return entry !== undefined && size !== undefined && entry.length > size
 }

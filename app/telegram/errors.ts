@@ -37,7 +37,7 @@ export class TelegramUnreachable extends Error {
   readonly method: string
   /**
    * A system error's code (`ECONNREFUSED`), or `TIMEOUT`, `STOPPED` (by us), `CUT` (by the server), `NOT_BOT_API_<status>`,
-   * `OTHER_USER` (another user's program in the server's place).
+   * `OTHER_USER` (another user's program in the server's place), `NO_LENGTH`.
    */
   readonly code: string
 

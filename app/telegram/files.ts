@@ -9,8 +9,8 @@ import { Arrivals, type Watched } from './arrivals.ts'
 import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
 import type { ServerHelper } from './server-helper.ts'
 
-/** Where getFile left a file: on this disk, or on the server, to be streamed. */
-export type Fetched = { path: string } | { stream: Readable }
+/** Where getFile left a file: on this disk, or on the server, to be streamed, with the bytes that it must have. */
+export type Fetched = { path: string } | { stream: Readable; size: number | undefined }
 
 /** getFile of a local server answers when the file is there; 4 GB at 50 kB/s take 23 h. */
 const fetchTimeout = 24 * 3_600_000
@@ -32,6 +32,11 @@ export class ForeignPath extends Error {
 /** Nothing of a file has come for a while; the server goes on with it, and can be asked again later. */
 export class Stalled extends Error {
   override name = 'Stalled'
+}
+
+/** More of a file has come than Telegram announced. */
+export class LargerThanAnnounced extends Error {
+  override name = 'LargerThanAnnounced'
 }
 
 /** What is asked for. */
@@ -66,7 +71,7 @@ export class TelegramFiles {
   /**
    * Makes the server fetch a file of the announced size. `received` is told the bytes on the disk as they come, while
    * it can be told which ones belong to this file.
-   * @throws TelegramRefusal, TelegramUnreachable, ForeignPath, Stalled, HelperError
+   * @throws TelegramRefusal, TelegramUnreachable, ForeignPath, Stalled, LargerThanAnnounced, HelperError
    */
   async fetch(
     { fileId, size, patience, grew }: Wanted,
@@ -75,27 +80,34 @@ export class TelegramFiles {
   ): Promise<Fetched> {
     const watched = await this.#arrivals?.begin({ fileId, size, received, ...(grew && { grew }) })
     const began = performance.now()
-    const stalled = new AbortController()
+    const givenUp = new AbortController()
     // Without a folder nothing can be seen to grow: such a server has to answer in time.
     const quiet = () => watched?.quiet() ?? performance.now() - began
     const timer = setInterval(
       () => {
-        if (quiet() > patience) stalled.abort()
+        if (watched?.hasOutgrown())
+          givenUp.abort(new LargerThanAnnounced(`more has come than the announced ${size} bytes`))
+        else if (quiet() > patience)
+          givenUp.abort(new Stalled(`nothing has come for ${Math.round(quiet() / 1000)} s`))
       },
       Math.min(lookEvery, patience),
     )
     let isThere = false
     try {
-      const path = await this.#ask(fileId, watched, AbortSignal.any([signal, stalled.signal]))
+      const found = await this.#ask(fileId, watched, AbortSignal.any([signal, givenUp.signal]))
       isThere = true
       clearInterval(timer)
-      if (!isAbsolute(path)) return { stream: await this.#api.download(path, signal) }
-      const ours = await this.#ours(path)
-      await this.#helper?.handOver(ours)
-      return { path: ours }
+      if (isAbsolute(found.path)) {
+        const ours = await this.#ours(found.path)
+        await this.#helper?.handOver(ours)
+        return { path: ours }
+      }
+      const expected = size ?? found.size
+      const isSized = expected !== undefined
+      return { stream: await this.#api.download(found.path, { signal, isSized }), size: expected }
     } catch (error) {
-      if (isThere || signal.aborted || !stalled.signal.aborted) throw error
-      throw new Stalled(`nothing has come for ${Math.round(quiet() / 1000)} s`)
+      if (isThere || signal.aborted || !givenUp.signal.aborted) throw error
+      throw givenUp.signal.reason
     } finally {
       clearInterval(timer)
       watched?.end(isThere)
@@ -154,12 +166,12 @@ export class TelegramFiles {
    * The server hangs up at 500 s without an answer, and the transfer goes on: asked again, it joins the one that
    * runs. An ok answer may lack the path; asked again, it has it.
    */
-  async #ask(fileId: string, watched: Watched | undefined, signal: AbortSignal): Promise<string> {
+  async #ask(fileId: string, watched: Watched | undefined, signal: AbortSignal): Promise<Found> {
     const deadline = performance.now() + fetchTimeout
     for (let asks = 1; ; asks++) {
       const began = performance.now()
       const answer = await this.#getFile(fileId, deadline - began, signal)
-      if (typeof answer === 'string') return answer
+      if (!(answer instanceof Error)) return answer
       if (performance.now() - began > atOnce) asks = 1
       if (asks >= maxAsks || performance.now() > deadline) throw answer
       await delay(200 * asks, undefined, { signal })
@@ -167,11 +179,15 @@ export class TelegramFiles {
     }
   }
 
-  async #getFile(fileId: string, timeout: number, signal: AbortSignal): Promise<string | Error> {
+  async #getFile(fileId: string, timeout: number, signal: AbortSignal): Promise<Found | Error> {
     try {
       const options = { timeout: Math.max(1, Math.ceil(timeout)), signal }
-      const file = await this.#api.call<{ file_path?: string }>('getFile', { file_id: fileId }, options)
-      return file.file_path ?? new TelegramRefusal('getFile', 200, 'the answer has no file_path')
+      const { file_path: path, file_size: size } = await this.#api.call<{
+        file_path?: string
+        file_size?: number
+      }>('getFile', { file_id: fileId }, options)
+      if (path === undefined) return new TelegramRefusal('getFile', 200, 'the answer has no file_path')
+      return { path, size }
     } catch (error) {
       if (error instanceof TelegramUnreachable && error.code === 'CUT') return error
       throw error
@@ -189,6 +205,13 @@ export class TelegramFiles {
     }
     return file
   }
+}
+
+/** What getFile answers. */
+interface Found {
+  path: string
+  /** Bytes, if the server says it. */
+  size: number | undefined
 }
 
 /** A finished file that the server still has. */

@@ -19,7 +19,14 @@ export { type Asked, askedOf, placeOf, startParameterOf, type Writer, writerOf }
 export type { MoveListener } from './chats.ts'
 export type { Delivery } from './courier.ts'
 export { TelegramRefusal, TelegramUnreachable } from './errors.ts'
-export { type Fetched, ForeignPath, type Leftover, Stalled, type TelegramFiles } from './files.ts'
+export {
+  type Fetched,
+  ForeignPath,
+  LargerThanAnnounced,
+  type Leftover,
+  Stalled,
+  type TelegramFiles,
+} from './files.ts'
 export type { Button, NewMessage, Place, Revision } from './message.ts'
 export type { Messages } from './messages.ts'
 export { telegramMigrations } from './migrations.ts'

@@ -2,6 +2,9 @@ import type { Database } from '../core/database.ts'
 import { steadyNow } from '../core/steady.ts'
 import type { MessageRow, NewMessage, Revision } from './message.ts'
 
+/** Milliseconds by which the end of a job, most often a link, goes before words that only say how it goes. */
+const endsFirst = 30_000
+
 /** Attempts, the last ones 5 min apart, after which a message no longer holds back those behind it in its chat. */
 const maxInTheWay = 10
 
@@ -71,11 +74,11 @@ export class MessageRows {
     return rows.length > 0
   }
 
-  /** Returns whether the row is there. */
+  /** A text that waits keeps its place in the line. Returns whether the row is there. */
   async revise(id: number, { text, keyboard, topic }: Revision): Promise<boolean> {
     const rows = await this.#database.query(
       `UPDATE messages SET text = $2, keyboard = $3, topic = $5, revision = revision + 1, attempts = 0, failure = NULL,
-         due_at = CASE WHEN due_at > $4 THEN due_at ELSE $4 END
+         due_at = CASE WHEN due_at > $4 OR sent_revision < revision THEN due_at ELSE $4 END
        WHERE id = $1 RETURNING id`,
       id,
       text,
@@ -87,7 +90,7 @@ export class MessageRows {
   }
 
   /**
-   * The oldest waiting one of each chat, of those whose time has come. An older one that waits holds the newer back,
+   * The oldest waiting one of each chat, of those whose time has come; ends of jobs first. An older one that waits holds the newer back,
    * but for one that the chat shows already and that waits for its next edit, and one that was refused for half an hour.
    */
   async due(): Promise<{ id: number; chat_id: number }[]> {
@@ -97,10 +100,11 @@ export class MessageRows {
            SELECT 1 FROM messages AS older WHERE older.bot_id = m.bot_id AND older.chat_id = m.chat_id
              AND older.id < m.id AND older.sent_revision < older.revision AND older.failure IS NULL
              AND (older.message_id IS NULL OR older.due_at <= $2) AND (older.attempts < $3 OR older.due_at <= $2)
-         ) ORDER BY due_at, id LIMIT 500`,
+         ) ORDER BY due_at - CASE WHEN topic IS NULL THEN 0 ELSE $4 END, id LIMIT 500`,
       this.#botId,
       steadyNow(),
       maxInTheWay,
+      endsFirst,
     )
   }
 

@@ -5,7 +5,7 @@ import { httpAddress } from '../core/settings.ts'
 export const telegramSettings = z.object({
   TELEGRAM_BOT_TOKEN: z
     .string('is missing: the token that @BotFather gave you')
-    .regex(/^[1-9]\d{4,15}:[A-Za-z0-9_-]{20,100}$/, 'is not a bot token like 123456789:AbC… (35 characters)'),
+    .regex(/^[1-9]\d{4,15}:[A-Za-z0-9_-]{35,100}$/, 'is not a bot token like 123456789:AbC… (35 characters)'),
   TELEGRAM_API_URL: httpAddress.default('http://127.0.0.1:8081'),
   BOT_API_DIR: z
     .string()

@@ -7,18 +7,23 @@ export async function watchStore({ store, health }: BotHouse, notices: Notices):
   const state = await stateOf(store)
   await health.report('store', state)
   if (store.isThere) return await notices.over('store', 'The folder of the files is there again.')
-  await notices.say(
-    'store',
-    'The folder of the files is not there, or is another one: check its disk. Links answer with an error, new ' +
-      'files wait, and nothing is removed until it is back. If this folder is the right one: sudo tgdepot accept-store',
-  )
+  await notices.say('store', store.isSilent ? hangs : isAway)
 }
 
+const meanwhile = 'new files wait, and nothing is removed until it is back.'
+
+const isAway =
+  'The folder of the files is not there, or is another one: check its disk. Links answer with an error, ' +
+  `${meanwhile} If this folder is the right one: sudo tgdepot accept-store`
+
+const hangs = `The folder of the files does not answer: its disk or network share hangs. Links may hang as well, ${meanwhile}`
+
 async function stateOf(store: BotHouse['store']): Promise<PartHealth> {
-  if (!(await store.look())) return { ok: false, detail: 'not there' }
+  const away = () => ({ ok: false, detail: store.isSilent ? 'does not answer' : 'not there' })
+  if (!(await store.look())) return away()
   return await store.probe().then(
     () => ({ ok: true, detail: 'writable' }),
-    () => ({ ok: false, detail: store.isThere ? 'not writable' : 'not there' }),
+    () => (store.isThere ? { ok: false, detail: 'not writable' } : away()),
   )
 }
 

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { scrub } from '../../app/core/log.ts'
+import { thisWorker } from '../../app/jobs/worker.ts'
+import { telegramSettings } from '../../app/telegram/settings.ts'
 
 const secret = `AAE${'abcDEF_-09'.repeat(3)}xy`
 const token = `8418233161:${secret}`
@@ -24,6 +26,7 @@ const places: [title: string, text: string][] = [
   ['quotes', JSON.stringify({ token })],
   ['two in one line', `${token} ${token}`],
   ['the end of a word', `token=${token}`],
+  ['a text that was cut', `/bot${token.slice(0, -10)}`],
 ]
 
 for (const [title, text] of places) {
@@ -39,9 +42,19 @@ test('what is no token stays', (t) => {
     'a1b2c3d4-0000-4000-8000-0000000000a1',
     '127.0.0.1:8081/bot',
     'x:1',
+    thisWorker('0123abcd-4567-89ab-cdef-0123456789ab'),
   ]) {
     t.is(scrub(text), text)
   }
+})
+
+test('every token that the settings take is replaced, however long', (t) => {
+  const { TELEGRAM_BOT_TOKEN: setting } = telegramSettings.shape
+  const taken = Array.from({ length: 120 }, (_, length) => `12345:${'a'.repeat(length)}`).filter(
+    (token) => setting.safeParse(token).success,
+  )
+  t.true(taken.includes(`12345:${'a'.repeat(35)}`))
+  for (const token of taken) t.is(scrub(`/bot${token}/getMe`), '/bot[token]/getMe')
 })
 
 test('a token is in no line: not in a message, a field, a name of a field, an error, its stack, path or cause', async (t) => {

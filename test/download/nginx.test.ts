@@ -295,9 +295,28 @@ for (const range of named) {
   })
 }
 
+throughNginx(
+  'a range beyond the end that counts by its If-Range is refused without the file’s name',
+  async (t) => {
+    await using alone = await startApp({ roles: ['web'], dir: depot.dir })
+    const { headers: whole } = await get(path, { method: 'HEAD' })
+    for (const condition of [whole.etag, whole['last-modified']]) {
+      const headers = { Range: 'bytes=1000-', 'If-Range': condition ?? '' }
+      for (const answer of [await get(path, { headers }), await alone.get(path, { headers })]) {
+        t.is(answer.status, 416, condition)
+        t.is(answer.headers['content-disposition'], undefined, condition)
+        t.is(answer.headers['content-range'], 'bytes */1000')
+      }
+    }
+  },
+)
+
 throughNginx('all bytes in the place of a range that does not count carry the file’s name', async (t) => {
   const stale = { Range: 'bytes=5000-', 'If-Range': '"other"' }
   const answers = [await get(path, { headers: stale }), await get(path, { method: 'HEAD', headers: stale })]
+  const { headers: whole } = await get(path, { method: 'HEAD' })
+  for (const condition of [`W/${whole.etag}`, 'Tue, 01 Jan 2019 00:00:00 GMT', '|', `${whole.etag}|`])
+    answers.push(await get(path, { headers: { ...stale, 'If-Range': condition } }))
   answers.push(await get(path, { method: 'HEAD', headers: { Range: 'bytes=5000-' } }))
   for (const { status, headers } of answers) {
     t.is(status, 200)

@@ -99,3 +99,30 @@ test.serial(
     ])
   },
 )
+
+for (const [title, files] of [
+  ['is no JSON', '[{"file":"'],
+  ['is no list', 'null'],
+  ['lists something else', '[5]'],
+] as const) {
+  test.serial(
+    `a list of refused files that ${title} is dropped, and the next files are named in a message of their own`,
+    async (t) => {
+      await using api = await startBotApi()
+      await using app = await createApp({ api, env: { MAX_FILE_SIZE: '10' } })
+      await app.start()
+      const { chat_id: chatId } = await api.sendFile({ name: 'first' })
+      await api.waitForMessage(chatId, ({ text }) => /^first .*was not taken/.test(text ?? ''))
+      app.sql('UPDATE refusal_notices SET files = ?', files)
+      await api.sendFile({ name: 'second' })
+      await api.waitForMessage(chatId, ({ text }) => /^second .*was not taken/.test(text ?? ''))
+      await api.sendFile({ name: 'third' })
+      await api.waitForMessage(chatId, ({ text }) =>
+        /^2 files were not taken:\n• second.*\n• third/.test(text ?? ''),
+      )
+      const failed = app.lines.filter(({ level }) => level === 'error').map(({ message }) => message)
+      t.deepEqual(failed, ['a list of files that were not taken cannot be read: dropped'])
+      t.is(app.sql('SELECT id FROM refusal_notices').length, 1)
+    },
+  )
+}

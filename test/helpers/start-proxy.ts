@@ -4,7 +4,13 @@ import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 
 /** What happens to a request on its way; undefined lets it through. */
-export type Spoil = (path: string) => { cutAfter: number } | { status: number; html: string } | undefined
+export type Spoil = (path: string) => Cut | { status: number; html: string } | undefined
+
+interface Cut {
+  cutAfter: number
+  /** How the head says where the body ends; by default as the server's did. */
+  length?: 'chunked' | 'none'
+}
 
 export interface Proxy extends AsyncDisposable {
   url: string
@@ -26,7 +32,9 @@ export async function startProxy(target: string): Promise<Proxy> {
     response.on('close', () => onwards.destroy())
     request.pipe(onwards)
     onwards.on('response', (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers)
+      const { 'content-length': _length, connection: _connection, ...others } = answer.headers
+      response.useChunkedEncodingByDefault = spoiled?.length !== 'none'
+      response.writeHead(answer.statusCode ?? 502, spoiled?.length === undefined ? answer.headers : others)
       pipeline(answer, firstBytes(spoiled?.cutAfter), response).catch(() => response.destroy())
     })
   })

@@ -2,7 +2,13 @@ import test from 'ava'
 import { classify, type Fault } from '../../app/ingest/failures.ts'
 import { JobCrashes, OtherBot } from '../../app/jobs/index.ts'
 import { SizeMismatch, TooLarge } from '../../app/store/index.ts'
-import { ForeignPath, Stalled, TelegramRefusal, TelegramUnreachable } from '../../app/telegram/index.ts'
+import {
+  ForeignPath,
+  LargerThanAnnounced,
+  Stalled,
+  TelegramRefusal,
+  TelegramUnreachable,
+} from '../../app/telegram/index.ts'
 
 const withCode = (code: string) => Object.assign(new Error(code), { code })
 const refused = (code: number, description = '') => new TelegramRefusal('getFile', code, description)
@@ -11,6 +17,7 @@ const errors: [title: string, error: unknown, type: string, passing: boolean, fa
   ['a full disk', withCode('ENOSPC'), 'NO_ROOM', true, 'room'],
   ['a used-up quota', withCode('EDQUOT'), 'NO_ROOM', true, 'room'],
   ['a file of another size', new SizeMismatch(10, 9), 'SIZE_MISMATCH', true, 'file'],
+  ['a file of which more comes', new LargerThanAnnounced('x'), 'SIZE_MISMATCH', true, 'file'],
   ['a file over the limit', new TooLarge(), 'SIZE_LIMIT', false, 'file'],
   ['a path outside', new ForeignPath('x'), 'FOREIGN_PATH', true, 'machine'],
   ['an invalid file_id', refused(400, 'Bad Request: invalid file_id'), 'FILE_GONE', false, 'file'],

@@ -134,6 +134,35 @@ for (const [title, at] of [
   )
 }
 
+test.serial('/link as an answer to one file of an album makes a link of that one only', async (t) => {
+  const chat = newGroup()
+  const album = []
+  for (const n of [0, 1, 2]) {
+    album.push(
+      await api.sendFile({
+        chat,
+        from: ann,
+        size: 100 + n,
+        seed: `answered ${n}`,
+        media_group_id: 'answered',
+      }),
+    )
+  }
+  const [, answered] = album
+  const asked = await api.sendText('/link', {
+    chat,
+    from: bob,
+    reply_to_message_id: answered?.message_id ?? 0,
+  })
+  const { uuid } = await linkFor(api, asked)
+  t.deepEqual(app.sql('SELECT message_id, size FROM links WHERE uuid = ?', uuid), [
+    { message_id: answered?.message_id, size: 101 },
+  ])
+  // Handled after it.
+  await linkFor(api, await api.sendFile({ chat, from: ann, size: 10, seed: 'later', caption: '/link' }))
+  t.is((await allSaid(chat)).length, 2)
+})
+
 test.serial('two who ask for one file get a link each', async (t) => {
   const chat = newGroup()
   const file = await api.sendFile({ chat, from: ann, size: 100, seed: 'asked twice' })

@@ -52,7 +52,9 @@ test.serial(
     )
     t.true((await getFileCalls(since)) <= 1)
     await api.settings({ download_bytes_per_second: null })
-    const failed = await api.waitForMessage(7002, ({ text }) => /did not arrive whole/.test(text ?? ''))
+    const failed = await api.waitForMessage(7002, ({ text }) =>
+      /not of the size that Telegram announced/.test(text ?? ''),
+    )
     t.truthy(failed.inline_keyboard)
   },
 )

@@ -29,18 +29,25 @@ test('what such a root does not give out gets its own sentence', async (t) => {
   t.pass()
 })
 
-test('a stream that is cut leaves nothing behind and is fetched again', async (t) => {
-  await using api = await startBotApi({ isLocal: false })
-  await using proxy = await startProxy(api.url)
-  let cuts = 1
-  proxy.spoil = (path) => (path.startsWith('/file/') && cuts-- > 0 ? { cutAfter: 100_000 } : undefined)
-  await using app = await startApp({ api, env: { BOT_API_DIR: undefined, TELEGRAM_API_URL: proxy.url } })
-  const sent = await api.sendFile({ size: 1_000_000 })
-  await api.waitForMessage(1001, ({ text }) => /next try is in [456] s/.test(text ?? ''))
-  t.deepEqual(await app.stored(), [])
-  const { path } = await linkFor(api, sent)
-  t.is((await app.get(path)).body.length, 1_000_000)
-})
+for (const announced_size of [1_000_000, null]) {
+  for (const length of [undefined, 'chunked', 'none'] as const) {
+    const head = length === 'none' ? 'no length' : (length ?? 'its length')
+    const size = announced_size === null ? 'no announced size' : 'its size announced'
+    test(`a stream with ${head} in its head and ${size} that is cut leaves nothing behind and is fetched again`, async (t) => {
+      await using api = await startBotApi({ isLocal: false })
+      await using proxy = await startProxy(api.url)
+      let cuts = 1
+      proxy.spoil = (path) =>
+        path.startsWith('/file/') && cuts-- > 0 ? { cutAfter: 100_000, ...(length && { length }) } : undefined
+      await using app = await startApp({ api, env: { BOT_API_DIR: undefined, TELEGRAM_API_URL: proxy.url } })
+      const sent = await api.sendFile({ size: 1_000_000, announced_size })
+      await api.waitForMessage(1001, ({ text }) => /next try is in [456] s/.test(text ?? ''))
+      t.deepEqual(await app.stored(), [])
+      const { path } = await linkFor(api, sent)
+      t.is((await app.get(path)).body.length, 1_000_000)
+    })
+  }
+}
 
 test('a path on the server’s disk without BOT_API_DIR is a fault of the owner, who finds it in the log', async (t) => {
   await using api = await startBotApi()

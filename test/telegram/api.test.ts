@@ -1,3 +1,7 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import test from 'ava'
 import { TelegramApi } from '../../app/telegram/api.ts'
 import { TelegramRefusal, TelegramUnreachable } from '../../app/telegram/index.ts'
@@ -101,4 +105,24 @@ test('a call that is stopped ends at once', async (t) => {
 
 test('a refusal names its method, not the address', (t) => {
   t.is(new TelegramRefusal('getFile', 400, 'Bad Request').message, 'getFile: 400 Bad Request')
+})
+
+test('bytes of which neither the caller nor the answer tells how many they are are none', async (t) => {
+  const door = http.createServer((_request, response) => {
+    response.useChunkedEncodingByDefault = false
+    response.end('a part?')
+  })
+  door.listen(0, '127.0.0.1')
+  await once(door, 'listening')
+  const api = new TelegramApi(`http://127.0.0.1:${(door.address() as AddressInfo).port}`, server.token)
+  t.teardown(() => {
+    api.close()
+    door.close()
+  })
+  const { signal } = new AbortController()
+  await t.throwsAsync(api.download('documents/file_1', { signal }), {
+    instanceOf: TelegramUnreachable,
+    message: 'download: no answer (NO_LENGTH)',
+  })
+  t.is(await text(await api.download('documents/file_1', { signal, isSized: true })), 'a part?')
 })

@@ -80,6 +80,60 @@ test('a partial file longer than announced is that of the larger file', async (t
   t.deepEqual([small.figures, large.figures], [[3], [10]])
 })
 
+test('a file of which more comes than announced is known by that, also when it is asked for again', async (t) => {
+  await using folder = await openFolder()
+  const file = await folder.begin(4, 'file')
+  await folder.grow('1', 3)
+  await shows(file, 3)
+  t.false(file.hasOutgrown())
+  await folder.grow('1', 3)
+  await until('it is known', () => file.hasOutgrown())
+  file.end(false)
+  const again = await folder.begin(4, 'file')
+  t.false(again.hasOutgrown())
+  await folder.grow('1', 1)
+  await until('it is known at once', () => again.hasOutgrown())
+  again.end(false)
+  const anew = await folder.begin(4, 'file')
+  // As after a restart of the server.
+  await folder.grow('2', 2)
+  await shows(anew, 2)
+  t.false(anew.hasOutgrown())
+})
+
+test('a file of which more comes than announced is known by its first part as well', async (t) => {
+  await using folder = await openFolder()
+  const file = await folder.begin(4)
+  await folder.grow('1', 5)
+  await until('it is known', () => file.hasOutgrown())
+  t.pass()
+})
+
+test('what was too long for a file before it was asked for is not taken for it', async (t) => {
+  await using folder = await openFolder()
+  await folder.grow('1', 10)
+  const file = await folder.begin(4)
+  await folder.grow('1', 1)
+  await folder.grow('2', 1)
+  await shows(file, 1)
+  t.false(file.hasOutgrown())
+})
+
+test('what was taken for a smaller file is the larger one’s once it is too long for the other', async (t) => {
+  await using folder = await openFolder()
+  const small = await folder.begin(4)
+  // Of a process before this one.
+  await folder.grow('1', 2)
+  await shows(small, 2)
+  const large = await folder.begin(50)
+  await folder.grow('1', 8)
+  await shows(large, 10)
+  t.false(small.hasOutgrown())
+  await folder.grow('2', 3)
+  await shows(small, 3)
+  t.deepEqual([small.figures, large.figures], [[2, 3], [10]])
+})
+
 test('a partial file that may be either’s is shown as nobody’s, until one of them is there', async (t) => {
   await using folder = await openFolder()
   const [first, second] = [await folder.begin(20), await folder.begin(20)]

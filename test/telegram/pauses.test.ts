@@ -76,6 +76,26 @@ test('Telegram’s pause after a progress bar is kept as well', async (t) => {
   t.true(Number(link?.at) - Number(bar?.at) >= 2000)
 })
 
+test('links go before words that only say how it goes, and a text that changes keeps its place', async (t) => {
+  await using sender = await startSender()
+  const chats = await Promise.all(Array.from({ length: 60 }, () => newChat()))
+  const words = chats.slice(0, 50)
+  const ids = await sender.depot.database.transaction(() =>
+    Promise.all(words.map((chatId) => sender.messages.post({ chatId, text: 'received' }))),
+  )
+  const links = chats.slice(50)
+  for (const chatId of links) await sender.messages.post({ chatId, text: 'a link', topic: 'job:1' })
+  const changed = [5, 45].map((at) => ({ id: Number(ids[at]), chatId: Number(words[at]) }))
+  for (const { id } of changed) await sender.messages.revise(id, { text: 'its turn is near' })
+  for (const chatId of chats) await said(chatId, 1, 30_000)
+  const order = (await server.calls('sendMessage'))
+    .map(({ params }) => Number(params.chat_id))
+    .filter((chatId) => chats.includes(chatId))
+  const at = (chatId: number) => order.indexOf(chatId)
+  t.true(Math.max(...links.map(at)) < at(Number(words[49])), 'links first')
+  for (const { chatId } of changed) t.true(at(chatId) < at(Number(words[49])), 'in its place')
+})
+
 test('a group gets a burst of three, one message a second, and 20 a minute, while other chats go on', async (t) => {
   await using sender = await startSender()
   const [group, other] = [-newGroup(), await newChat()]

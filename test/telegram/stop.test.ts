@@ -50,7 +50,7 @@ test('a download whose headers do not come is given up', async (t) => {
   const { port } = server.address() as AddressInfo
   const api = new TelegramApi(`http://127.0.0.1:${port}`, '123456789:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA')
   t.teardown(() => api.close())
-  const download = api.download('documents/file_1', new AbortController().signal, 300)
+  const download = api.download('documents/file_1', { signal: new AbortController().signal, idle: 300 })
   const error = await t.throwsAsync(download, { name: 'TelegramUnreachable' })
   t.like(error, { code: 'TIMEOUT' })
 })
