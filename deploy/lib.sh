@@ -137,6 +137,13 @@ make_folder() {
   install -d -m "$2" "$1"
 }
 
+# Seconds that no setting of the clock changes; bash's own SECONDS go by the clock.
+steady_seconds() {
+  local seconds
+  read -r seconds _ </proc/uptime
+  printf '%s\n' "${seconds%.*}"
+}
+
 # Points a link somewhere else without a moment in which it is missing.
 point_link() {
   local target=$1 link=$2

@@ -54,12 +54,13 @@ find_apt_user() {
 
 # apt itself waits for some of its locks only.
 wait_for_apt() {
-  local user end=$((SECONDS + APT_PATIENCE))
+  local user end
+  end=$(($(steady_seconds) + APT_PATIENCE))
   user=$(find_apt_user)
   [[ -n $user ]] || return 0
   warn "$user is using apt: waiting for its end, up to $APT_PATIENCE s"
   while user=$(find_apt_user) && [[ -n $user ]]; do
-    ((SECONDS < end)) || die "$user is still using apt: run install.sh again when it has ended"
+    (($(steady_seconds) < end)) || die "$user is still using apt: run install.sh again when it has ended"
     sleep 1
   done
 }
