@@ -1,6 +1,9 @@
 # Sourced, never run: what every step of the installer uses. Variables in capitals are shared by all steps.
 # shellcheck shell=bash disable=SC2034,SC2154
 
+# Names, addresses and numbers are read in no language: in Turkish, for one, the capital of i is another letter.
+export LC_ALL=C.UTF-8
+
 OPT=/opt/tgdepot
 ETC=/etc/tgdepot
 SECRETS=$ETC/secrets

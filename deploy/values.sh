@@ -55,6 +55,8 @@ find_domain_fault() {
   local label='[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
   if [[ -z $1 ]]; then printf 'no domain: give --domain\n'
   elif [[ ! $1 =~ ^$label(\.$label)*$ ]] || ((${#1} > 253)); then printf "domain '%s': not a host name\n" "$1"
+  # The certificate would not be for it, which shows when all else is done.
+  elif [[ $1 =~ (^|\.)[0-9]+$ && ${ANSWERS[TGDEPOT_TLS]-} != none ]]; then printf "domain '%s': an address; a certificate needs a host name\n" "$1"
   fi
 }
 

@@ -24,6 +24,25 @@ test('a complete set of answers has no fault', async (t) => {
   t.is(stdout.trim(), '', stderr)
 })
 
+test('behind another proxy an address will do for a name', async (t) => {
+  await using bench = await Bench.open()
+  const args = [...enough, '--tls', 'none', '--domain', '192.168.1.5']
+  const { stdout, stderr } = await bench.run(withArguments(...args) + settle, secrets)
+  t.is(stdout.trim(), '', stderr)
+})
+
+test('flags and names mean the same in every language of the machine', async (t) => {
+  await using bench = await Bench.open()
+  const made = await bench.run('localedef -i tr_TR -f UTF-8 "$PWD/tr_TR.UTF-8"')
+  if (made.status !== 0) return t.pass('without the sources of the locales')
+  const args = [...enough, '--domain', 'FILES.EXAMPLE.ORG']
+  const { stdout, stderr } = await bench.run(
+    `${withArguments(...args)}${settle}; echo "\${ANSWERS[TGDEPOT_DOMAIN],,}"`,
+    { ...secrets, LOCPATH: bench.dir, LC_ALL: 'tr_TR.UTF-8' },
+  )
+  t.is(stdout.trim(), 'files.example.org', stderr)
+})
+
 test('everything that is missing is said at once', async (t) => {
   await using bench = await Bench.open()
   const { stdout } = await bench.run(withArguments('--yes') + settle)
@@ -35,6 +54,7 @@ test('values that could break out of a configuration file are refused', async (t
   const wrong: [string, string][] = [
     ['--domain', 'a.example; include /etc/passwd'],
     ['--domain', '-a.example'],
+    ['--domain', '203.0.113.5'],
     ['--tls', 'yes'],
     ['--bot-api', '/nowhere'],
   ]
