@@ -120,6 +120,9 @@ check_dns() {
     found=1
     if grep -qxF "$address" <<<"$own"; then
       [[ $complain == warn ]] || check_door "$address"
+    elif [[ $address == 127.* ]]; then
+      # Debian's line for the machine's own name, 127.0.1.1, behind which it is not seen what others are told.
+      warn "/etc/hosts leads $domain to this machine: whether DNS does too cannot be told from here"
     # Behind a router the public address is not on this machine, so nothing can be told from here.
     elif [[ $address != *:* && $public != *4* ]]; then
       warn "the name $domain leads to $address; is that the router in front of this machine, and does it pass port 80 on?"
