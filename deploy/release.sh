@@ -154,12 +154,13 @@ go_back() {
 # What a run that was killed, or found its disk full, left beside the files that it was about to replace.
 remove_leftovers() {
   local folder file
-  for file in "${MANAGED[@]}" "$SECRETS/." "$SNIPPETS/." /etc/sysusers.d/. /etc/tmpfiles.d/.; do
+  for file in "${MANAGED[@]}" "$SECRETS/." "$SNIPPETS/." /etc/sysusers.d/. /etc/tmpfiles.d/. \
+    "$LOGROTATE" "$NGINX_LIMITS" "$CERTBOT_HOOK"; do
     folder=$(dirname "$file")
     [[ ${file##*/} != . ]] || folder=${file%/.}
     rm -rf "$folder"/.tgdepot.?????? "$(beside "$file")"
   done
-  rm -rf "$STATE/.restored" "$STATE/.undo.new" "$ETC/.tgdepot.env.new"
+  rm -rf "$STATE/.restored" "$STATE/.undo.new" "$ETC/.tgdepot.env.new" "$ETC/.tgdepot.env.trial"
 }
 
 # A name that neither nginx nor systemd reads.

@@ -114,7 +114,7 @@ load_helper() {
 load_bot_api_folder() {
   local folder=$DATA/bot-api user
   user=$(sed -n 's/^User=//p' "$UNITS/tgdepot-bot-api.service")
-  [[ $(stat -c %U "$folder" 2>/dev/null) != "$user" ]] || return 0
+  [[ $(stat -c %U:%G "$folder" 2>/dev/null) != "$user:$user" ]] || return 0
   systemctl stop tgdepot-bot.service tgdepot-bot-api.service 2>/dev/null || true
   if [[ -d $folder ]]; then
     run find "$folder" -mindepth 1 -exec chown --no-dereference "$user:$user" {} +

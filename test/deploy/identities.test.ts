@@ -42,6 +42,18 @@ asRoot(
   },
 )
 
+asRoot(
+  'data of another machine are taken over, also where one of their numbers is right by chance',
+  async (t) => {
+    await using bench = await Bench.open()
+    const { status, stdout, stderr } = await bench.run(`${folder}
+    source "$SOURCE/deploy/steps/30-users.sh"
+    prepare; chown -R daemon:games data; give daemon; adopt_data store daemon:daemon; find data -mindepth 2 -printf '%u:%g\\n' | sort -u`)
+    t.is(status, 0, stderr)
+    t.is(stdout, '1\ndaemon:daemon\n')
+  },
+)
+
 asRoot('a run that was interrupted in the middle is finished by the next', async (t) => {
   await using bench = await Bench.open()
   const { stdout } = await bench.run(`${folder}
