@@ -101,16 +101,11 @@ find_secret_fault() {
 
 # An address or a network, as the firewall takes it.
 is_network() {
-  local address=${1%/*} bits=0 octet most=32
+  local address=${1%/*} bits=0 family=AF_INET most=32
   [[ $1 != */* ]] || bits=${1##*/}
-  if [[ $address == *:* ]]; then
-    most=128
-    [[ $address =~ ^[0-9A-Fa-f:]{2,39}$ ]] || return 1
-  else
-    [[ $address =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || return 1
-    for octet in ${address//./ }; do ((10#$octet <= 255)) || return 1; done
-  fi
-  [[ $bits =~ ^[0-9]{1,3}$ ]] && ((10#$bits <= most))
+  [[ $address != *:* ]] || family=AF_INET6 most=128
+  [[ $bits =~ ^[0-9]{1,3}$ ]] && ((10#$bits <= most)) &&
+    perl -MSocket=inet_pton,AF_INET,AF_INET6 -e "exit !defined inet_pton($family, \$ARGV[0])" -- "$address"
 }
 
 # The form of the owner's lines in the file of settings; the release itself looks at their names and values later.
