@@ -223,10 +223,11 @@ settle_workers() {
   fi
 }
 
-# Puts back what part_workers noted, if nobody has changed it since.
+# Puts back what part_workers noted. Without the note the group goes all the same: nginx does not start with one that is not there.
 join_workers() {
   [[ ! -e $NGINX_CONF ]] || sed -i --follow-symlinks -E \
-    "s/^([[:space:]]*)user www-data $WORKER_GROUP;(.*) # tgdepot: was (user .*;)$/\1\3\2/" "$NGINX_CONF"
+    -e "s/^([[:space:]]*)user www-data $WORKER_GROUP;(.*) # tgdepot: was (user .*;)$/\1\3\2/" \
+    -e "s/^([[:space:]]*user[[:space:]]+www-data)[[:space:]]+${WORKER_GROUP}[[:space:]]*;/\1;/" "$NGINX_CONF"
   [[ ! -e $STATE/www-data-named ]] || gpasswd --delete www-data www-data >/dev/null 2>&1 || true
 }
 

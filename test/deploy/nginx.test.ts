@@ -144,6 +144,18 @@ test('nginx’s workers get a group of their own by the line that names their us
   }
 })
 
+test('the workers’ group leaves nginx.conf with the uninstallation, whatever became of the note beside it', async (t) => {
+  for (const line of [
+    'user www-data tgdepot-files;',
+    '\tuser www-data  tgdepot-files ; # tgdepot: was user www-data; and mine',
+  ]) {
+    await using bench = await openWith(debian.replace('user www-data;', line))
+    await bench.run('join_workers')
+    t.notRegex(await bench.conf(), /tgdepot-files/)
+    t.regex(await bench.conf(), /^\s*user www-data;/m)
+  }
+})
+
 test('workers whom no plain line names keep their group, and the owner is told who else has it', async (t) => {
   for (const line of ['include user.conf;', 'user www-data adm;', '#user www-data;']) {
     await using bench = await openWith(debian.replace('user www-data;', line))
