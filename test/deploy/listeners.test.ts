@@ -6,21 +6,16 @@ import { Bench } from './bash.ts'
 
 const asRoot = process.getuid?.() === 0 ? test : test.skip
 
-/** A program of nobody's that calls itself what it likes, and writes down what it is told. Returns its port and what it heard. */
+/** Listens under a name of its choice, goes on as nobody, and prints its port and the first words of who comes. */
+const server = `use IO::Socket::IP; use POSIX; $| = 1; my ($host, $port, $name) = @ARGV; $0 = $name;
+  my $server = IO::Socket::IP->new(LocalHost => $host, LocalPort => $port, Listen => 9, ReuseAddr => 1) or die "$@";
+  POSIX::setgid(65534); POSIX::setuid(65534); print $server->sockport, "\\n";
+  while (my $visitor = $server->accept) { print $visitor "hello\\n"; sysread $visitor, my $words, 4096; print $words; close $visitor }`
+const asThief = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
+
 async function startThief(t: ExecutionContext, name: string) {
-  const program = `import ctypes, socket, sys
-ctypes.CDLL(None).prctl(15, ${JSON.stringify(name)}.encode(), 0, 0, 0)
-server = socket.create_server(('127.0.0.1', 0))
-print(server.getsockname()[1], flush=True)
-while True:
-    connection, _ = server.accept()
-    print(connection.recv(4096).decode(), flush=True)
-    connection.close()`
-  const thief = spawn('python3', ['-c', program], {
-    uid: 65534,
-    gid: 65534,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const [program = '', ...args] = [...asThief, 'perl', '-e', server, '127.0.0.1', '0', name]
+  const thief = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(async () => {
     thief.kill('SIGKILL')
     await once(thief, 'close')
@@ -30,28 +25,27 @@ while True:
     heard += text
   })
   const port = Number(await until('its port', () => /^\d+(?=\n)/.exec(heard)?.[0]))
-  return { port, pid: thief.pid as number, heard: () => heard }
+  return { port, heard: () => heard }
 }
 
 const at = (port: number) => `BOT_API_URL=http://127.0.0.1:${port} UNITS=$PWD/units; rm -rf units; mkdir units
-  nobody() { echo "User=nobody" >units/tgdepot-bot-api.service; }
-  games() { echo "User=games" >units/tgdepot-bot-api.service; }
+  unit_of() { echo "User=$1" >units/tgdepot-bot-api.service; }
 `
+const token = `123456:${'A'.repeat(35)}`
 
 asRoot(
   'a token is told to no program of another user than the server’s, whatever its cgroup and name',
   async (t) => {
     await using bench = await Bench.open()
-    // As far as ss prints names, this is the program 1, whose unit is the server's.
+    // As far as ss prints names, the first is the process 1.
     for (const name of ['x",pid=1,fd=3', 'telegram-bot-ap']) {
-      const { port, pid, heard } = await startThief(t, name)
+      const { port, heard } = await startThief(t, name)
       // Below the systemd of one's own a unit may have the server's name.
-      const ask = `${at(port)}
-      cat() { case $* in */cgroup) echo 0::/user.slice/user-1000.slice/user@1000.service/app.slice/tgdepot-bot-api.service ;; *) command cat "$@" ;; esac; }
-      is_refused 123456:${'A'.repeat(35)} || true; games; is_refused 123456:${'A'.repeat(35)} || true`
-      await bench.run(ask)
-      t.is(heard(), `${port}\n`, `${name}, process ${pid}`)
-      await bench.run(`${at(port)} nobody; is_refused 123456:${'A'.repeat(35)} || true`)
+      await bench.run(`${at(port)}
+        cat() { case $* in */cgroup) echo 0::/user.slice/user-1000.slice/user@1000.service/app.slice/tgdepot-bot-api.service ;; *) command cat "$@" ;; esac; }
+        is_refused ${token} || true; unit_of games; is_refused ${token} || true`)
+      t.is(heard(), `${port}\n`, name)
+      await bench.run(`${at(port)} unit_of nobody; is_refused ${token} || true`)
       await until('the server to be asked', () => heard().includes('/getMe'))
     }
   },
@@ -70,3 +64,26 @@ asRoot('the preflight finds a port that another user holds by nginx’s or by no
     t.is(open, `127.0.0.1:${port}\n`, name)
   }
 })
+
+asRoot(
+  'behind another proxy only what root has opened is reached where nginx listens, whoever holds the port',
+  async (t) => {
+    await using bench = await Bench.open()
+    for (const [listen, host] of [
+      ['8080', '127.0.0.1'],
+      ['127.0.0.1:8080', '127.0.0.1'],
+      ['[::1]:8080', '::1'],
+    ] as const) {
+      const { stdout, stderr } = await bench.run(`
+        [[ -v INNER ]] || exec env INNER=1 unshare --net bash -c "$BASH_EXECUTION_STRING"
+        ip link set lo up; source "$SOURCE/deploy/steps/65-configuration.sh"; id() { command id -u games; }
+        ANSWERS=([TGDEPOT_TLS]=none [TGDEPOT_LISTEN]='${listen}' [TGDEPOT_BOT_API_EGRESS]='')
+        fill_firewall "$SOURCE/deploy/firewall.nft" | /usr/sbin/nft -f -
+        serve() { "\${@:2}" perl -e '${server}' ${host} "$1" x >/dev/null & servers+=($!); until ss -Hltn "sport = :$1" | grep -q .; do sleep 0.05; done; }
+        stop() { kill "\${servers[@]}"; wait "\${servers[@]}" || true; servers=(); }
+        ask() { timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"; read -r words <&3; echo "$words"' ${host} "$1" || echo shut; }
+        serve 8080; ask 8080; stop; serve 8080 ${asThief.join(' ')}; serve 8079 ${asThief.join(' ')}; ask 8080; ask 8079; stop`)
+      t.is(stdout, 'hello\nshut\nhello\n', `${listen} ${stderr}`)
+    }
+  },
+)
