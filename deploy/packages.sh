@@ -29,7 +29,8 @@ install_packages() {
   ((${#missing[@]})) || return 0
   wait_for_apt
   if ((APT_FRESH == 0)); then
-    run apt-get "${APT_OPTIONS[@]}" update
+    # One source that is broken, often another program's, makes it fail; the lists of the others are there.
+    (run apt-get "${APT_OPTIONS[@]}" update) || warn 'apt-get update failed (above): going on with the lists that there are'
     APT_FRESH=1
   fi
   run env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
