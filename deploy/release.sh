@@ -74,7 +74,7 @@ warm_release() {
 # Debian's npm, run as root by earlier releases, left files to whoever has the number that a packer of a library had.
 own_releases() {
   local owned
-  owned=$(find "$OPT" \( ! -uid 0 -o ! -gid 0 \) -print -exec chown --no-dereference 0:0 {} + | head -n 1)
+  owned=$(find "$OPT" \( ! -uid 0 -o ! -gid 0 \) -printf x -exec chown --no-dereference 0:0 {} +)
   find "$OPT" ! -type l -perm /022 -exec chmod go-w {} +
   [[ -z $owned ]] || mark_changed
 }

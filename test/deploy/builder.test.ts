@@ -36,3 +36,13 @@ asRoot('a link in place of the builder’s folder opens nothing of the machine',
   t.regex(stderr, /made no folder \.compile-cache/)
   t.is((await bench.run('stat -c %a "$SECRETS/x"; ls "$SECRETS"')).stdout, '600\nx\n')
 })
+
+asRoot('the files that an older release left to others become root’s, however many they are', async (t) => {
+  await using bench = await Bench.open()
+  const { status, stdout, stderr } = await bench.run(`mkdir -p "$OPT"/releases/1/node_modules/x
+    touch "$OPT"/releases/1/node_modules/x/a-rather-long-name-of-a-file-{1..3000}
+    chown -R games:games "$OPT"; chmod -R g+w "$OPT"
+    own_releases; echo "$CHANGED"; find "$OPT" ! -user root -o ! -group root -o -perm /022; own_releases`)
+  t.is(status, 0, stderr)
+  t.is(stdout, '1\n')
+})
