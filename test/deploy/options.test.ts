@@ -24,6 +24,17 @@ test('a complete set of answers has no fault', async (t) => {
   t.is(stdout.trim(), '', stderr)
 })
 
+test('an empty answer to who may use the bot does not open it to everyone', async (t) => {
+  await using bench = await Bench.open()
+  const { status, stdout, stderr } = await bench.run(
+    `echo TGDEPOT_USERS=42 >"$ETC/answers"; printf 'ADMIN_USERS=42\nALLOWED_USERS=42\n' >"$ETC/tgdepot.env"
+    echo TGDEPOT_USERS= >file; ${withArguments('--answers', 'file', '--domain', 'a.example')}
+    read_arguments "$@"; collect_answers; write_settings; save_answers; cat "$ETC/answers"`,
+  )
+  t.is(status, 0, stderr)
+  t.regex(stdout, /^ALLOWED_USERS=42$[\s\S]*^TGDEPOT_USERS=42$/m)
+})
+
 test('behind another proxy an address will do for a name', async (t) => {
   await using bench = await Bench.open()
   const args = [...enough, '--tls', 'none', '--domain', '192.168.1.5']
