@@ -101,6 +101,7 @@ restore_release() {
     die "release $(current_release) is back, but does not work either"
   fi
   current_release >"$STATE/healthy"
+  warn_of_open_bot
 }
 
 undo_upgrade() {
