@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
@@ -252,4 +253,22 @@ test('a port that is another site’s by default stays so', async (t) => {
   const { stdout } = await bench.run(site('VERSION=1.22.1'))
   t.deepEqual(listens(stdout), ['80 default_server', '[::]:80 default_server'])
   t.is(stdout.match(/return 444;/g)?.length, 1)
+})
+
+const withNginx = existsSync('/usr/sbin/nginx') ? test : test.skip
+
+withNginx('an nginx that runs with the zones of an older release takes the present ones', async (t) => {
+  await using bench = await Bench.open()
+  const { status, stdout, stderr } = await bench.run(`
+    write() { { echo "worker_processes 1; pid $PWD/pid; error_log $PWD/errors notice; events {} http { access_log off;"
+      for name in client_body proxy fastcgi uwsgi scgi; do echo "\${name}_temp_path $PWD/temp\${name};"; done
+      echo "$1 server { listen unix:$PWD/nginx.sock; $2 } }"; } >conf; }
+    write 'limit_conn_zone $binary_remote_addr zone=tgdepot_address:10m;' 'limit_conn tgdepot_address 128;'
+    /usr/sbin/nginx -e "$PWD/errors" -c "$PWD/conf"
+    write "$(sed 's|/run/tgdepot/web.sock|/none|' "$SOURCE/nginx/http.conf")" "$(grep '^limit_conn tgdepot' "$SOURCE/nginx/snippets/server.conf")"
+    /usr/sbin/nginx -e "$PWD/errors" -c "$PWD/conf" -s reload
+    for try in {1..200}; do grep -qE 'emerg|gracefully shutting down' errors && break; sleep 0.05; done
+    kill "$(<pid)"; grep -cE 'gracefully shutting down' errors; grep emerg errors || true`)
+  t.is(status, 0, stderr)
+  t.regex(stdout, /^[1-9]\d*\n$/)
 })
