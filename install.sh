@@ -92,7 +92,8 @@ restore_release() {
   make_claim_code
   choose_certificate "${ANSWERS[TGDEPOT_TLS]}"
   run systemctl daemon-reload
-  load_nginx
+  # Whatever becomes of that, the services go back too; the look at all of it follows.
+  (load_nginx) || true
   # One that hangs would take its time to be stopped.
   serves_downloads || systemctl kill --signal=SIGKILL tgdepot-web.service 2>/dev/null || true
   start_services

@@ -239,6 +239,29 @@ nginx_digest() {
     "$(digest_of "${files[@]}" "$NGINX_LIMITS")"
 }
 
+# Seconds until nginx has read its files; it takes one, unless it has thousands of sites.
+RELOAD_PATIENCE=30
+
+# nginx's children, of which new ones come with files that it has taken.
+nginx_workers() {
+  local master
+  master=$(systemctl show --property=MainPID --value nginx)
+  cat "/proc/$master/task/$master/children" 2>/dev/null || true
+}
+
+# What "nginx -t" cannot find, an nginx that runs may refuse: it goes on with its old files then, and says so in its log alone.
+reload_nginx() {
+  local before pid end
+  before=$(nginx_workers)
+  run systemctl reload nginx
+  end=$(($(steady_seconds) + RELOAD_PATIENCE))
+  while [[ -n $before ]]; do
+    for pid in $(nginx_workers); do [[ " $before " == *" $pid "* ]] || return 0; done
+    (($(steady_seconds) < end)) || die 'nginx goes on with its old files: the reason is in /var/log/nginx/error.log'
+    sleep 0.1
+  done
+}
+
 # Starts nginx, or has it read its files again if ours changed since it last did.
 load_nginx() {
   local now
@@ -249,7 +272,7 @@ load_nginx() {
     run systemctl restart nginx
     mark_changed
   elif [[ $(cat "$STATE/nginx" 2>/dev/null) != "$now" ]]; then
-    run systemctl reload nginx
+    reload_nginx
     mark_changed
   fi
   printf '%s\n' "$now" >"$STATE/nginx"

@@ -257,18 +257,40 @@ test('a port that is another site’s by default stays so', async (t) => {
 
 const withNginx = existsSync('/usr/sbin/nginx') ? test : test.skip
 
+/** An nginx that runs with a zone, and afterwards finds `files` in its place. */
+const running = (files: string) => `
+  write() { { echo "worker_processes 1; pid $PWD/pid; error_log $PWD/errors notice; events {} http { access_log off;"
+    for name in client_body proxy fastcgi uwsgi scgi; do echo "\${name}_temp_path $PWD/temp\${name};"; done
+    echo "$1 server { listen unix:$PWD/nginx.sock; $2 } }"; } >conf; }
+  write 'limit_conn_zone $binary_remote_addr zone=tgdepot_address:10m;' 'limit_conn tgdepot_address 128;'
+  /usr/sbin/nginx -e "$PWD/errors" -c "$PWD/conf"; trap 'kill "$(<pid)"' EXIT; RELOAD_PATIENCE=2
+  systemctl() { if [[ $1 == show ]]; then cat pid; else /usr/sbin/nginx -e "$PWD/errors" -c "$PWD/conf" -s reload; fi; }
+  until [[ -n $(nginx_workers) ]]; do sleep 0.05; done
+  ${files}
+  reload_nginx; echo taken`
+
 withNginx('an nginx that runs with the zones of an older release takes the present ones', async (t) => {
   await using bench = await Bench.open()
-  const { status, stdout, stderr } = await bench.run(`
-    write() { { echo "worker_processes 1; pid $PWD/pid; error_log $PWD/errors notice; events {} http { access_log off;"
-      for name in client_body proxy fastcgi uwsgi scgi; do echo "\${name}_temp_path $PWD/temp\${name};"; done
-      echo "$1 server { listen unix:$PWD/nginx.sock; $2 } }"; } >conf; }
-    write 'limit_conn_zone $binary_remote_addr zone=tgdepot_address:10m;' 'limit_conn tgdepot_address 128;'
-    /usr/sbin/nginx -e "$PWD/errors" -c "$PWD/conf"
-    write "$(sed 's|/run/tgdepot/web.sock|/none|' "$SOURCE/nginx/http.conf")" "$(grep '^limit_conn tgdepot' "$SOURCE/nginx/snippets/server.conf")"
-    /usr/sbin/nginx -e "$PWD/errors" -c "$PWD/conf" -s reload
-    for try in {1..200}; do grep -qE 'emerg|gracefully shutting down' errors && break; sleep 0.05; done
-    kill "$(<pid)"; grep -cE 'gracefully shutting down' errors; grep emerg errors || true`)
-  t.is(status, 0, stderr)
-  t.regex(stdout, /^[1-9]\d*\n$/)
+  const { stdout, stderr } = await bench.run(
+    running(
+      `write "$(sed 's|/run/tgdepot/web.sock|/none|' "$SOURCE/nginx/http.conf")" "$(grep '^limit_conn tgdepot' "$SOURCE/nginx/snippets/server.conf")"`,
+    ),
+  )
+  t.is(stdout, 'taken\n', stderr)
 })
+
+withNginx(
+  'an nginx that goes on with its old files, although it finds no fault in the new ones, is no success',
+  async (t) => {
+    await using bench = await Bench.open()
+    const { status, stdout, stderr } = await bench.run(
+      running(
+        `write 'limit_conn_zone $remote_addr zone=tgdepot_address:10m;' 'limit_conn tgdepot_address 1;'
+       /usr/sbin/nginx -q -t -e "$PWD/errors" -c "$PWD/conf"`,
+      ),
+    )
+    t.is(stdout, '', stderr)
+    t.is(status, 1)
+    t.regex(stderr, /nginx goes on with its old files/)
+  },
+)
