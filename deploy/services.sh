@@ -64,10 +64,12 @@ load_firewall() {
 }
 
 # Whether the path leads elsewhere than to systemd's socket: an older release, installed over this one, takes it away and
-# opens its own there. Its process was handed none.
+# opens its own there.
 socket_was_taken() {
   local pid
   [[ -S $WEB_SOCKET ]] || return 0
+  # systemd hands it over all the same: then two listen under one name.
+  (($(awk -v path="$WEB_SOCKET" '$4 == "00010000" && $8 == path' /proc/net/unix | wc -l) < 2)) || return 0
   pid=$(systemctl show --property=MainPID --value tgdepot-web.service)
   [[ ${pid:-0} != 0 && -r /proc/$pid/environ ]] || return 1
   ! grep -qz '^LISTEN_FDS=' "/proc/$pid/environ"

@@ -38,6 +38,16 @@ test('the socket is made anew after an older release, installed over this one, h
   t.regex(await bench.calls(), /^stop tgdepot-web\.service$[\s\S]*^restart tgdepot-web\.socket$/m)
 })
 
+test('the socket is made anew also where that older release was handed it, and took another', async (t) => {
+  const bench = await openWith(t, { LISTEN_FDS: '1' })
+  await bench.run(load)
+  await bench.run('rm calls web.sock')
+  const own = createServer().listen(join(bench.dir, 'web.sock'))
+  t.teardown(() => own.close())
+  t.like(await bench.run(load), { status: 0, stdout: '1\n' })
+  t.regex(await bench.calls(), /^restart tgdepot-web\.socket$/m)
+})
+
 test('the socket is made anew when its file is gone', async (t) => {
   const bench = await openWith(t, { LISTEN_FDS: '1' })
   await bench.run(load)
