@@ -8,6 +8,8 @@ SOURCE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 HEALTH_SECONDS=90
 # Set once live files change.
 SWITCHED=0
+# Set at the end that is its own: a signal that ends bash leaves 0 as its status.
+DONE=0
 
 main() {
   local file
@@ -25,7 +27,7 @@ main() {
   trap 'end_run $?' EXIT
   trap 'exit 130' INT
   collect_answers
-  [[ $ACTION == install ]] || { outlive_terminal; undo_upgrade; return; }
+  [[ $ACTION == install ]] || { outlive_terminal; undo_upgrade; DONE=1; return; }
   ask_missing
   outlive_terminal
   choose_certificate "${ANSWERS[TGDEPOT_TLS]}"
@@ -37,6 +39,7 @@ main() {
   remove_leftovers
   for file in "$SOURCE"/deploy/steps/[2-9]*.sh; do run_step "$file"; done
   finish
+  DONE=1
 }
 
 open_log() {
@@ -63,6 +66,7 @@ finish() {
 end_run() {
   local status=$1
   trap - EXIT
+  ((status != 0 || DONE)) || status=143
   remove_swap
   # A step back that fails ends itself alone; as a condition it would mind no failure at all.
   set +e
@@ -88,7 +92,8 @@ restore_release() {
   make_claim_code
   choose_certificate "${ANSWERS[TGDEPOT_TLS]}"
   run systemctl daemon-reload
-  load_nginx
+  # Whatever becomes of that, the services go back too; the look at all of it follows.
+  (load_nginx) || true
   # One that hangs would take its time to be stopped.
   serves_downloads || systemctl kill --signal=SIGKILL tgdepot-web.service 2>/dev/null || true
   start_services
@@ -97,6 +102,7 @@ restore_release() {
     die "release $(current_release) is back, but does not work either"
   fi
   current_release >"$STATE/healthy"
+  warn_of_open_bot
 }
 
 undo_upgrade() {

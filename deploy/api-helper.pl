@@ -8,6 +8,7 @@
 use strict;
 use warnings;
 use Cwd qw(realpath);
+use Fcntl qw(O_DIRECTORY O_NOFOLLOW O_NONBLOCK O_RDONLY S_ISREG);
 use Socket;
 
 my ($folder, $port) = (realpath($ARGV[0]), $ARGV[1]);
@@ -19,11 +20,15 @@ sub open_file {
     my ($path) = @_;
     my ($bot, $type, $name) = $path =~ m{\A\Q$folder\E/([^/]+)/([^/]+)/(file_[^/]+)\z} or return 'EINVAL';
     return 'EINVAL' if $type eq 'temp' or grep { /\A\.\.?\z/ } $bot, $type;
-    return 'EINVAL' if grep { -l } "$folder/$bot", "$folder/$bot/$type";
-    lstat $path or return $!{ENOENT} ? 'ENOENT' : 'EACCES';
-    return 'EINVAL' unless -f _;
-    return chmod(0664, $path) && chmod(0770, "$folder/$bot/$type") ? 'ok' : $!{ENOENT} ? 'ENOENT' : 'EPERM';
+    return 'EINVAL' if -l "$folder/$bot";
+    # What was opened and looked at is what changes: the bot may write the folder, and put a link in the file's place.
+    sysopen my $types, "$folder/$bot/$type", O_RDONLY | O_DIRECTORY | O_NOFOLLOW or return failure();
+    sysopen my $file, $path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK or return failure();
+    return 'EINVAL' unless S_ISREG((stat $file)[2]);
+    return chmod(0664, $file) && chmod(0770, $types) ? 'ok' : 'EPERM';
 }
+
+sub failure { return $!{ENOENT} ? 'ENOENT' : $!{ELOOP} || $!{ENOTDIR} ? 'EINVAL' : 'EACCES' }
 
 # The kernel names a socket's owner, which here is seen as such when it is this very user. One that its program has not
 # taken up yet has no inode.

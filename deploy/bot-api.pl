@@ -11,6 +11,10 @@ my ($notify, $limit) = delete @ENV{qw(NOTIFY_SOCKET WATCHDOG_USEC)};
 # Seconds between two beats, and for one answer, which takes milliseconds.
 my ($interval, $patience) = (($limit // 0) / 1e6 / 9, 10);
 
+# Seconds that no setting of the clock changes.
+my $ticks = POSIX::sysconf(&POSIX::_SC_CLK_TCK);
+sub steady_now { return (POSIX::times())[0] / $ticks }
+
 # setpriv(1) can do this, too, but not without the right to set capabilities.
 my $prctl = { x86_64 => 157, aarch64 => 167 }->{(POSIX::uname())[4]} // die "unknown machine\n";
 
@@ -29,8 +33,10 @@ sub answers {
         alarm $patience;
         socket my $socket, AF_INET, SOCK_STREAM, 0 or die "no socket\n";
         connect $socket, pack_sockaddr_in($port, INADDR_LOOPBACK) or die "no connection\n";
-        syswrite $socket, "GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n";
+        # Of no bot that there is: answered with 401, by the part of the server that all calls pass.
+        syswrite $socket, "GET /bot0:0/getMe HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n";
         sysread $socket, $answer, 5;
+        alarm 0;
     };
     alarm 0;
     return $answer eq 'HTTP/';
@@ -49,10 +55,10 @@ if (!$server) {
 
 my ($word, $next) = ('READY=1', 0);
 until (waitpid($server, POSIX::WNOHANG) == $server) {
-    if (time >= $next) {
+    if (steady_now() >= $next) {
         my $is_alive = answers();
         tell_systemd($word) if $is_alive;
-        ($word, $next) = ('WATCHDOG=1', time + $interval) if $is_alive;
+        ($word, $next) = ('WATCHDOG=1', steady_now() + $interval) if $is_alive;
     }
     select undef, undef, undef, $word eq 'READY=1' ? 0.1 : 1;
 }

@@ -46,17 +46,20 @@ run_as_builder() {
 }
 
 # Unpacks the folder $1 of an archive that a command of the builder's writes into the folder $2; whatever owners and
-# modes it names, the files are root's, and none of them lies outside.
+# modes it names, the files are root's, none of them lies outside, and none is a device, which would open a disk to
+# whoever can read it.
 take_from_builder() {
   local folder=$1 target=$2 errors
   shift 2
   errors=$(mktemp)
   log_line "+ as $BUILDER: $*"
-  if ! as_builder "$@" 2>"$errors" |
+  if ! as_builder "$@" 2>"$errors" | setpriv --bounding-set=-mknod \
     tar -C "$target" --no-same-owner --no-same-permissions --delay-directory-restore -xf - "$folder" 2>>"$errors"; then
     cat "$errors" >>"$LOG"
     fail_with "$errors" "'$*' failed"
   fi
   cat "$errors" >>"$LOG"
   rm -f "$errors"
+  # What is done to the folder next would be done to what a link in its place leads to.
+  [[ -d $target/$folder && ! -L $target/$folder ]] || die "'$*' made no folder $folder"
 }

@@ -14,6 +14,13 @@ forget_claim_code() {
   mark_changed
 }
 
+# A release from before there were owners minds no code.
+warn_of_open_bot() {
+  [[ -s $SECRETS/CLAIM_CODE && ! -d $OPT/current/app/claim ]] || return 0
+  grep -qE '^ALLOWED_USERS=.' "$ETC/tgdepot.env" ||
+    warn "release $(current_release) knows no owner of the bot: whoever finds it may use it, until ALLOWED_USERS in $ETC/tgdepot.env names who may"
+}
+
 # Says how the bot gets its owner, while it has none. The code is for the person who installs it alone: in no log.
 show_claim() {
   local code name

@@ -1,6 +1,9 @@
 # Sourced, never run: what every step of the installer uses. Variables in capitals are shared by all steps.
 # shellcheck shell=bash disable=SC2034,SC2154
 
+# Names, addresses and numbers are read in no language: in Turkish, for one, the capital of i is another letter.
+export LC_ALL=C.UTF-8
+
 OPT=/opt/tgdepot
 ETC=/etc/tgdepot
 SECRETS=$ETC/secrets
@@ -135,6 +138,13 @@ install_file() { write_file "$2" "$3" <"$1"; }
 make_folder() {
   [[ -d $1 ]] || mark_changed
   install -d -m "$2" "$1"
+}
+
+# Seconds that no setting of the clock changes; bash's own SECONDS go by the clock.
+steady_seconds() {
+  local seconds
+  read -r seconds _ </proc/uptime
+  printf '%s\n' "${seconds%.*}"
 }
 
 # Points a link somewhere else without a moment in which it is missing.

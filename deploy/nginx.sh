@@ -223,10 +223,11 @@ settle_workers() {
   fi
 }
 
-# Puts back what part_workers noted, if nobody has changed it since.
+# Puts back what part_workers noted. Without the note the group goes all the same: nginx does not start with one that is not there.
 join_workers() {
   [[ ! -e $NGINX_CONF ]] || sed -i --follow-symlinks -E \
-    "s/^([[:space:]]*)user www-data $WORKER_GROUP;(.*) # tgdepot: was (user .*;)$/\1\3\2/" "$NGINX_CONF"
+    -e "s/^([[:space:]]*)user www-data $WORKER_GROUP;(.*) # tgdepot: was (user .*;)$/\1\3\2/" \
+    -e "s/^([[:space:]]*user[[:space:]]+www-data)[[:space:]]+${WORKER_GROUP}[[:space:]]*;/\1;/" "$NGINX_CONF"
   [[ ! -e $STATE/www-data-named ]] || gpasswd --delete www-data www-data >/dev/null 2>&1 || true
 }
 
@@ -236,6 +237,29 @@ nginx_digest() {
   [[ ${ANSWERS[TGDEPOT_TLS]} == acme ]] || files+=("$CERTIFICATE" "$CERTIFICATE_KEY")
   printf '%s %s %s\n' "$(nginx_conf_value worker_connections)" "$(sed -n '/^[[:space:]]*user[[:space:]]/p' "$NGINX_CONF")" \
     "$(digest_of "${files[@]}" "$NGINX_LIMITS")"
+}
+
+# Seconds until nginx has read its files; it takes one, unless it has thousands of sites.
+RELOAD_PATIENCE=30
+
+# nginx's children, of which new ones come with files that it has taken.
+nginx_workers() {
+  local master
+  master=$(systemctl show --property=MainPID --value nginx)
+  cat "/proc/$master/task/$master/children" 2>/dev/null || true
+}
+
+# What "nginx -t" cannot find, an nginx that runs may refuse: it goes on with its old files then, and says so in its log alone.
+reload_nginx() {
+  local before pid end
+  before=$(nginx_workers)
+  run systemctl reload nginx
+  end=$(($(steady_seconds) + RELOAD_PATIENCE))
+  while [[ -n $before ]]; do
+    for pid in $(nginx_workers); do [[ " $before " == *" $pid "* ]] || return 0; done
+    (($(steady_seconds) < end)) || die 'nginx goes on with its old files: the reason is in /var/log/nginx/error.log'
+    sleep 0.1
+  done
 }
 
 # Starts nginx, or has it read its files again if ours changed since it last did.
@@ -248,7 +272,7 @@ load_nginx() {
     run systemctl restart nginx
     mark_changed
   elif [[ $(cat "$STATE/nginx" 2>/dev/null) != "$now" ]]; then
-    run systemctl reload nginx
+    reload_nginx
     mark_changed
   fi
   printf '%s\n' "$now" >"$STATE/nginx"
@@ -264,7 +288,8 @@ wanted_sockets() {
 # says so in its log alone.
 missing_sockets() {
   local socket open
-  open=$(ss -Hltnp 2>/dev/null | awk '/"nginx"/ { print $4 }')
+  # As root: anyone can call a program of theirs nginx.
+  open=$(ss -Hltnpe 2>/dev/null | awk '/"nginx"/ && !/ uid:[1-9]/ { print $4 }')
   for socket in $(wanted_sockets); do
     grep -qxF "$socket" <<<"$open" || printf '%s\n' "$socket"
   done

@@ -120,6 +120,8 @@ collect_answers() {
     elif [[ -v answered[$name] ]]; then GIVEN[$name]=${answered[$name]}
     fi
   done
+  # Nothing said is nothing changed: without the names of the last run the bot would be everyone's.
+  [[ -n ${GIVEN[TGDEPOT_USERS]-} ]] || unset 'GIVEN[TGDEPOT_USERS]'
   for name in "${ANSWER_NAMES[@]}"; do ANSWERS[$name]=${GIVEN[$name]-${last_run[$name]-}}; done
   for name in "${SECRET_NAMES[@]}"; do
     SECRET[$name]=${GIVEN[$name]-}

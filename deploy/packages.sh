@@ -29,7 +29,8 @@ install_packages() {
   ((${#missing[@]})) || return 0
   wait_for_apt
   if ((APT_FRESH == 0)); then
-    run apt-get "${APT_OPTIONS[@]}" update
+    # One source that is broken, often another program's, makes it fail; the lists of the others are there.
+    (run apt-get "${APT_OPTIONS[@]}" update) || warn 'apt-get update failed (above): going on with the lists that there are'
     APT_FRESH=1
   fi
   run env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
@@ -54,12 +55,13 @@ find_apt_user() {
 
 # apt itself waits for some of its locks only.
 wait_for_apt() {
-  local user end=$((SECONDS + APT_PATIENCE))
+  local user end
+  end=$(($(steady_seconds) + APT_PATIENCE))
   user=$(find_apt_user)
   [[ -n $user ]] || return 0
   warn "$user is using apt: waiting for its end, up to $APT_PATIENCE s"
   while user=$(find_apt_user) && [[ -n $user ]]; do
-    ((SECONDS < end)) || die "$user is still using apt: run install.sh again when it has ended"
+    (($(steady_seconds) < end)) || die "$user is still using apt: run install.sh again when it has ended"
     sleep 1
   done
 }

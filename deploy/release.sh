@@ -74,7 +74,7 @@ warm_release() {
 # Debian's npm, run as root by earlier releases, left files to whoever has the number that a packer of a library had.
 own_releases() {
   local owned
-  owned=$(find "$OPT" \( ! -uid 0 -o ! -gid 0 \) -print -exec chown --no-dereference 0:0 {} + | head -n 1)
+  owned=$(find "$OPT" \( ! -uid 0 -o ! -gid 0 \) -printf x -exec chown --no-dereference 0:0 {} +)
   find "$OPT" ! -type l -perm /022 -exec chmod go-w {} +
   [[ -z $owned ]] || mark_changed
 }
@@ -166,12 +166,13 @@ go_back() {
 # What a run that was killed, or found its disk full, left beside the files that it was about to replace.
 remove_leftovers() {
   local folder file
-  for file in "${MANAGED[@]}" "$SECRETS/." "$SNIPPETS/." /etc/sysusers.d/. /etc/tmpfiles.d/.; do
+  for file in "${MANAGED[@]}" "$SECRETS/." "$SNIPPETS/." /etc/sysusers.d/. /etc/tmpfiles.d/. \
+    "$LOGROTATE" "$NGINX_LIMITS" "$CERTBOT_HOOK"; do
     folder=$(dirname "$file")
     [[ ${file##*/} != . ]] || folder=${file%/.}
     rm -rf "$folder"/.tgdepot.?????? "$(beside "$file")"
   done
-  rm -rf "$STATE/.restored" "$STATE/.undo.new" "$ETC/.tgdepot.env.new"
+  rm -rf "$STATE/.restored" "$STATE/.undo.new" "$ETC/.tgdepot.env.new" "$ETC/.tgdepot.env.trial"
 }
 
 # A name that neither nginx nor systemd reads.

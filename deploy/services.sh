@@ -64,10 +64,12 @@ load_firewall() {
 }
 
 # Whether the path leads elsewhere than to systemd's socket: an older release, installed over this one, takes it away and
-# opens its own there. Its process was handed none.
+# opens its own there.
 socket_was_taken() {
   local pid
   [[ -S $WEB_SOCKET ]] || return 0
+  # systemd hands it over all the same: then two listen under one name.
+  (($(awk -v path="$WEB_SOCKET" '$4 == "00010000" && $8 == path' /proc/net/unix | wc -l) < 2)) || return 0
   pid=$(systemctl show --property=MainPID --value tgdepot-web.service)
   [[ ${pid:-0} != 0 && -r /proc/$pid/environ ]] || return 1
   ! grep -qz '^LISTEN_FDS=' "/proc/$pid/environ"
@@ -114,7 +116,7 @@ load_helper() {
 load_bot_api_folder() {
   local folder=$DATA/bot-api user
   user=$(sed -n 's/^User=//p' "$UNITS/tgdepot-bot-api.service")
-  [[ $(stat -c %U "$folder" 2>/dev/null) != "$user" ]] || return 0
+  [[ $(stat -c %U:%G "$folder" 2>/dev/null) != "$user:$user" ]] || return 0
   systemctl stop tgdepot-bot.service tgdepot-bot-api.service 2>/dev/null || true
   if [[ -d $folder ]]; then
     run find "$folder" -mindepth 1 -exec chown --no-dereference "$user:$user" {} +
@@ -137,6 +139,10 @@ load_bot_api_folder() {
 
 # The runs that are to have ended by now, by service: a unit that systemd cannot read keeps its old process.
 declare -A RUN_BEFORE=()
+# How often systemd had started anew what goes on running: over months this comes to some, with a good release as well.
+declare -A CRASHES_BEFORE=()
+
+crashes_of() { systemctl show --property=NRestarts --value "$1"; }
 
 run_of() { systemctl show --property=InvocationID --value "$1"; }
 
@@ -152,11 +158,15 @@ start_services() {
     [[ -e $UNITS/$service.service ]] || continue
     now=$(service_digest "$service")
     if [[ $(cat "$STATE/$service" 2>/dev/null) == "$now" ]] && systemctl is-active --quiet "$service" &&
-      runs_whole_release "$service.service"; then continue; fi
+      runs_whole_release "$service.service"; then
+      CRASHES_BEFORE[$service]=$(crashes_of "$service.service")
+      continue
+    fi
+    CRASHES_BEFORE[$service]=0
     systemctl reset-failed "$service" 2>/dev/null || true
     log_line "restart $service"
     RUN_BEFORE[$service]=$(run_of "$service")
-    [[ $service != tgdepot-web ]] || DOWN_SINCE=$SECONDS
+    [[ $service != tgdepot-web ]] || DOWN_SINCE=$(steady_seconds)
     # One that does not even start is seen by the final check, with its last words; so is one that takes long.
     timeout 5 systemctl restart "$service" >>"$LOG" 2>&1 || true
     printf '%s\n' "$now" >"$STATE/$service"
@@ -219,9 +229,10 @@ find_unit_trouble() {
 
 # A program that ended three times in a row will not become healthy by waiting.
 keeps_crashing() {
-  local restarts
-  for restarts in $(systemctl show --property=NRestarts --value "${SERVICES[@]}"); do
-    ((restarts < 3)) || return 0
+  local service crashes
+  for service in "${SERVICES[@]}"; do
+    crashes=$(crashes_of "$service.service")
+    ((crashes - ${CRASHES_BEFORE[$service]:-0} < 3)) || return 0
   done
   return 1
 }
@@ -236,11 +247,13 @@ serves_downloads() { [[ $(ask_socket --max-time 2 2>/dev/null) == *'"database":{
 
 # Waits until nothing is wrong for three looks in a row; prints what still is after so many seconds and fails.
 wait_until_healthy() {
-  local end=$((SECONDS + $1)) served=${DOWN_SINCE:-$SECONDS} troubles='nobody can download' good=0
+  local now end served troubles='nobody can download' good=0
+  now=$(steady_seconds)
+  end=$((now + $1)) served=${DOWN_SINCE:-$now}
   while :; do
     # The whole look takes seconds while nothing answers.
-    if serves_downloads; then served=$SECONDS
-    elif ((SECONDS - served >= MAX_OUTAGE)) && has_way_back; then break
+    if serves_downloads; then served=$(steady_seconds)
+    elif (($(steady_seconds) - served >= MAX_OUTAGE)) && has_way_back; then break
     fi
     troubles=$(find_troubles)
     if [[ -z $troubles ]]; then
@@ -248,7 +261,7 @@ wait_until_healthy() {
     else
       good=0
     fi
-    ((SECONDS < end)) || break
+    (($(steady_seconds) < end)) || break
     if ((good == 0)) && keeps_crashing; then break; fi
     sleep 1
   done

@@ -9,14 +9,15 @@ listeners() {
   ss -Hltnp "sport = :$1" 2>/dev/null | grep -o '"[^"]*",pid=[0-9]*' | sed 's/"\([^"]*\)",pid=/\1 /' | sort -u || true
 }
 
-# Whether the port is held by the unit, and by it alone.
+# The numbers of the users who listen on a TCP port. This is the kernel's word: a program's name, and the unit below one's own
+# systemd, can be chosen by anyone.
+listening_users() { ss -Hltne "sport = :$1" 2>/dev/null | awk '{ print match($0, / uid:[0-9]+/) ? substr($0, RSTART + 5, RLENGTH - 5) : 0 }' | sort -u; }
+
+# Whether the port is held by the user whom the installed unit names, and by nobody else.
 server_listens() {
-  local name pid found=1
-  while read -r name pid; do
-    [[ $(cat "/proc/$pid/cgroup" 2>/dev/null) == */tgdepot-bot-api.service* ]] || return 1
-    found=0
-  done < <(listeners "${BOT_API_URL##*:}")
-  return "$found"
+  local user
+  user=$(sed -n 's/^User=//p' "$UNITS/tgdepot-bot-api.service" 2>/dev/null) || return 1
+  [[ -n $user && $(listening_users "${BOT_API_URL##*:}") == "$(id -u "$user" 2>/dev/null)" ]]
 }
 
 # The server's answer about the bot of a token; nothing where it gives none. It may first have to log in to Telegram.

@@ -78,7 +78,7 @@ describe_data() {
 remove_program() {
   rm -f "$COMMAND"
   [[ ! -e $STATE/swap ]] || swapoff "$STATE/swap" 2>/dev/null || true
-  rm -rf "$OPT" /run/tgdepot /run/tgdepot-install /var/lib/tgdepot-acme /var/cache/tgdepot-build
+  rm -rf "$OPT" /run/tgdepot /run/tgdepot-install{,.lock} /run/tgdepot-api-helper.sock /var/lib/tgdepot-acme /var/cache/tgdepot-build
 }
 
 remove_units() {
@@ -107,10 +107,13 @@ remove_nginx_site() {
   say 'ok       nginx site removed; nginx itself stays'
 }
 
+# The data last: a disk that is mounted there stays, and one that takes no writes ends it here.
 remove_data() {
-  rm -rf "$DATA" "$ETC" "$LOG"
-  rm -rf "$LINK_LOGS"
+  # An older release, or a way back to one, kept the log of links with nginx's own.
+  rm -rf "$ETC" "$LOG" "$LINK_LOGS" /var/log/nginx/tgdepot.*
   if [[ -d /etc/letsencrypt/live/tgdepot ]]; then certbot delete --non-interactive --quiet --cert-name tgdepot; fi
+  [[ ! -d $DATA ]] || find "$(realpath "$DATA")" -mindepth 1 -delete
+  rm -rf "$DATA" 2>/dev/null || say "         $DATA stays, empty: a disk is mounted there"
   say "ok       data, settings and secrets removed"
 }
 
@@ -118,7 +121,8 @@ remove_data() {
 keep_data() {
   if [[ -d $DATA ]]; then
     chmod 0700 "$DATA"
-    chown -R root:root "$DATA"
+    # Also of a link's target.
+    chown -R root:root "$DATA/."
   fi
   say "ok       kept: $DATA (files, database, the bot's session), $ETC (settings, secrets) and $LINK_LOGS"
   [[ ! -d /etc/letsencrypt/live/tgdepot ]] || say '         and the certificate: certbot delete --cert-name tgdepot'

@@ -55,20 +55,35 @@ find_domain_fault() {
   local label='[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
   if [[ -z $1 ]]; then printf 'no domain: give --domain\n'
   elif [[ ! $1 =~ ^$label(\.$label)*$ ]] || ((${#1} > 253)); then printf "domain '%s': not a host name\n" "$1"
+  # The certificate would not be for it, which shows when all else is done.
+  elif [[ $1 =~ (^|\.)[0-9]+$ && ${ANSWERS[TGDEPOT_TLS]-} != none ]]; then printf "domain '%s': an address; a certificate needs a host name\n" "$1"
   fi
 }
 
-# nginx would refuse it, or fail to open it, when everything else is done.
+# nginx would refuse it, or fail to open it, when everything else is done; and what it opens is looked for as it is printed.
 find_listen_fault() {
-  local address=${1%:*} port=${1##*:}
-  if [[ ! $1 =~ ^(([0-9.]+|\[[0-9A-Fa-f:]+\]):)?[0-9]{1,5}$ ]] || ((10#$port < 1 || 10#$port > 65535)); then
+  local address=${1%:*} port=${1##*:} plain
+  if [[ ! $1 =~ ^(([0-9.]+|\[[0-9A-Fa-f:]+\]):)?[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then
     printf "listen '%s': not [ADDRESS:]PORT\n" "$1"
     return
   fi
-  [[ $1 == *:* && $address != 0.0.0.0 && $address != '[::]' ]] && command -v ip >/dev/null || return 0
+  [[ $1 == *:* ]] || return 0
   address=${address#[} address=${address%]}
-  [[ $(ip -oneline route get "$address" 2>/dev/null) == 'local '* ]] ||
+  plain=$(plain_address "$address")
+  if [[ -z $plain ]]; then printf "listen '%s': %s is no address\n" "$1" "$address"
+  elif [[ $plain != "$address" ]]; then printf "listen '%s': write the address as %s\n" "$1" "$plain"
+  elif [[ $address != 0.0.0.0 && $address != '::' ]] && command -v ip >/dev/null &&
+    [[ $(ip -oneline route get "$address" 2>/dev/null) != 'local '* ]]; then
     printf "listen '%s': %s is no address of this machine\n" "$1" "$address"
+  fi
+}
+
+# An address as the kernel prints it; nothing for what is none.
+plain_address() {
+  local family=AF_INET
+  [[ $1 != *:* ]] || family=AF_INET6
+  perl -MSocket=inet_pton,inet_ntop,AF_INET,AF_INET6 \
+    -e "my \$address = inet_pton($family, \$ARGV[0]); print inet_ntop($family, \$address) if defined \$address" -- "$1"
 }
 
 # A machine that was installed before this was asked keeps what its settings say.
@@ -99,16 +114,10 @@ find_secret_fault() {
 
 # An address or a network, as the firewall takes it.
 is_network() {
-  local address=${1%/*} bits=0 octet most=32
+  local address=${1%/*} bits=0 most=32
   [[ $1 != */* ]] || bits=${1##*/}
-  if [[ $address == *:* ]]; then
-    most=128
-    [[ $address =~ ^[0-9A-Fa-f:]{2,39}$ ]] || return 1
-  else
-    [[ $address =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || return 1
-    for octet in ${address//./ }; do ((10#$octet <= 255)) || return 1; done
-  fi
-  [[ $bits =~ ^[0-9]{1,3}$ ]] && ((10#$bits <= most))
+  [[ $address != *:* ]] || most=128
+  [[ $bits =~ ^[0-9]{1,3}$ ]] && ((10#$bits <= most)) && [[ -n $(plain_address "$address") ]]
 }
 
 # The form of the owner's lines in the file of settings; the release itself looks at their names and values later.

@@ -60,24 +60,25 @@ check_room() {
   done
 }
 
+# nginx opens its ports as root: who does not only takes its name.
 check_port() {
-  local port=$1 owner=$2 name pid
+  local port=$1 name pid
   while read -r name pid; do
-    [[ -n $name && $name != "$owner" ]] || continue
-    [[ $(cat "/proc/$pid/cgroup" 2>/dev/null) != *"/$owner"* ]] || continue
-    fault "port $port is taken by $name (process $pid)"
+    [[ $name == nginx ]] || { fault "port $port is taken by $name (process $pid)"; return; }
   done < <(listeners "$port")
+  [[ $(listening_users "$port") =~ ^0?$ ]] || fault "port $port is taken by a program of another user than root"
 }
 
 check_ports() {
   command -v ss >/dev/null || return 0
   if [[ ${ANSWERS[TGDEPOT_TLS]} == none ]]; then
-    check_port "${ANSWERS[TGDEPOT_LISTEN]##*:}" nginx
+    check_port "${ANSWERS[TGDEPOT_LISTEN]##*:}"
   else
-    check_port 80 nginx
-    check_port 443 nginx
+    check_port 80
+    check_port 443
   fi
-  check_port 8081 tgdepot-bot-api.service
+  [[ -z $(listening_users 8081) ]] || server_listens ||
+    fault "port 8081 is taken by $(listeners 8081 | awk '{ print $1 " (process " $2 ")"; exit }')"
 }
 
 check_nginx() {
@@ -119,6 +120,9 @@ check_dns() {
     found=1
     if grep -qxF "$address" <<<"$own"; then
       [[ $complain == warn ]] || check_door "$address"
+    elif [[ $address == 127.* ]]; then
+      # Debian's line for the machine's own name, 127.0.1.1, behind which it is not seen what others are told.
+      warn "/etc/hosts leads $domain to this machine: whether DNS does too cannot be told from here"
     # Behind a router the public address is not on this machine, so nothing can be told from here.
     elif [[ $address != *:* && $public != *4* ]]; then
       warn "the name $domain leads to $address; is that the router in front of this machine, and does it pass port 80 on?"

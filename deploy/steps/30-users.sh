@@ -12,10 +12,10 @@ step_users() {
 }
 
 # Data that outlived an uninstallation or came from another machine belongs to root or to numbers that mean nothing
-# here. The folder itself comes last, by tmpfiles: until then an interrupted run finds it and goes on.
+# here, of which one may be right by chance. The folder itself comes last, by tmpfiles: until then an interrupted run finds it and goes on.
 adopt_data() {
   local folder=$DATA/$1
-  [[ -d $folder && $(stat -c %U "$folder") != tgdepot ]] || return 0
+  [[ -d $folder && $(stat -c %U:%G "$folder") != "$2" ]] || return 0
   run find "$folder" -mindepth 1 -exec chown --no-dereference "$2" {} +
   mark_changed
 }

@@ -51,9 +51,10 @@ ask_role() {
 }
 
 find_trial_fault() {
-  local end=$((SECONDS + TRIAL_SECONDS)) path old new paths=(/)
+  local end path old new paths=(/)
+  end=$(($(steady_seconds) + TRIAL_SECONDS))
   until [[ $(ask_role "$TRIAL_SOCKET" /) == 200 ]]; do
-    if ((SECONDS >= end)) || ! systemctl is-active --quiet "$TRIAL_UNIT"; then
+    if (($(steady_seconds) >= end)) || ! systemctl is-active --quiet "$TRIAL_UNIT"; then
       printf 'does not answer (its last words are above)\n'
       return
     fi

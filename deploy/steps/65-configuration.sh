@@ -18,5 +18,19 @@ fill_firewall() {
     if [[ $network == *:* ]]; then allowed6+="$network, "; else allowed4+="$network, "; fi
   done
   sed -e "s/@BOT@/$(id -u tgdepot)/; s/@SERVER@/$(id -u tgdepot-api)/" \
+    -e "s|@LISTEN@|$(guard_listen)|" \
     -e "s|@ALLOWED4@|${allowed4:+elements = { ${allowed4%, } \}}|; s|@ALLOWED6@|${allowed6:+elements = { ${allowed6%, } \}}|" "$1"
+}
+
+# The rule that keeps others from where nginx listens behind another proxy: what they answer begins no connection.
+guard_listen() {
+  local listen=${ANSWERS[TGDEPOT_LISTEN]-} from='meta nfproto ipv4'
+  [[ ${ANSWERS[TGDEPOT_TLS]-} == none ]] || return 0
+  case $listen in
+    '[::]:'*) from='meta nfproto ipv6' ;;
+    '['*) from="ip6 saddr ${listen:1:-1}" from=${from%]*} ;;
+    0.0.0.0:*) ;;
+    *:*) from="ip saddr ${listen%:*}" ;;
+  esac
+  printf '%s tcp sport %s tcp flags syn,ack / syn,ack meta skuid != 0 drop' "$from" "${listen##*:}"
 }

@@ -59,7 +59,7 @@ function staticServer(folder: string, port: number, store: string, tls: boolean)
     server_tokens off;
     set $tgdepot_hsts "";
     access_log ${join(folder, 'tgdepot.access.log')} tgdepot buffer=32k flush=1s;
-    limit_conn tgdepot_address 128;
+    limit_conn tgdepot_visitor 128;
     location / {
       alias ${store}/;
       include ${join(folder, 'snippets/headers.conf')};

@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
+import { FakeClock, hasFakeClock } from '../helpers/fake-clock.ts'
 import { NotifySocket } from '../helpers/notify-socket.ts'
 import { until } from '../helpers/until.ts'
 
@@ -33,12 +36,12 @@ function isThere(pid: number): boolean {
   }
 }
 
-async function start(t: ExecutionContext) {
+async function start(t: ExecutionContext, more: Record<string, string> = {}) {
   const socket = await NotifySocket.open()
   t.teardown(() => socket[Symbol.asyncDispose]())
   const port = await freePort()
   const args = [program, port, process.execPath, '-e', server, port]
-  const env = { PATH: process.env.PATH, NOTIFY_SOCKET: socket.path, WATCHDOG_USEC: '3000000' }
+  const env = { PATH: process.env.PATH, NOTIFY_SOCKET: socket.path, WATCHDOG_USEC: '3000000', ...more }
   const watcher = spawn('perl', args, { env, stdio: ['ignore', 'pipe', 'inherit'], detached: true })
   t.teardown(() => {
     try {
@@ -98,4 +101,19 @@ test('a Bot API server that ends by itself ends what speaks for it, with its sta
   const ended = once(watcher, 'close')
   process.kill(pid, 'SIGUSR1')
   t.deepEqual(await ended, [3, null])
+})
+
+const byClock = hasFakeClock ? test : test.skip
+
+byClock('a Bot API server that works is alive whatever is done to the clock', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'tgdepot-watch-'))
+  t.teardown(() => rm(dir, { recursive: true }))
+  const clock = new FakeClock(dir)
+  await clock.set(0)
+  const { beats } = await start(t, clock.env)
+  await beats()
+  for (const hours of [-24, 24, -1]) {
+    await clock.set(hours * 3600)
+    await t.notThrowsAsync(beats(), `${hours}`)
+  }
 })

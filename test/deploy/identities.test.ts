@@ -42,6 +42,18 @@ asRoot(
   },
 )
 
+asRoot(
+  'data of another machine are taken over, also where one of their numbers is right by chance',
+  async (t) => {
+    await using bench = await Bench.open()
+    const { status, stdout, stderr } = await bench.run(`${folder}
+    source "$SOURCE/deploy/steps/30-users.sh"
+    prepare; chown -R daemon:games data; give daemon; adopt_data store daemon:daemon; find data -mindepth 2 -printf '%u:%g\\n' | sort -u`)
+    t.is(status, 0, stderr)
+    t.is(stdout, '1\ndaemon:daemon\n')
+  },
+)
+
 asRoot('a run that was interrupted in the middle is finished by the next', async (t) => {
   await using bench = await Bench.open()
   const { stdout } = await bench.run(`${folder}
@@ -50,7 +62,7 @@ asRoot('a run that was interrupted in the middle is finished by the next', async
 })
 
 test('the firewall’s rules are what nft takes, with and without networks that the owner allows', async (t) => {
-  for (const networks of ['', '10.1.2.0/24,192.168.7.7,fd00:1::/64']) {
+  for (const networks of ['', '10.1.2.0/24,192.168.7.7,10.1.0.0/16,fd00:1::/64,fd00::/8']) {
     await using bench = await Bench.open()
     const { status, stdout, stderr } = await bench.run(`source "$SOURCE/deploy/steps/65-configuration.sh"
       id() { case $2 in tgdepot) echo 991 ;; *) echo 992 ;; esac; }
@@ -59,7 +71,7 @@ test('the firewall’s rules are what nft takes, with and without networks that 
     t.notRegex(stdout, /@[A-Z0-9]+@/)
     t.regex(stdout, /skuid != \{ 0, 991, 992 \} reject/)
     t.regex(stdout, /sport 8081 meta skuid != \{ 0, 992 \} drop/)
-    if (networks) t.regex(stdout, /elements = \{ 10\.1\.2\.0\/24, 192\.168\.7\.7 \}/)
+    if (networks) t.regex(stdout, /elements = \{ 10\.1\.2\.0\/24, 192\.168\.7\.7, 10\.1\.0\.0\/16 \}/)
     if (process.getuid?.() !== 0) continue
     await writeFile(join(bench.dir, 'rules'), stdout)
     await t.notThrowsAsync(run('/usr/sbin/nft', ['--check', '--file', join(bench.dir, 'rules')]))
@@ -77,6 +89,10 @@ test('networks that the firewall would not take are refused before anything happ
     ['999.1.1.1', false],
     ['10.0.0.0/33', false],
     ['fd00::/129', false],
+    ['::::', false],
+    ['1:2', false],
+    ['10.0.0.0/', false],
+    ['-e', false],
   ] as const) {
     const { stdout } = await bench.run(`
       for name in "\${ANSWER_NAMES[@]}"; do ANSWERS[$name]=''; done

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
@@ -144,6 +145,18 @@ test('nginx’s workers get a group of their own by the line that names their us
   }
 })
 
+test('the workers’ group leaves nginx.conf with the uninstallation, whatever became of the note beside it', async (t) => {
+  for (const line of [
+    'user www-data tgdepot-files;',
+    '\tuser www-data  tgdepot-files ; # tgdepot: was user www-data; and mine',
+  ]) {
+    await using bench = await openWith(debian.replace('user www-data;', line))
+    await bench.run('join_workers')
+    t.notRegex(await bench.conf(), /tgdepot-files/)
+    t.regex(await bench.conf(), /^\s*user www-data;/m)
+  }
+})
+
 test('workers whom no plain line names keep their group, and the owner is told who else has it', async (t) => {
   for (const line of ['include user.conf;', 'user www-data adm;', '#user www-data;']) {
     await using bench = await openWith(debian.replace('user www-data;', line))
@@ -241,3 +254,43 @@ test('a port that is another site’s by default stays so', async (t) => {
   t.deepEqual(listens(stdout), ['80 default_server', '[::]:80 default_server'])
   t.is(stdout.match(/return 444;/g)?.length, 1)
 })
+
+const withNginx = existsSync('/usr/sbin/nginx') ? test : test.skip
+
+/** An nginx that runs with a zone, and afterwards finds `files` in its place. */
+const running = (files: string) => `
+  write() { { echo "worker_processes 1; pid $PWD/pid; error_log $PWD/errors notice; events {} http { access_log off;"
+    for name in client_body proxy fastcgi uwsgi scgi; do echo "\${name}_temp_path $PWD/temp\${name};"; done
+    echo "$1 server { listen unix:$PWD/nginx.sock; $2 } }"; } >conf; }
+  write 'limit_conn_zone $binary_remote_addr zone=tgdepot_address:10m;' 'limit_conn tgdepot_address 128;'
+  /usr/sbin/nginx -e "$PWD/errors" -c "$PWD/conf"; trap 'kill "$(<pid)"' EXIT; RELOAD_PATIENCE=2
+  systemctl() { if [[ $1 == show ]]; then cat pid; else /usr/sbin/nginx -e "$PWD/errors" -c "$PWD/conf" -s reload; fi; }
+  until [[ -n $(nginx_workers) ]]; do sleep 0.05; done
+  ${files}
+  reload_nginx; echo taken`
+
+withNginx('an nginx that runs with the zones of an older release takes the present ones', async (t) => {
+  await using bench = await Bench.open()
+  const { stdout, stderr } = await bench.run(
+    running(
+      `write "$(sed 's|/run/tgdepot/web.sock|/none|' "$SOURCE/nginx/http.conf")" "$(grep '^limit_conn tgdepot' "$SOURCE/nginx/snippets/server.conf")"`,
+    ),
+  )
+  t.is(stdout, 'taken\n', stderr)
+})
+
+withNginx(
+  'an nginx that goes on with its old files, although it finds no fault in the new ones, is no success',
+  async (t) => {
+    await using bench = await Bench.open()
+    const { status, stdout, stderr } = await bench.run(
+      running(
+        `write 'limit_conn_zone $remote_addr zone=tgdepot_address:10m;' 'limit_conn tgdepot_address 1;'
+       /usr/sbin/nginx -q -t -e "$PWD/errors" -c "$PWD/conf"`,
+      ),
+    )
+    t.is(stdout, '', stderr)
+    t.is(status, 1)
+    t.regex(stderr, /nginx goes on with its old files/)
+  },
+)

@@ -24,6 +24,36 @@ test('a complete set of answers has no fault', async (t) => {
   t.is(stdout.trim(), '', stderr)
 })
 
+test('an empty answer to who may use the bot does not open it to everyone', async (t) => {
+  await using bench = await Bench.open()
+  const { status, stdout, stderr } = await bench.run(
+    `echo TGDEPOT_USERS=42 >"$ETC/answers"; printf 'ADMIN_USERS=42\nALLOWED_USERS=42\n' >"$ETC/tgdepot.env"
+    echo TGDEPOT_USERS= >file; ${withArguments('--answers', 'file', '--domain', 'a.example')}
+    read_arguments "$@"; collect_answers; write_settings; save_answers; cat "$ETC/answers"`,
+  )
+  t.is(status, 0, stderr)
+  t.regex(stdout, /^ALLOWED_USERS=42$[\s\S]*^TGDEPOT_USERS=42$/m)
+})
+
+test('behind another proxy an address will do for a name', async (t) => {
+  await using bench = await Bench.open()
+  const args = [...enough, '--tls', 'none', '--domain', '192.168.1.5']
+  const { stdout, stderr } = await bench.run(withArguments(...args) + settle, secrets)
+  t.is(stdout.trim(), '', stderr)
+})
+
+test('flags and names mean the same in every language of the machine', async (t) => {
+  await using bench = await Bench.open()
+  const made = await bench.run('localedef -i tr_TR -f UTF-8 "$PWD/tr_TR.UTF-8"')
+  if (made.status !== 0) return t.pass('without the sources of the locales')
+  const args = [...enough, '--domain', 'FILES.EXAMPLE.ORG']
+  const { stdout, stderr } = await bench.run(
+    `${withArguments(...args)}${settle}; echo "\${ANSWERS[TGDEPOT_DOMAIN],,}"`,
+    { ...secrets, LOCPATH: bench.dir, LC_ALL: 'tr_TR.UTF-8' },
+  )
+  t.is(stdout.trim(), 'files.example.org', stderr)
+})
+
 test('everything that is missing is said at once', async (t) => {
   await using bench = await Bench.open()
   const { stdout } = await bench.run(withArguments('--yes') + settle)
@@ -35,6 +65,7 @@ test('values that could break out of a configuration file are refused', async (t
   const wrong: [string, string][] = [
     ['--domain', 'a.example; include /etc/passwd'],
     ['--domain', '-a.example'],
+    ['--domain', '203.0.113.5'],
     ['--tls', 'yes'],
     ['--bot-api', '/nowhere'],
   ]
@@ -50,11 +81,16 @@ test('values that could break out of a configuration file are refused', async (t
     '999.1.1.1:8080',
     '192.0.2.77:80',
     '[2001:db8::7]:80',
+    // Who looks for these among open sockets does not find them.
+    '08080',
+    '127.1:8080',
+    '[0:0::1]:8080',
+    '[::1]:8080',
     '',
   ]) {
     const args = [...enough, '--tls', 'none', '--listen', listen]
     const { stdout } = await bench.run(`${withArguments(...args)}${settle}`, secrets)
-    if (listen === '') t.is(stdout.trim(), '')
+    if (listen === '' || listen === '[::1]:8080') t.is(stdout.trim(), '')
     else t.regex(stdout, /listen/, listen)
   }
 })

@@ -59,6 +59,17 @@ test('packages are installed with the files as they were changed here, and asked
   t.true(installs[0]?.endsWith('--no-install-recommends a b'))
 })
 
+test('another program’s broken source of packages is shown, and keeps ours from nothing', async (t) => {
+  await using bench = await Bench.open()
+  await bench.fake('apt-get', '[[ $* != *update* ]] || { echo "E: no Release file" >&2; exit 100; }')
+  const { status, stdout, stderr } = await bench.run(`${apt}install_packages nginx; echo "$NOTE"`)
+  t.is(status, 0, stderr)
+  t.is(stdout, 'installed nginx\n')
+  t.regex(stderr, /E: no Release file[\s\S]*note +apt-get update failed/)
+  await bench.fake('apt-get', 'echo "E: unable to locate package" >&2; exit 100')
+  t.not((await bench.run(`${apt}install_packages nginx`)).status, 0)
+})
+
 /** A port that takes connections, and one that does not. */
 async function ports(t: ExecutionContext): Promise<{ open: number; closed: number }> {
   const [server, gone] = [createServer(), createServer()]

@@ -38,6 +38,14 @@ test('an authority’s way to this machine is looked at before anything is built
       fault: /leads to 2001:db8::9/,
     },
     { own: ['203.0.113.5', '2001:db8::5'], named: ['203.0.113.5', '2001:db8::5'] },
+    // Debian's own line for a machine that was given the name.
+    { own: ['203.0.113.5'], named: ['127.0.1.1'], note: /whether DNS does too cannot be told from here/ },
+    {
+      own: ['203.0.113.5'],
+      named: ['127.0.0.1', '203.0.113.9'],
+      note: /DNS/,
+      fault: /leads to 203\.0\.113\.9/,
+    },
     { own: ['192.168.1.5'], named: ['203.0.113.9'], note: /is that the router .* does it pass port 80 on\?/ },
     { own: ['192.168.1.5', '2001:db8::5'], named: ['203.0.113.9', '2001:db8::5'], note: /router/ },
     {

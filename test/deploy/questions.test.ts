@@ -199,6 +199,20 @@ test('the code that makes an owner is made once, is root’s alone, and goes wit
   t.regex(stdout, /^600\nCLAIM_CODE=[A-Za-z0-9_-]{22}\nsame\nCLAIM_CODE\n$/, stderr)
 })
 
+test('who goes back to a release without owners hears that the bot is open, unless it is not', async (t) => {
+  await using bench = await Bench.open()
+  const back = `mkdir -p "$OPT/releases/1/app"; ln -sfn releases/1 "$OPT/current"; echo CLAIM_CODE=x >"$SECRETS/CLAIM_CODE"
+    : >"$ETC/tgdepot.env"; `
+  const { stderr } = await bench.run(`${back} warn_of_open_bot`)
+  t.regex(stderr, /^note +release 1 knows no owner of the bot: whoever finds it may use it/)
+  for (const safe of [
+    'echo ALLOWED_USERS=42 >"$ETC/tgdepot.env"',
+    'rm "$SECRETS/CLAIM_CODE"',
+    'mkdir "$OPT/releases/1/app/claim"',
+  ])
+    t.is((await bench.run(`${back}${safe}; warn_of_open_bot`)).stderr, '', safe)
+})
+
 test('the link for the owner is shown until the bot has one, and is in no log', async (t) => {
   await using bench = await Bench.open()
   await using server = await startBotApi()

@@ -97,6 +97,15 @@ test('who watches a run that was killed hears so', async (t) => {
   t.regex(stderr, /did not come to an end: run install\.sh again/)
 })
 
+test('a run that a signal ended is no success for who watches it', async (t) => {
+  await using bench = await Bench.open()
+  // Without its last line, install.sh only defines what it does.
+  const { stderr } = await bench.run(`eval "$(sed '/^SOURCE=/d; $d' "$SOURCE/install.sh")"
+    take_turn; trap 'end_run $?' EXIT; outlive_terminal; STEP='Release'; kill -TERM $$; sleep 9`)
+  t.regex(stderr, /stopped at "Release"; it can be run again from here/)
+  t.is((await bench.run('attach')).status, 143)
+})
+
 test('with no run to watch, that is said', async (t) => {
   await using bench = await Bench.open()
   t.regex((await bench.run('attach')).stderr, /no install\.sh has run/)

@@ -80,6 +80,27 @@ test('nothing but a finished file is handed over', async (t) => {
   await t.throwsAsync(helper.handOver(join(files, '42:token/documents/file_99')), { code: 'ENOENT' })
 })
 
+test('a link that takes the file’s place while it is handed over opens nothing else', async (t) => {
+  const { files, helper } = await open(t)
+  const session = await makeFile(files, 'td.binlog')
+  const path = await makeFile(files, 'documents/file_1.bin')
+  // As a bot that somebody has taken over could do it, in a folder that was opened to it before.
+  const swap = `my ($file, $session) = @ARGV;
+    symlink $session, "$file.link" or die; link $file, "$file.own" or die;
+    while (1) { for ('link', 'own') { unlink "$file.now"; link "$file.$_", "$file.now" and rename "$file.now", $file } }`
+  const swapper = spawn('perl', ['-e', swap, path, session], { stdio: ['ignore', 'inherit', 'inherit'] })
+  t.teardown(() => swapper.kill('SIGKILL'))
+  const answers = new Set<string>()
+  for (let round = 0; round < 300; round++) {
+    const asked = Array.from({ length: 20 }, () => helper.handOver(path))
+    for (const answer of await Promise.allSettled(asked)) {
+      answers.add(answer.status === 'fulfilled' ? 'ok' : answer.reason.code)
+    }
+  }
+  t.true(answers.has('EINVAL') && answers.has('ok'), [...answers].join())
+  t.is(await modeOf(session), '640')
+})
+
 test('requests at the same time get their own answers, and no error holds the token', async (t) => {
   const { files, helper } = await open(t)
   const path = await makeFile(files, 'documents/file_1.bin')
