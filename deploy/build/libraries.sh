@@ -32,7 +32,7 @@ main() {
   unpack npm npm
   node=$PWD/node/bin/node
   export PATH=$PWD/node/bin:$PATH
-  # The optional packages are the runtimes for each processor; npm would unpack ours a second time, which takes half a minute.
+  # The optional packages are the runtimes for each processor, of which ours would be unpacked a second time: half a minute.
   # No script of a package runs; ours is called below.
   npm ci --omit=dev --omit=optional --ignore-scripts
   mv node "node_modules/node-linux-$arch"
