@@ -130,7 +130,7 @@ async function runtimeOf(role: 'bot' | 'web', cache: string): Promise<{ flags: s
   const files = [`tgdepot-${role}.service`, 'tgdepot-.service.d/10-sandbox.conf']
   const texts = await Promise.all(files.map((file) => readFile(join(root, 'systemd', file), 'utf8')))
   const unit = texts.join('\n')
-  const flags = /^ExecStart=\S+\/node ((?:-\S+ )*)\S+\/app\/main\.ts/m.exec(unit)?.[1] ?? ''
+  const flags = /^ExecStart=.*?\/node ((?:-\S+ )*)\S+\/app\/main\.ts/m.exec(unit)?.[1] ?? ''
   const env = Object.fromEntries(
     [...unit.matchAll(/^Environment="?((?:NODE|MALLOC)_[A-Z_]+)=([^"\n]*)/gm)].map(([, name, value]) => [
       name,
