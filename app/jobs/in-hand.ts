@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import type { Log } from '../core/log.ts'
 import { thisWorker } from './worker.ts'
 
@@ -9,10 +10,11 @@ interface Kept {
 
 /**
  * Which jobs this process has in hand, in a file that outlives it. A job whose work is done elsewhere, as long as the
- * Bot API server fetches its file, is not in hand: when the process ends meanwhile, it was not that job. Written within
- * a few microseconds and not to the disk: it is to survive the process, not the machine.
+ * Bot API server fetches its file, is not in hand: when the process ends meanwhile, it was not that job. Not written to
+ * the disk, since it is to survive the process and not the machine; but not at once either, as long as the file system is
+ * at something else.
  */
-export class InHand {
+export class InHand implements AsyncDisposable {
   /** This process. */
   readonly worker: string
   readonly #file: string
@@ -20,6 +22,12 @@ export class InHand {
   readonly #jobs = new Set<number>()
   /** What the process before had. */
   readonly #before: Kept | undefined
+  /** Kept open, and written over: a file that is made anew each time costs several times as much. */
+  #handle: FileHandle | undefined
+  #length = 0
+  #writing: Promise<void> = Promise.resolve()
+  /** The next write, of all that is asked for until it begins. */
+  #next: Promise<void> | undefined
 
   /** @param bootId see {@link thisWorker} */
   constructor(file: string, log: Log, bootId?: string) {
@@ -30,13 +38,14 @@ export class InHand {
     this.#before = read(file)
   }
 
-  take(id: number): void {
+  /** Resolves when it is noted: begin the job after that. */
+  async take(id: number): Promise<void> {
     this.#jobs.add(id)
-    this.#write()
+    await this.#note()
   }
 
   release(id: number): void {
-    if (this.#jobs.delete(id)) this.#write()
+    if (this.#jobs.delete(id)) void this.#note()
   }
 
   /** Whether a worker that is gone may have been ended by this job; so it is taken when nobody knows. */
@@ -44,9 +53,28 @@ export class InHand {
     return this.#before?.worker !== worker || this.#before.jobs.includes(id)
   }
 
-  #write(): void {
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#next
+    await this.#writing
+    await this.#handle?.close()
+  }
+
+  async #note(): Promise<void> {
+    this.#next ??= this.#writing.then(() => {
+      this.#next = undefined
+      this.#writing = this.#write()
+      return this.#writing
+    })
+    await this.#next
+  }
+
+  async #write(): Promise<void> {
+    const text = JSON.stringify({ worker: this.worker, jobs: [...this.#jobs] })
     try {
-      writeFileSync(this.#file, JSON.stringify({ worker: this.worker, jobs: [...this.#jobs] }))
+      this.#handle ??= await open(this.#file, 'w')
+      // Blanks in place of what was longer before.
+      await this.#handle.write(text.padEnd(this.#length), 0)
+      this.#length = text.length
     } catch (error) {
       // A full or read-only disk, which is met again where it counts.
       this.#log.debug({ error }, 'the jobs in hand are not noted')

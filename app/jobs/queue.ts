@@ -156,10 +156,10 @@ export class Queue implements AsyncDisposable {
     const { jobs, machine, inHand } = this.#parts
     const lost = new AbortController()
     this.#running.set(job.id, { kind: kind.name, lost })
-    inHand.take(job.id)
     const began = steadyNow()
     this.#movedAt.set(kind.name, began)
     try {
+      await inHand.take(job.id)
       await kind.run(job, AbortSignal.any([this.#stop.signal, lost.signal]), this.#elsewhere(job.id))
       for (const breaker of [machine, ...kind.breakers]) breaker.passed(job.id)
     } catch (error) {

@@ -29,6 +29,9 @@ const mostElsewhere = 0.1
 /** Milliseconds for a disk to say how full it is; transactions wait for that. Later, the last answer counts. */
 const patience = 1000
 
+/** Milliseconds for which an answer counts: a crowd asks a thousand times a second. */
+const fresh = 100
+
 interface Facts {
   device: number
   free: number
@@ -38,6 +41,7 @@ interface Facts {
 /** Room of each file system that holds one of the folders. */
 export class Rooms {
   readonly #minFree: (total: number) => number
+  #lookedAt = Number.NEGATIVE_INFINITY
   readonly #folders: { watched: Watched; asked: InTime<Facts | undefined>; last?: Facts | undefined }[] = []
 
   /** @param minFree bytes to keep free on the first folder's file system, of so many in all */
@@ -46,17 +50,13 @@ export class Rooms {
   }
 
   watch(watched: Watched): void {
+    this.#lookedAt = Number.NEGATIVE_INFINITY
     this.#folders.push({ watched, asked: new InTime(() => factsOf(watched.path), patience) })
   }
 
   /** Each file system once; none of folders that are not there. One that hangs is as it was. */
   async look(): Promise<(Room & { takesFiles: boolean })[]> {
-    await Promise.all(
-      this.#folders.map(async (folder) => {
-        const facts = await folder.asked.ask().catch(() => folder.last)
-        folder.last = facts
-      }),
-    )
+    if (performance.now() - this.#lookedAt >= fresh) await this.#measure()
     const byDevice = Map.groupBy(
       this.#folders.filter(({ last }) => last !== undefined),
       ({ last }) => last?.device,
@@ -67,6 +67,16 @@ export class Rooms {
         together[0]?.last as Facts,
       ),
     )
+  }
+
+  async #measure(): Promise<void> {
+    await Promise.all(
+      this.#folders.map(async (folder) => {
+        const facts = await folder.asked.ask().catch(() => folder.last)
+        folder.last = facts
+      }),
+    )
+    this.#lookedAt = performance.now()
   }
 
   #roomOf(together: Watched[], { free, total }: Facts): Room & { takesFiles: boolean } {

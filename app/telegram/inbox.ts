@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import type { Update } from 'telegraf/types'
 import type { Database } from '../core/database.ts'
 import { isDatabaseDown } from '../core/database-errors.ts'
@@ -115,7 +115,11 @@ export class Inbox {
     const { database, log } = this.#parts
     try {
       await database.transaction(async () => {
-        for (const update of updates) await this.#handle(update)
+        for (const update of updates) {
+          await this.#handle(update)
+          // SQLite answers at once: nothing else would have its turn until all of them are handled.
+          await immediate()
+        }
       })
     } catch (error) {
       if (isDatabaseDown(error)) return await this.#putBack(updates, error, signal)

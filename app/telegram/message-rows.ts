@@ -90,22 +90,29 @@ export class MessageRows {
   }
 
   /**
-   * The oldest waiting one of each chat, of those whose time has come; ends of jobs first. An older one that waits holds the newer back,
-   * but for one that the chat shows already and that waits for its next edit, and one that was refused for half an hour.
+   * The oldest waiting one of each chat, of those whose time has come: `most` ends of jobs and as many others, in the order
+   * in which they should go. An older one that waits holds the newer back, but for one that the chat shows already and that
+   * waits for its next edit, and one that was refused for half an hour.
    */
-  async due(): Promise<{ id: number; chat_id: number }[]> {
-    return await this.#database.query(
-      `SELECT id, chat_id FROM messages AS m WHERE bot_id = $1 AND due_at <= $2
-         AND sent_revision < revision AND failure IS NULL AND NOT EXISTS (
-           SELECT 1 FROM messages AS older WHERE older.bot_id = m.bot_id AND older.chat_id = m.chat_id
-             AND older.id < m.id AND older.sent_revision < older.revision AND older.failure IS NULL
-             AND (older.message_id IS NULL OR older.due_at <= $2) AND (older.attempts < $3 OR older.due_at <= $2)
-         ) ORDER BY due_at - CASE WHEN topic IS NULL THEN 0 ELSE $4 END, id LIMIT 500`,
-      this.#botId,
-      steadyNow(),
-      maxInTheWay,
-      endsFirst,
+  async due(most: number): Promise<{ id: number; chat_id: number }[]> {
+    const [ends, words] = await Promise.all(
+      ['topic IS NOT NULL', 'topic IS NULL'].map((which) =>
+        this.#database.query<{ id: number; chat_id: number; due_at: number }>(
+          `SELECT id, chat_id, due_at FROM messages AS m WHERE bot_id = $1 AND due_at <= $2 AND ${which}
+             AND sent_revision < revision AND failure IS NULL AND NOT EXISTS (
+               SELECT 1 FROM messages AS older WHERE older.bot_id = m.bot_id AND older.chat_id = m.chat_id
+                 AND older.id < m.id AND older.sent_revision < older.revision AND older.failure IS NULL
+                 AND (older.message_id IS NULL OR older.due_at <= $2) AND (older.attempts < $3 OR older.due_at <= $2)
+             ) ORDER BY due_at, id LIMIT $4`,
+          this.#botId,
+          steadyNow(),
+          maxInTheWay,
+          most,
+        ),
+      ),
     )
+    const all = [...(ends ?? []).map((row) => ({ ...row, due_at: row.due_at - endsFirst })), ...(words ?? [])]
+    return all.sort((a, b) => a.due_at - b.due_at || a.id - b.id).map(({ id, chat_id }) => ({ id, chat_id }))
   }
 
   async find(id: number): Promise<MessageRow | undefined> {

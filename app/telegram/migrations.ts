@@ -61,4 +61,11 @@ export const telegramMigrations: Migration[] = [
       )`,
     ],
   },
+  {
+    name: 'telegram-4',
+    statements: [
+      `CREATE INDEX messages_ends ON messages (bot_id, due_at)
+        WHERE topic IS NOT NULL AND sent_revision < revision AND failure IS NULL`,
+    ],
+  },
 ]

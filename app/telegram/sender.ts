@@ -19,6 +19,12 @@ const slow = 2000
 /** With the slow ones. They leave connections of those that a bot has to what it needs besides. */
 const maxWithSlow = 40
 
+/**
+ * Messages of each sort that a look finds: most often the first few may go; where their chats are held by the pace, as
+ * many as chats can be held at a time.
+ */
+const looks = [20, 500]
+
 /** Decides who is sent when: what waits in the table, one call at a time in each chat, as fast as the pace allows. */
 export class Sender {
   readonly #parts: Parts
@@ -77,11 +83,16 @@ export class Sender {
     if (this.#stopped || this.#isFull) return
     if (!pace.isOpen) return this.#wakeIn(50)
     let soonest = Number.POSITIVE_INFINITY
-    for (const row of await rows.due()) {
-      if (this.#isFull) return
-      const wait = this.#wait(row.chat_id, 'must')
-      if (wait === 0) this.#start(row, () => deliver(row.id))
-      soonest = Math.min(soonest, wait)
+    for (const most of looks) {
+      const due = await rows.due(most)
+      for (const row of due) {
+        if (this.#isFull) return
+        if (!pace.isOpen) return this.#wakeIn(50)
+        const wait = this.#wait(row.chat_id, 'must')
+        if (wait === 0) this.#start(row, () => deliver(row.id))
+        soonest = Math.min(soonest, wait)
+      }
+      if (due.length < most) break
     }
     if (soonest > 0 && soonest < 1000) this.#wakeIn(soonest)
   }

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Settings that load the watch of the event loop into a role; the memory flag is that of the units. */
+/** Settings that load the watch of the event loop into a role; the memory flags are those of the bot's unit. */
 export function watching(folder: string, role: string): Record<string, string> {
   return {
-    NODE_OPTIONS: `--max-semi-space-size=2 --import=${join(import.meta.dirname, 'watch-loop.ts')}`,
+    NODE_OPTIONS: `--max-semi-space-size=1 --max-old-space-size=256 --import=${join(import.meta.dirname, 'watch-loop.ts')}`,
     LOOP_DELAY_FILE: join(folder, `loop-${role}.json`),
   }
 }
