@@ -23,9 +23,14 @@ NETWORK_VARIABLES=(http_proxy https_proxy no_proxy all_proxy HTTP_PROXY HTTPS_PR
 # Runs a command as the builder, in its own folder and able to write nowhere else; its output is the caller's. It ends
 # with all that it has started.
 as_builder() {
-  local name settings=$STATE/builder.env
+  local name tries settings=$STATE/builder.env
   # Of an installer that was killed.
   systemctl stop "$BUILD_UNIT" 2>/dev/null || true
+  # systemd forgets one that has ended only a moment later, and until then takes no other of its name.
+  for ((tries = 0; tries < 50; tries++)); do
+    [[ $(systemctl show --property=LoadState --value "$BUILD_UNIT" 2>/dev/null) == loaded ]] || break
+    sleep 0.1
+  done
   # By a file of root's: a proxy's address may hold a password, and arguments show in ps.
   for name in "${NETWORK_VARIABLES[@]}"; do
     [[ ! -v $name ]] || printf '%s=%s\n' "$name" "${!name}"
