@@ -32,7 +32,9 @@ export async function startChromium(): Promise<Browser> {
   await mkdir(downloads)
   const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run']
   const own = ['--remote-debugging-port=0', `--user-data-dir=${folder}/profile`, '--no-proxy-server']
-  const child = spawn(chromiumProgram, [...flags, ...own, 'about:blank'], { stdio: 'ignore' })
+  // Without a language Chromium takes names for ASCII, as it would on nobody's desktop.
+  const env = { ...process.env, LC_ALL: 'C.UTF-8' }
+  const child = spawn(chromiumProgram, [...flags, ...own, 'about:blank'], { env, stdio: 'ignore' })
   const port = join(folder, 'profile', 'DevToolsActivePort')
   const [number, path] = await until(
     'Chromium listens',
