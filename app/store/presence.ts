@@ -27,6 +27,8 @@ export class Presence {
   /** Why it is not to be touched, by the last look; undefined when it is there. */
   #absence: string | undefined = 'nobody has looked yet'
   #wasAway = false
+  /** Whether the two were compared since the start. */
+  #isIntroduced = false
   /** Why store and database cannot be made known to each other, by the last look. */
   #refusal: StartError | undefined
 
@@ -85,7 +87,8 @@ export class Presence {
     if (this.#claims === undefined || (absence === undefined && this.isThere)) return absence
     try {
       // One that was away when a database without its id was first opened has no marker yet.
-      if (absence !== undefined) await identity.introduce(await this.#claims())
+      if (absence !== undefined || !this.#isIntroduced) await identity.introduce(await this.#claims())
+      this.#isIntroduced = true
       absence = await identity.absence()
       if (absence === undefined) await makeFolders()
       return absence
