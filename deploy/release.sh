@@ -106,13 +106,16 @@ current_release() { basename "$(readlink "$OPT/current" 2>/dev/null || true)"; }
 
 release_has_worked() { [[ $(current_release) == "$(cat "$STATE/healthy" 2>/dev/null)" ]]; }
 
+# Whether a unit file is none of the present release's: an older installer, run over this release, leaves it there.
+is_foreign_unit() { [[ $1 == "$UNITS"/* && ! -e $OPT/current/systemd/${1#"$UNITS"/} ]]; }
+
 # Copies what the present release has on the machine, before another one takes its place.
 keep_way_back() {
   local new=$STATE/.undo.new files=() file
   rm -rf "$new"
   mkdir -p "$new"
   for file in "${MANAGED[@]}"; do
-    [[ ! -e $file ]] || files+=("${file#/}")
+    [[ ! -e $file ]] || is_foreign_unit "$file" || files+=("${file#/}")
   done
   ((${#files[@]} == 0)) || tar -C / -cf "$new/files.tar" "${files[@]}"
   readlink "$OPT/current" >"$new/release"

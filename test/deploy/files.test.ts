@@ -110,6 +110,17 @@ test('a rollback that meets a full disk changes nothing', async (t) => {
   t.regex(stdout, /releases\/b\nold\nold\nfolder\none\nreleases\/a\n$/)
 })
 
+test('the way back leaves out the units that a newer release left, when an older installer was run over it', async (t) => {
+  await using bench = await Bench.open()
+  const { status, stdout, stderr } = await bench.run(`
+    UNITS=$PWD/units; MANAGED=("$UNITS/tgdepot-bot.service" "$UNITS/tgdepot-newer.service" "$PWD/etc/answers")
+    mkdir -p "$UNITS" opt/releases/a/systemd; ln -s releases/a opt/current
+    touch "$UNITS/tgdepot-bot.service" "$UNITS/tgdepot-newer.service" etc/answers opt/releases/a/systemd/tgdepot-bot.service
+    keep_way_back; go_back; ls units etc/answers`)
+  t.is(status, 0, stderr)
+  t.is(stdout, 'etc/answers\n\nunits:\ntgdepot-bot.service\n')
+})
+
 test('what is as the earlier release had it needs no room, so that a full disk does not keep the machine from going back', async (t) => {
   await using bench = await Bench.open()
   const { status, stdout, stderr } = await bench.run(`
