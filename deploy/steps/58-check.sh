@@ -7,7 +7,7 @@ step_check() {
   write_settings >"$candidate"
   faults=$(for role in bot web; do check_role "$role" "$candidate"; done)
   rm -f "$candidate"
-  [[ -z $faults ]] || die "release $RELEASE cannot work here, and nothing was changed:"$'\n'"$(sort -u <<<"$faults" | sed 's/^/  - /')"
+  [[ -z $faults ]] || die "release $RELEASE cannot work here; what runs was left as it is:"$'\n'"$(sort -u <<<"$faults" | sed 's/^/  - /')"
 }
 
 # How the new release is looked at: what it runs as later, and able to change nothing.
