@@ -13,6 +13,8 @@ test('a link that was made while the bot was blocked arrives when it is unblocke
   const sent = await heldFile(api)
   await api.block(sent.chat_id)
   await go(api)
+  // It may have been the progress that was refused.
+  await until('the link is made', () => app.sql('SELECT uuid FROM links').length > 0)
   await refused(app)
   t.is((await saidIn(api, sent.chat_id)).filter((text) => /download/.test(text)).length, 0)
   await app.restart('SIGKILL')
