@@ -130,6 +130,7 @@ test.serial('set-aside says how many files it cannot move', async (t) => {
   await using api = await startBotApi()
   await using disk = await mountSmallDisk(64)
   await using app = await startApp({ api, roles: ['bot'], dir: disk.folder })
+  await betweenSweeps()
   const [first = ''] = await putFiles(app, 5)
   const path = join(app.storage, first.slice(0, 2), first)
   await execFileAsync('chattr', ['+i', path])
