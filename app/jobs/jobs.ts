@@ -190,10 +190,13 @@ export class Jobs {
     return rows.map((row) => ({ ...fromRow(row), worker: row.worker ?? '', leaseUntil: row.lease_until }))
   }
 
-  /** Up to `limit` jobs of other bots that have not ended and on which nobody works. */
+  /**
+   * Up to `limit` jobs of other bots that have not ended and on which nobody works; in no order: by their ids, SQLite
+   * would walk through every job that ever ended.
+   */
   async ofOthers(botId: number, limit: number): Promise<(Job & { status: Status })[]> {
     const rows = await this.#database.query<JobRow>(
-      `SELECT * FROM jobs WHERE status IN ${active} AND status <> 'RUNNING' AND bot_id <> $1 ORDER BY id LIMIT $2`,
+      `SELECT * FROM jobs WHERE status IN ${active} AND status <> 'RUNNING' AND bot_id <> $1 LIMIT $2`,
       botId,
       limit,
     )
