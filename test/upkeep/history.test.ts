@@ -6,6 +6,7 @@ import { TelegramBot, telegramSettings } from '../../app/telegram/index.ts'
 import { forgetHistory } from '../../app/upkeep/history.ts'
 import { newToken } from '../bot-api/fresh.ts'
 import { type Desk, openDesk } from '../engine/desk.ts'
+import { planOf, recordStatements } from '../helpers/record-statements.ts'
 
 const day = 86_400_000
 const old = () => Date.now() - 91 * day
@@ -123,21 +124,11 @@ test('delivered messages stay ten days longer than the jobs they show, waiting o
 
 test('what is to go is found by an index, and no table is read through', async (t) => {
   await using desk = await openDesk()
-  const statements: string[] = []
-  const database = {
-    ...desk.database,
-    query<R extends Record<string, unknown>>(sql: string, ...parameters: unknown[]): Promise<R[]> {
-      statements.push(sql)
-      return desk.database.query<R>(sql, ...parameters)
-    },
-  }
+  const { database, statements } = recordStatements(desk.database)
   const jobs = new Jobs(database, desk.log)
   await forgetHistory({ ...houseOf(desk), jobs, database }, new AbortController().signal)
   const steps: string[] = []
-  for (const sql of statements) {
-    const plan = await desk.database.query<{ detail: string }>(`EXPLAIN QUERY PLAN ${sql}`, 1, 1)
-    steps.push(...plan.map(({ detail }) => detail))
-  }
+  for (const sql of statements) steps.push(...(await planOf(desk.database, sql)))
   for (const index of ['jobs_ended', 'job_events_job', 'cleanups_finished']) {
     t.true(
       steps.some((step) => step.includes(`INDEX ${index} `)),
