@@ -110,6 +110,19 @@ test('a rollback that meets a full disk changes nothing', async (t) => {
   t.regex(stdout, /releases\/b\nold\nold\nfolder\none\nreleases\/a\n$/)
 })
 
+test('a rollback goes on when nginx does not read its files again, since the services go back too', async (t) => {
+  await using bench = await Bench.open()
+  const { status, stdout, stderr } = await bench.run(`
+    eval "$(sed '/^SOURCE=/d; $d' "$SOURCE/install.sh")"
+    go_back() { :; }; make_claim_code() { :; }; choose_certificate() { :; }; warn_of_open_bot() { :; }; run() { :; }
+    serves_downloads() { true; }; start_services() { echo 'services started'; }; wait_until_healthy() { true; }
+    current_release() { echo 1.0.0-old; }
+    load_nginx() { die 'nginx goes on with its old files'; }; touch "$ETC/answers"; restore_release; cat "$STATE/healthy"`)
+  t.is(status, 0, stderr)
+  t.is(stdout, 'services started\n1.0.0-old\n')
+  t.regex(stderr, /nginx goes on with its old files/)
+})
+
 test('the way back leaves out the units that a newer release left, when an older installer was run over it', async (t) => {
   await using bench = await Bench.open()
   const { status, stdout, stderr } = await bench.run(`

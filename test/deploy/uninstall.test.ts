@@ -24,3 +24,16 @@ asRoot('a purge removes the data behind a link, and without one they become root
     remove_data; find data disk etc logs 2>/dev/null || true`)
   t.regex(stdout, /^root\nok .*\ndisk\n$/, stderr)
 })
+
+asRoot(
+  'a purge removes the log of links that an older release kept with nginx’s own, and no log of nginx’s',
+  async (t) => {
+    await using bench = await Bench.open()
+    const { status, stdout, stderr } = await bench.run(`${machine}
+    mount -t tmpfs tmpfs /var/log; mkdir /var/log/nginx
+    touch /var/log/nginx/{access.log,tgdepot.access.log,tgdepot.access.log.2.gz,tgdepot.error.log}
+    remove_data >/dev/null; ls /var/log/nginx`)
+    t.is(status, 0, stderr)
+    t.is(stdout, 'access.log\n')
+  },
+)
