@@ -66,6 +66,7 @@ export class Store {
   readonly #probing = new InTime(() => this.#probe(), patience)
   #identity: Identity | undefined
   #presence: Presence | undefined
+  #isCleared = false
 
   constructor(settings: StoreSettings, log: Log) {
     this.root = resolve(settings.STORAGE_PATH)
@@ -95,10 +96,6 @@ export class Store {
     if (botApi !== undefined)
       this.#rooms.watch({ name: 'the Bot API server', path: botApi, takesFiles: true })
     await this.#presence?.begin(claims)
-    if (!this.isThere) return
-    await rm(this.#incoming(), { recursive: true, force: true })
-      .then(() => mkdir(this.#incoming(), { recursive: true }))
-      .catch((error) => this.#log.error({ error }, 'half-written files of the last run cannot be removed'))
   }
 
   /** Whether the store was there when somebody last looked: at intervals, and before each change. */
@@ -290,7 +287,21 @@ export class Store {
 
   /** Only in a store that has its marker: on a mount point they would take in files that a mount then covers. */
   async #makeFolders(): Promise<void> {
-    for (const folder of [...shards, incoming]) await mkdir(join(this.root, folder), { recursive: true })
+    await this.#clearIncoming()
+    // One look: to make all of them again takes a twentieth of each start.
+    const entries = await readdir(this.root, { withFileTypes: true })
+    const there = new Set(entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name))
+    for (const folder of [...shards, incoming])
+      if (!there.has(folder)) await mkdir(join(this.root, folder), { recursive: true })
+  }
+
+  /** Half-written files of the last run: before the store counts as there, and so before this run writes any. */
+  async #clearIncoming(): Promise<void> {
+    if (this.#isCleared) return
+    await rm(this.#incoming(), { recursive: true, force: true }).catch((error) =>
+      this.#log.error({ error }, 'half-written files of the last run cannot be removed'),
+    )
+    this.#isCleared = true
   }
 
   /** Makes the folders anew when one is missing: somebody has removed what was empty. */
