@@ -17,6 +17,7 @@ const complainAgain = 60_000
 
 /** The database cannot be read: until when requests wait for it, and the search for its end. */
 interface Outage {
+  error: Error
   patientUntil: number
   ended: Promise<void>
   isReported: boolean
@@ -92,12 +93,19 @@ export class WebDatabase implements Queries, Disposable {
   async #patience(outage: Outage): Promise<void> {
     const left = outage.patientUntil - performance.now()
     if (left > 0) await Promise.race([outage.ended, delay(left)])
-    if (this.#outage === outage) throw new Unavailable('the database cannot be read')
+    if (this.#outage !== outage) return
+    if (!outage.isReported) {
+      outage.isReported = true
+      this.#log.error(
+        { error: outage.error },
+        'the database cannot be read: visitors are asked to come again',
+      )
+    }
+    throw new Unavailable('the database cannot be read')
   }
 
   /** Tries what failed until it succeeds: one search for all who wait. */
   #begin(error: Error, work: (reader: Reader) => unknown): Outage {
-    const until = performance.now() + patience
     const search = async () => {
       while (!this.#isClosed) {
         await delay(pause, undefined, { ref: false })
@@ -107,16 +115,13 @@ export class WebDatabase implements Queries, Disposable {
         } catch (again) {
           if (!isSqlite(again) || !isOutage(again)) break
           this.#close()
-          if (!outage.isReported && performance.now() > until) {
-            outage.isReported = true
-            this.#log.error({ error }, 'the database cannot be read: visitors are asked to come again')
-          }
         }
       }
       this.#outage = undefined
       if (outage.isReported && !this.#isClosed) this.#log.info('the database can be read again')
     }
-    const outage: Outage = { patientUntil: until, ended: Promise.resolve(), isReported: false }
+    const patientUntil = performance.now() + patience
+    const outage: Outage = { error, patientUntil, ended: Promise.resolve(), isReported: false }
     outage.ended = search()
     return outage
   }
