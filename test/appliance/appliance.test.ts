@@ -14,6 +14,7 @@ import { removal } from './steps/removal.ts'
 import { sandbox } from './steps/sandbox.ts'
 import { secrecy } from './steps/secrecy.ts'
 import { upgrades } from './steps/upgrades.ts'
+import { visitors } from './steps/visitors.ts'
 import { type Suite, whyNotHere } from './tree.ts'
 
 // What stops or breaks something comes after what looks at it whole; secrecy after all that could leak. Two that take
@@ -23,6 +24,7 @@ const stepsOn = (suite: Suite): Step[] => [
   ...files,
   ...downloads,
   ...sandbox,
+  ...visitors,
   ...identities,
   ...(suite === 'bookworm' ? hangs : []),
   ...failures,
