@@ -1,7 +1,7 @@
-import { claim } from './claim/index.ts'
-import { download } from './download/index.ts'
-import type { Feature } from './house.ts'
-import { ingest } from './ingest/index.ts'
-import { upkeep } from './upkeep/index.ts'
+import type { Feature } from './context.ts'
+import { claim } from './features/claim/index.ts'
+import { download } from './features/download/index.ts'
+import { ingest } from './features/ingest/index.ts'
+import { maintenance } from './features/maintenance/index.ts'
 
-export const features: Feature[] = [claim, ingest, download, upkeep]
+export const features: Feature[] = [claim, ingest, download, maintenance]

@@ -1,9 +1,11 @@
 import { stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import type { Database } from './core/database.ts'
-import { DatabaseLocked, DatabaseUnwritable, isDamage } from './core/database-errors.ts'
-import { databaseFile, databaseSettings } from './core/database-settings.ts'
+import type { AppContext, DataContext, OwnerCommand, SettingsOf } from './context.ts'
+import type { Database } from './core/database/database.ts'
+import { DatabaseLocked, DatabaseUnwritable, isDamage } from './core/database/errors.ts'
+import { databaseFile, databaseSettings } from './core/database/settings.ts'
+import { WebDatabase } from './core/database/web-database.ts'
 import { StartError } from './core/errors.ts'
 import { Health, healthMigrations } from './core/health.ts'
 import { httpSettings } from './core/http-settings.ts'
@@ -12,9 +14,7 @@ import { createLog, type Log, logLevels, scrub, takeOverConsole } from './core/l
 import { readSettings } from './core/settings.ts'
 import { clockMigrations } from './core/wall-clock.ts'
 import { Watchdog } from './core/watchdog.ts'
-import { WebDatabase } from './core/web-database.ts'
 import { features } from './features.ts'
-import type { House, OwnerCommand, Records, SettingsOf } from './house.ts'
 import { jobsMigrations, jobsSettings } from './jobs/index.ts'
 import { LinkLookup, Links, linksMigrations, linksSettings } from './links/index.ts'
 import { Store, storeMigrations, storeSettings } from './store/index.ts'
@@ -86,7 +86,7 @@ const isLocked = (error: unknown) => error instanceof DatabaseLocked
 const isOutside = (error: unknown) => isLocked(error) || error instanceof DatabaseUnwritable
 
 async function openDatabase({ settings }: Settings, log: Log): Promise<Database> {
-  const { openDatabase } = await import('./core/database.ts')
+  const { openDatabase } = await import('./core/database/database.ts')
   const database = await openDatabase(settings.database, migrations)
   const { newer } = database
   if (newer.length > 0) log.warn({ newer }, 'the database was changed by a newer release')
@@ -116,7 +116,7 @@ async function keepTrying<T>(
   }
 }
 
-function recordsOf({ settings }: Settings, database: Database, log: Log): Records {
+function recordsOf({ settings }: Settings, database: Database, log: Log): DataContext {
   const { links: ofLinks } = settings
   if (!ofLinks) throw new TypeError('the web role makes no links')
   return {
@@ -134,22 +134,22 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
   // Ended before what it watches is.
   await using watchdog = new Watchdog(process.env, process.pid, log)
   let isServing = false
-  const serve = async (house: () => House) => {
+  const serve = async (context: () => AppContext) => {
     if (!http || isServing) return
     isServing = true
-    const { startWeb } = await import('./web.ts')
+    const { startWeb } = await import('./roles/web.ts')
     const inherited = inheritedSocket(process.env, process.pid)
-    owned.use(await startWeb(house(), http, read.settingsOf, inherited, watchdog))
+    owned.use(await startWeb(context(), http, read.settingsOf, inherited, watchdog))
   }
   const readable = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
   /** For a web role that needs no one to write. */
-  const readers = (): House => {
+  const readers = (): AppContext => {
     const links = new LinkLookup(readable)
     return { log, database: readable, health: new Health(readable), store: new Store(store, log), links }
   }
   // Each role's libraries are loaded for that role alone: memory is what a small machine has least of.
   if (telegram && users && jobs) {
-    const { startBot, Alarm } = await import('./bot.ts')
+    const { startBot, Alarm } = await import('./roles/bot.ts')
     const alarm = new Alarm(telegram, new Users(users, readable))
     /** Links go on, and the owner hears of what nobody else can mend. */
     const meanwhile = async (error: unknown) => {
@@ -158,13 +158,13 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
       if (error instanceof DatabaseUnwritable) await alarm.sound(error.reason, stop)
     }
     const open = async () => {
-      const { reserveOf } = await import('./core/database.ts')
+      const { reserveOf } = await import('./core/database/database.ts')
       await reserveOf(ofDatabase).require()
       readable.release()
       return await openDatabase(read, log)
     }
     const database = owned.use(await keepTrying(open, isOutside, stop, meanwhile))
-    const { holdLock } = await import('./core/lock.ts')
+    const { holdLock } = await import('./core/database/lock.ts')
     // Before anything of the bot's is touched, such as the files of another bot that are not whole yet.
     owned.use(holdLock(database.file))
     const records = recordsOf(read, database, log)
@@ -192,7 +192,7 @@ async function requireDatabase(file: string): Promise<void> {
 async function runCheck(roles: string[]): Promise<void> {
   const { settings } = settingsFor(roles, process.env)
   log = createLog('fatal', { journal })
-  const { findFaults } = await import('./check.ts')
+  const { findFaults } = await import('./roles/check.ts')
   const subject = {
     databaseFile: databaseFile(settings.database),
     // The web role leaves the files to nginx, and on an installed machine it cannot see them.
@@ -215,7 +215,7 @@ function sayFaults(error: unknown): void {
 async function runCommand(command: OwnerCommand, stop: AbortSignal): Promise<void> {
   const read = settingsFor(['owner'], process.env)
   log = createLog('error', { journal })
-  const { runForOwner } = await import('./owner.ts')
+  const { runForOwner } = await import('./roles/owner.ts')
   try {
     await requireDatabase(databaseFile(read.settings.database))
     await using database = await keepTrying(() => openDatabase(read, log), isLocked, stop)

@@ -63,7 +63,7 @@ warm_release() {
   local release=$1 made user
   rm -rf "$release/.compile-cache"
   take_from_builder .compile-cache "$release" "$release/deploy/build/code-cache.sh" "$release"
-  # Node gives every user a folder of his own.
+  # Node gives every user a folder of their own.
   made=$(cd "$release/.compile-cache" && printf '%s\n' *-"$(id -u "$BUILDER")")
   for user in tgdepot tgdepot-web; do
     ln -sfn "$made" "$release/.compile-cache/${made%-*}-$(id -u "$user")"

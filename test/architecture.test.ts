@@ -44,7 +44,7 @@ test('only main.ts reads the environment', (t) => {
 })
 
 test('the web role loads neither the bot’s code nor its libraries at its start', (t) => {
-  const eager = new Set(['main.ts', 'web.ts'])
+  const eager = new Set(['main.ts', 'roles/web.ts'])
   const packages = new Set<string>()
   for (const file of eager) {
     const source = (sources.get(file) ?? '').replace(/\bimport\('[^']+'\)/g, '')
@@ -55,7 +55,7 @@ test('the web role loads neither the bot’s code nor its libraries at its start
     }
   }
   t.true(packages.has('zod'), 'the way is followed')
-  t.false(eager.has('bot.ts'))
+  t.false(eager.has('roles/bot.ts'))
   for (const name of ['telegraf', 'node-cron', 'rate-limiter-flexible', 'sequelize'])
     t.false(packages.has(name), name)
 })
@@ -63,13 +63,14 @@ test('the web role loads neither the bot’s code nor its libraries at its start
 const wrong: [from: string, line: string][] = [
   ['core/log.ts', `import { Jobs } from '../jobs/index.ts'`],
   ['jobs/jobs.ts', `import type { Links } from '../links/index.ts'`],
-  ['ingest/index.ts', `import { download } from '../download/index.ts'`],
-  ['ingest/transfer.ts', `import { Jobs } from '../jobs/jobs.ts'`],
-  ['ingest/transfer.ts', `const { x } = await import('../jobs/jobs.ts')`],
-  ['ingest/index.ts', `import { type BotHouse } from '../house.ts'`],
-  ['store/index.ts', `import type { House } from '../house.ts'`],
+  ['features/ingest/index.ts', `import { download } from '../download/index.ts'`],
+  ['features/ingest/transfer.ts', `import { Jobs } from '../../jobs/jobs.ts'`],
+  ['features/ingest/transfer.ts', `const { x } = await import('../../jobs/jobs.ts')`],
+  ['features/ingest/index.ts', `import { type BotContext } from '../../context.ts'`],
+  ['store/index.ts', `import type { AppContext } from '../context.ts'`],
   ['links/index.ts', `import { Sequelize } from 'sequelize'`],
-  ['upkeep/index.ts', `export { x } from '../main.ts'`],
+  ['features/maintenance/index.ts', `export { x } from '../../main.ts'`],
+  ['features/maintenance/index.ts', `export { x } from '../../roles/bot.ts'`],
   ['helpers/x.ts', `import { z } from 'zod'`],
 ]
 

@@ -1,5 +1,5 @@
-import type { Migration } from './migrations.ts'
-import type { Queries } from './reader.ts'
+import type { Migration } from './database/migrations.ts'
+import type { Queries } from './database/reader.ts'
 
 export const healthMigrations: Migration[] = [
   {

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import type { Database } from './database.ts'
+import type { Database } from './database/database.ts'
+import type { Migration } from './database/migrations.ts'
 import type { Log } from './log.ts'
-import type { Migration } from './migrations.ts'
-import { steadyNow } from './steady.ts'
+import { monotonicNow } from './monotonic-time.ts'
 
 export const clockMigrations: Migration[] = [
   {
@@ -73,7 +73,7 @@ export class WallClock implements AsyncDisposable {
   async open(): Promise<number> {
     const now = Date.now()
     const row = await this.#read()
-    this.#trusted = { wall: row?.trusted_at ?? now, steady: steadyNow() }
+    this.#trusted = { wall: row?.trusted_at ?? now, steady: monotonicNow() }
     this.#doubted = row !== undefined && row.doubted_at !== null
     this.#leaptAt = row?.leapt_at ?? 0
     if (row === undefined) {
@@ -88,7 +88,7 @@ export class WallClock implements AsyncDisposable {
   async consult(): Promise<void> {
     const row = await this.#read()
     if (row === undefined) return
-    this.#trusted = { wall: Math.max(Date.now(), row.trusted_at), steady: steadyNow() }
+    this.#trusted = { wall: Math.max(Date.now(), row.trusted_at), steady: monotonicNow() }
     this.#doubted = row.doubted_at !== null
   }
 
@@ -167,7 +167,7 @@ export class WallClock implements AsyncDisposable {
     await this.#database.query(
       `UPDATE clock SET steady_at = $1, trusted_at = CASE WHEN $2 = 1 THEN $3 ELSE trusted_at END,
          doubted_at = CASE WHEN $2 = 1 THEN NULL ELSE $3 END, leapt_at = $4 WHERE id = 1`,
-      steadyNow(),
+      monotonicNow(),
       Number(isNear),
       now,
       this.#leaptAt,
@@ -175,13 +175,13 @@ export class WallClock implements AsyncDisposable {
   }
 
   #trust(): void {
-    this.#trusted = { wall: Date.now(), steady: steadyNow() }
+    this.#trusted = { wall: Date.now(), steady: monotonicNow() }
     this.#doubted = false
   }
 
   /** Where the wall clock should be. */
   #expected(): number {
-    return this.#trusted.wall + steadyNow() - this.#trusted.steady
+    return this.#trusted.wall + monotonicNow() - this.#trusted.steady
   }
 
   #ahead(): number {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import { steadyNow } from '../core/steady.ts'
+import { monotonicNow } from '../core/monotonic-time.ts'
 
 /** Milliseconds between two probes of something that does not work; the last one is kept. */
 const probeDelays = [1000, 2000, 4000, 8000, 15_000]
@@ -68,7 +68,7 @@ export class Breaker implements Disposable {
 
   /** Whether jobs may begin. */
   get isClosed(): boolean {
-    return !this.#isDown && steadyNow() >= this.#heldUntil
+    return !this.#isDown && monotonicNow() >= this.#heldUntil
   }
 
   /** Calls `listener` when jobs may begin again. */
@@ -78,7 +78,7 @@ export class Breaker implements Disposable {
 
   /** Keeps jobs from beginning for so long, to the millisecond: someone asked for it. */
   hold(milliseconds: number): void {
-    const until = steadyNow() + milliseconds
+    const until = monotonicNow() + milliseconds
     if (milliseconds <= 0 || until <= this.#heldUntil) return
     this.#heldUntil = until
     const wake = () => {
@@ -177,7 +177,7 @@ export class Breaker implements Disposable {
   #begin(error: unknown): void {
     clearTimeout(this.#calming)
     const isNew = this.#trouble === undefined
-    this.#trouble ??= { reason: reasonOf(error), since: steadyNow() }
+    this.#trouble ??= { reason: reasonOf(error), since: monotonicNow() }
     if (isNew) void this.#tell(false)
   }
 
@@ -193,7 +193,7 @@ export class Breaker implements Disposable {
     if (trouble === undefined) return
     if (isOver) this.#trouble = undefined
     const { reason, since } = trouble
-    const seconds = Math.max(0, Math.round((steadyNow() - since - (isOver ? calm : 0)) / 1000))
+    const seconds = Math.max(0, Math.round((monotonicNow() - since - (isOver ? calm : 0)) / 1000))
     await this.#parts.tell?.({ isOver, reason, seconds }).catch((error) => {
       this.#parts.log.warn({ what: this.#parts.name, error }, 'the owner cannot be told')
     })

@@ -1,4 +1,4 @@
-import type { Database } from '../core/database.ts'
+import type { Database } from '../core/database/database.ts'
 import { type Log, scrub } from '../core/log.ts'
 import type { Job } from './job.ts'
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { isDatabaseDown } from '../core/database-errors.ts'
+import { isDatabaseDown } from '../core/database/errors.ts'
 import type { Log } from '../core/log.ts'
-import { steadyNow } from '../core/steady.ts'
+import { monotonicNow } from '../core/monotonic-time.ts'
 import type { Blame, Breaker } from './breaker.ts'
 import type { ClaimedJob, Job } from './job.ts'
 import type { Jobs } from './jobs.ts'
@@ -40,8 +40,8 @@ export class FailureHandler {
    */
   async handle(kind: JobKind, job: ClaimedJob, error: unknown, lasted: number): Promise<boolean> {
     const { jobs, transaction, machine, log, signal } = this.#parts
-    const verdict = kind.judge(job, error)
-    const { suspect, passing, errorType, message: errorMessage } = verdict
+    const verdict = kind.classify(job, error)
+    const { suspect, retryable, errorType, message: errorMessage } = verdict
     const { uncounted = false, isDeferral = false } = verdict
     if (uncounted && verdict.retryAfter !== undefined) suspect?.hold(verdict.retryAfter)
     const blame = uncounted ? undefined : await suspect?.blame(job.id, error, lasted)
@@ -58,7 +58,7 @@ export class FailureHandler {
       errorMessage,
       uncounted: uncounted || isOutage || isDeferral,
       deferred: isDeferral && !isOutage,
-      ...(retryIn !== undefined && { dueAt: steadyNow() + retryIn }),
+      ...(retryIn !== undefined && { dueAt: monotonicNow() + retryIn }),
     }
     const record = async (hasWord: boolean) => {
       const to = retryIn === undefined ? 'FAILED' : 'QUEUED'
@@ -67,7 +67,7 @@ export class FailureHandler {
       if (retryIn !== undefined) {
         await jobs.events.record(job, 'RETRY_SCHEDULED', { ...facts, retry_in_ms: retryIn })
       } else {
-        await jobs.events.record(job, passing ? 'MAX_RETRIES_REACHED' : 'RETRY_SKIPPED', facts)
+        await jobs.events.record(job, retryable ? 'MAX_RETRIES_REACHED' : 'RETRY_SKIPPED', facts)
         await jobs.events.record(job, 'JOB_FAILED', facts)
       }
       if (hasWord) await kind.failed(job, error, retryIn, isOutage)
@@ -92,9 +92,9 @@ export class FailureHandler {
 
   /** Milliseconds until the next attempt, or undefined when the job has failed. */
   #retryIn(verdict: Verdict, job: Job, blame: Blame | undefined): number | undefined {
-    const { passing, retryAfter, uncounted, isDeferral, delays = this.#parts.delays } = verdict
+    const { retryable, retryAfter, uncounted, isDeferral, delays = this.#parts.delays } = verdict
     if (blame === 'outage') return 0
-    if (!passing) return undefined
+    if (!retryable) return undefined
     const tries = isDeferral ? job.deferrals + 1 : job.attempts
     const wait = delays[tries - 1]
     if (uncounted) return retryAfter ?? jittered((delays[Math.min(tries, delays.length) - 1] ?? 0) * 1000)

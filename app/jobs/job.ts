@@ -15,7 +15,7 @@ export interface NewJob {
   payload: object
   /** The UUID that it makes, if it makes one: nobody else may take what lies under it. */
   subject?: string
-  /** When its turn comes under the rate limits (`steadyNow`): see `Load.nextSlot`; by default now. */
+  /** When its turn comes under the rate limits (`monotonicNow`): see `Load.nextSlot`; by default now. */
   dueAt?: number
 }
 
@@ -42,7 +42,7 @@ export interface ClaimedJob extends Job {
   worker: string
 }
 
-/** Who works on a job, and until when (`steadyNow`) it is theirs without a sign of life. */
+/** Who works on a job, and until when (`monotonicNow`) it is theirs without a sign of life. */
 export interface Lease {
   worker: string
   until: number

@@ -1,6 +1,6 @@
-import type { Database } from '../core/database.ts'
+import type { Database } from '../core/database/database.ts'
 import { type Log, scrub } from '../core/log.ts'
-import { steadyNow } from '../core/steady.ts'
+import { monotonicNow } from '../core/monotonic-time.ts'
 import { JobEvents } from './events.ts'
 import { type ClaimedJob, fromRow, type Job, type JobRow, type Lease, type NewJob } from './job.ts'
 import { Load, longestSpan } from './load.ts'
@@ -36,7 +36,7 @@ export class Jobs {
 
   /** Writes a job as PENDING and queues it. Returns undefined when its key is already known. */
   async create(job: NewJob): Promise<number | undefined> {
-    const dueAt = job.dueAt ?? steadyNow()
+    const dueAt = job.dueAt ?? monotonicNow()
     return await this.#database.transaction(async () => {
       const [row] = await this.#database.query<{ id: number }>(
         `INSERT INTO jobs (kind, job_key, status, bot_id, user_id, chat_id, size, user_bytes, payload, due_at, slot_at,
@@ -101,7 +101,7 @@ export class Jobs {
    * one begins all the same: a large file may run for hours.
    */
   async #waiting(kind: string, botId: number): Promise<Waiting[]> {
-    const now = steadyNow()
+    const now = monotonicNow()
     return await this.#database.query<Waiting>(
       `SELECT user_id, MIN(id) AS id, MIN(slot_at) AS since FROM jobs
        WHERE kind = $1 AND bot_id = $2 AND status = 'QUEUED' AND due_at <= $3 AND (crashes = 0
@@ -140,7 +140,7 @@ export class Jobs {
         from,
         to,
         Date.now(),
-        move.dueAt ?? steadyNow(),
+        move.dueAt ?? monotonicNow(),
         move.errorType,
         move.errorMessage && scrub(move.errorMessage),
         lease?.worker,
@@ -160,7 +160,7 @@ export class Jobs {
         ...(reason && { reason }),
         ...as,
         ...(errorType && { error_type: errorType, error: errorMessage }),
-        ...(dueAt && { due_at: new Date(Date.now() + dueAt - steadyNow()).toISOString() }),
+        ...(dueAt && { due_at: new Date(Date.now() + dueAt - monotonicNow()).toISOString() }),
       })
       if (from === 'RUNNING') this.#turns.served(row.kind, row.user_id)
       if (to !== 'RUNNING') this.load.stopped(row.id)
@@ -169,7 +169,7 @@ export class Jobs {
     })
   }
 
-  /** Says that a worker is alive and works on these jobs. Returns those that are still his. */
+  /** Says that a worker is alive and works on these jobs. Returns those that are still theirs. */
   async renew({ worker, until }: Lease, ids: number[]): Promise<number[]> {
     if (ids.length === 0) return []
     const rows = await this.#database.query<{ id: number }>(
@@ -218,7 +218,7 @@ export class Jobs {
     id: number,
     { unless }: { unless: string },
   ): Promise<{ wait: number; errorType: string | null } | undefined> {
-    const now = steadyNow()
+    const now = monotonicNow()
     const [row] = await this.#database.query<{ due_at: number; error_type: string | null }>(
       `UPDATE jobs SET due_at = CASE WHEN error_type = $3 THEN due_at WHEN slot_at > $2 THEN slot_at ELSE $2 END
        WHERE id = $1 AND status = 'QUEUED' RETURNING due_at, error_type`,

@@ -7,7 +7,7 @@ export interface Verdict {
   /** For the log and the row, not for the user. */
   message: string
   /** Whether the same may work later. */
-  passing: boolean
+  retryable: boolean
   /** What may be to blame instead of the job; a probe decides. */
   suspect?: Breaker
   /** Milliseconds that the other side asked for; obeyed exactly. */
@@ -38,7 +38,7 @@ export interface JobKind {
    */
   run(job: ClaimedJob, signal: AbortSignal, elsewhere: Elsewhere): Promise<void>
   /** Judges an error; called outside a transaction. */
-  judge(job: Job, error: unknown): Verdict
+  classify(job: Job, error: unknown): Verdict
   /**
    * Tells whoever waits for it, inside the transaction that ends the job or puts it off.
    * @param retryIn milliseconds until the next attempt, or undefined when the job has FAILED

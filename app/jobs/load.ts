@@ -1,5 +1,5 @@
-import type { Database } from '../core/database.ts'
-import { steadyNow } from '../core/steady.ts'
+import type { Database } from '../core/database/database.ts'
+import { monotonicNow } from '../core/monotonic-time.ts'
 import { active } from './states.ts'
 
 /** Milliseconds of the longest span of a limit. */
@@ -25,15 +25,16 @@ export class Load {
   /** Notes that a running job has `bytes` on the disk: they are no longer only promised. */
   progressed(id: number, bytes: number): void {
     const before = this.#received.get(id)
-    if (before === undefined || bytes > before.bytes) this.#received.set(id, { bytes, grewAt: steadyNow() })
+    if (before === undefined || bytes > before.bytes)
+      this.#received.set(id, { bytes, grewAt: monotonicNow() })
   }
 
   /** Notes that a running job goes on, whatever it has on the disk. */
   grew(id: number): void {
-    this.#received.set(id, { bytes: this.#received.get(id)?.bytes ?? 0, grewAt: steadyNow() })
+    this.#received.set(id, { bytes: this.#received.get(id)?.bytes ?? 0, grewAt: monotonicNow() })
   }
 
-  /** When (`steadyNow`) a job of this process last had more on the disk than before. */
+  /** When (`monotonicNow`) a job of this process last had more on the disk than before. */
   grewAt(id: number): number | undefined {
     return this.#received.get(id)?.grewAt
   }
@@ -67,24 +68,24 @@ export class Load {
     return { user: Number(row?.of_user ?? 0), store: Number(row?.of_store ?? 0) }
   }
 
-  /** How many jobs of a bot might run now and do not, by kind, and since when (`steadyNow`) the first of them. */
+  /** How many jobs of a bot might run now and do not, by kind, and since when (`monotonicNow`) the first of them. */
   async overdue(botId: number): Promise<{ kind: string; count: number; since: number }[]> {
     const rows = await this.#database.query<{ kind: string; jobs: number; since: number }>(
       `SELECT kind, COUNT(*) AS jobs, MIN(due_at) AS since FROM jobs
        WHERE status = 'QUEUED' AND bot_id = $1 AND due_at <= $2 GROUP BY kind`,
       botId,
-      steadyNow(),
+      monotonicNow(),
     )
     return rows.map(({ kind, jobs, since }) => ({ kind, count: Number(jobs), since: Number(since) }))
   }
 
   /**
-   * The first moment from now on (`steadyNow`) at which one more job may begin without breaking any of the limits.
+   * The first moment from now on (`monotonicNow`) at which one more job may begin without breaking any of the limits.
    * Jobs count at the moment at which it was their turn, also one that is still to come: of 50 that are asked for at
    * once under a limit of 10 a minute, 10 may begin now, 10 in a minute, and so on.
    */
   async nextSlot(limits: RateLimit[]): Promise<number> {
-    let slot = steadyNow()
+    let slot = monotonicNow()
     const taken = await Promise.all(limits.map((limit) => this.#slots(limit, slot)))
     // A later moment for one limit may be full for another.
     for (let before = -1; before < slot; ) {

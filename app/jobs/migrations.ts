@@ -1,4 +1,4 @@
-import type { Migration } from '../core/migrations.ts'
+import type { Migration } from '../core/database/migrations.ts'
 
 export const jobsMigrations: Migration[] = [
   {

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { isDatabaseDown } from '../core/database-errors.ts'
+import { isDatabaseDown } from '../core/database/errors.ts'
 import type { PartHealth } from '../core/health.ts'
 import type { Log } from '../core/log.ts'
-import { steadyNow } from '../core/steady.ts'
+import { monotonicNow } from '../core/monotonic-time.ts'
 import type { Breaker } from './breaker.ts'
 import { FailureHandler } from './failure-handler.ts'
 import type { InHand } from './in-hand.ts'
@@ -48,7 +48,7 @@ export class Queue implements AsyncDisposable {
   readonly #running = new Map<number, { kind: string; lost: AbortController }>()
   /** When a job of a kind last began or ended. */
   readonly #movedAt = new Map<string, number>()
-  readonly #startedAt = steadyNow()
+  readonly #startedAt = monotonicNow()
   #renewing: NodeJS.Timeout | undefined
 
   constructor(parts: Parts) {
@@ -88,7 +88,7 @@ export class Queue implements AsyncDisposable {
     const overdue = await jobs.load.overdue(botId)
     const count = overdue.reduce((sum, { count }) => sum + count, 0)
     if (count === 0) return { ok: true, detail: 'nothing waits' }
-    const now = steadyNow()
+    const now = monotonicNow()
     const age = now - Math.min(...overdue.map(({ since }) => since))
     // A long row of large files is no fault, as long as it moves.
     const isStuck = overdue.some(
@@ -120,7 +120,7 @@ export class Queue implements AsyncDisposable {
   }
 
   #lease(): Lease {
-    return { worker: this.#parts.inHand.worker, until: steadyNow() + leaseTime }
+    return { worker: this.#parts.inHand.worker, until: monotonicNow() + leaseTime }
   }
 
   /** A job that someone else has taken over in the meantime, as after a long sleep of the machine, is let go. */
@@ -156,7 +156,7 @@ export class Queue implements AsyncDisposable {
     const { jobs, machine, inHand } = this.#parts
     const lost = new AbortController()
     this.#running.set(job.id, { kind: kind.name, lost })
-    const began = steadyNow()
+    const began = monotonicNow()
     this.#movedAt.set(kind.name, began)
     try {
       await inHand.take(job.id)
@@ -167,13 +167,13 @@ export class Queue implements AsyncDisposable {
       if (this.#stop.signal.aborted) {
         await this.#handBack(job)
       } else {
-        const isRecorded = await this.#failures.handle(kind, job, error, steadyNow() - began)
+        const isRecorded = await this.#failures.handle(kind, job, error, monotonicNow() - began)
         if (!isRecorded) await this.#handBack(job)
       }
     } finally {
       this.#running.delete(job.id)
       inHand.release(job.id)
-      this.#movedAt.set(kind.name, steadyNow())
+      this.#movedAt.set(kind.name, monotonicNow())
       // One that was lost has not been moved by us.
       jobs.load.stopped(job.id)
     }

@@ -1,6 +1,6 @@
-import { isDatabaseDown } from '../core/database-errors.ts'
+import { isDatabaseDown } from '../core/database/errors.ts'
 import type { Log } from '../core/log.ts'
-import { steadyNow } from '../core/steady.ts'
+import { monotonicNow } from '../core/monotonic-time.ts'
 import type { InHand } from './in-hand.ts'
 import type { ClaimedJob, Job } from './job.ts'
 import type { Jobs } from './jobs.ts'
@@ -37,7 +37,7 @@ export class Recovery {
     const { jobs, inHand } = this.#parts
     const running = await jobs.running()
     const gone = running.filter(
-      ({ worker, leaseUntil }) => leaseUntil < steadyNow() || isGone(worker, inHand.worker),
+      ({ worker, leaseUntil }) => leaseUntil < monotonicNow() || isGone(worker, inHand.worker),
     )
     for (const job of gone) {
       await this.#recover(job, hasCrashed(job.worker, inHand.worker) && inHand.had(job.worker, job.id))
@@ -59,7 +59,12 @@ export class Recovery {
     const wait = crashes < 2 ? 0 : (delays[Math.min(crashes - 2, delays.length - 1)] ?? 0) * 1000
     await transaction(async () => {
       // No fault of the job, as far as is known: an attempt that its worker did not survive is not counted.
-      const move = { reason: 'worker gone', uncounted: true, crashed: hasCrashed, dueAt: steadyNow() + wait }
+      const move = {
+        reason: 'worker gone',
+        uncounted: true,
+        crashed: hasCrashed,
+        dueAt: monotonicNow() + wait,
+      }
       if (await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)) {
         await jobs.events.record(job, 'JOB_RECOVERED_STALE', { ...(hasCrashed && { crashes }) })
       }
@@ -112,7 +117,7 @@ export class Recovery {
     { hasWord, ...more }: { hasWord: boolean; crashed?: boolean },
   ): Promise<void> {
     const { jobs } = this.#parts
-    const { errorType, message: errorMessage } = kind.judge(job, error)
+    const { errorType, message: errorMessage } = kind.classify(job, error)
     if (!(await jobs.transition(job.id, from, 'FAILED', { errorType, errorMessage, ...more }))) return
     await jobs.events.record(job, 'JOB_FAILED', { error_type: errorType, error: errorMessage })
     if (hasWord) await kind.failed(job, error, undefined, false)

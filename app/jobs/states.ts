@@ -19,7 +19,7 @@ export interface Move {
   reason?: string
   errorType?: string
   errorMessage?: string
-  /** The moment (`steadyNow`) before which a queued job is not begun again. */
+  /** The moment (`monotonicNow`) before which a queued job is not begun again. */
   dueAt?: number
   /** A move that is not the job's fault does not count as an attempt. */
   uncounted?: boolean

@@ -2,7 +2,7 @@
 export interface Waiting extends Record<string, unknown> {
   user_id: number
   id: number
-  /** Since when it was this job's turn under the rate limits (`steadyNow`). */
+  /** Since when it was this job's turn under the rate limits (`monotonicNow`). */
   since: number | null
 }
 

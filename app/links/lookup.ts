@@ -1,7 +1,7 @@
-import type { Queries, Read } from '../core/reader.ts'
+import type { Queries, Read } from '../core/database/reader.ts'
 
 /** What is needed to send a file. */
-export interface Sendable extends Record<string, unknown> {
+export interface Downloadable extends Record<string, unknown> {
   uuid: string
   name: string
   mime_type: string
@@ -15,18 +15,18 @@ const nobody = '00000000-0000-0000-0000-000000000000'
 
 /** What a UUID means to a visitor: all that the web role knows of links. */
 export class LinkLookup {
-  readonly #sendable: Read<Sendable>
+  readonly #downloadable: Read<Downloadable>
 
   constructor(database: Queries) {
-    this.#sendable = database.prepare<Sendable>(
+    this.#downloadable = database.prepare<Downloadable>(
       `SELECT uuid, name, mime_type, size FROM links
        WHERE uuid = ? AND removed_at IS NULL AND missing_at IS NULL AND (expires_at IS NULL OR expires_at > ?)`,
     )
   }
 
   /** What may be sent under `uuid` now. One indexed read, whatever the text is. */
-  async sendable(uuid: string): Promise<Sendable | undefined> {
+  async findDownloadable(uuid: string): Promise<Downloadable | undefined> {
     const id = uuid.toLowerCase()
-    return await this.#sendable(uuidForm.test(id) ? id : nobody, Date.now())
+    return await this.#downloadable(uuidForm.test(id) ? id : nobody, Date.now())
   }
 }

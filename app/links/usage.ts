@@ -1,4 +1,4 @@
-import type { Database } from '../core/database.ts'
+import type { Database } from '../core/database/database.ts'
 
 /** Telegram ids begin at 1. */
 const store = 0
@@ -10,7 +10,7 @@ interface Kept {
 }
 
 /**
- * Bytes in use: of the store, where a content shared by several links counts once; of a user, for whom each of his
+ * Bytes in use: of the store, where a content shared by several links counts once; of a user, for whom each of their
  * links counts in full. Kept up to date in the transactions that make and remove links.
  */
 export class Usage {
@@ -29,7 +29,7 @@ export class Usage {
   }
 
   /** Counts one new link. Call it in the transaction that writes the link. */
-  async added({ userId, fileUniqueId, size }: Kept): Promise<void> {
+  async add({ userId, fileUniqueId, size }: Kept): Promise<void> {
     const [content] = await this.#database.query<{ links: number }>(
       `INSERT INTO contents (file_unique_id, size, links) VALUES ($1, $2, 1)
        ON CONFLICT (file_unique_id, size) DO UPDATE SET links = contents.links + 1 RETURNING links`,
@@ -45,7 +45,7 @@ export class Usage {
   }
 
   /** Counts removed links, a few hundred at most. Call it in the transaction that marks them. */
-  async removed(links: Kept[]): Promise<void> {
+  async subtract(links: Kept[]): Promise<void> {
     if (links.length === 0) return
     const contents = Map.groupBy(links, ({ fileUniqueId, size }) => `${size} ${fileUniqueId}`)
     const gone = [...contents.values()].map((same) => ({ ...(same[0] as Kept), links: same.length }))

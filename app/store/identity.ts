@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Queries } from '../core/database/reader.ts'
 import { codeOf, StartError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
-import type { Queries } from '../core/reader.ts'
 import { nameOf, quarantine, shards } from './layout.ts'
 
 /** In the store's root; holds the id of the store. nginx looks for it too, to tell a lost file from a lost store. */

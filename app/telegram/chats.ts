@@ -1,5 +1,5 @@
 import type { Update } from 'telegraf/types'
-import type { Database } from '../core/database.ts'
+import type { Database } from '../core/database/database.ts'
 import type { Log } from '../core/log.ts'
 import type { TelegramRefusal } from './errors.ts'
 import type { MessageRows } from './message-rows.ts'

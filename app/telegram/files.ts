@@ -5,8 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, StartError } from '../core/errors.ts'
 import { removeFile } from '../core/remove-file.ts'
 import type { TelegramApi } from './api.ts'
-import { Arrivals, type Watched } from './arrivals.ts'
 import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
+import { PartialDownloads, type Watched } from './partial-downloads.ts'
 import type { ServerHelper } from './server-helper.ts'
 
 /** Where getFile left a file: on this disk, or on the server, to be streamed, with the bytes that it must have. */
@@ -55,7 +55,7 @@ export class TelegramFiles {
   readonly #api: TelegramApi
   readonly #directory: string | undefined
   readonly #helper: ServerHelper | undefined
-  readonly #arrivals: Arrivals | undefined
+  readonly #arrivals: PartialDownloads | undefined
 
   /**
    * @param directory the local server's `--dir`, if there is a local server
@@ -65,7 +65,8 @@ export class TelegramFiles {
     this.#api = api
     this.#directory = directory
     this.#helper = helper
-    if (directory !== undefined) this.#arrivals = new Arrivals(join(directory, api.folderName, 'temp'))
+    if (directory !== undefined)
+      this.#arrivals = new PartialDownloads(join(directory, api.folderName, 'temp'))
   }
 
   /**

@@ -1,7 +1,7 @@
 import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import type { Update } from 'telegraf/types'
-import type { Database } from '../core/database.ts'
-import { isDatabaseDown } from '../core/database-errors.ts'
+import type { Database } from '../core/database/database.ts'
+import { isDatabaseDown } from '../core/database/errors.ts'
 import type { Log } from '../core/log.ts'
 
 /** An update that fails this often is put aside, so that the ones behind it are served. */

@@ -1,23 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Composer, Context } from 'telegraf'
 import type { Update, UserFromGetMe } from 'telegraf/types'
-import type { Database } from '../core/database.ts'
+import type { Database } from '../core/database/database.ts'
 import type { Health } from '../core/health.ts'
 import type { Log } from '../core/log.ts'
+import { askedOf, placeOf, writerOf } from './addressing.ts'
 import { TelegramApi } from './api.ts'
-import { askedOf, placeOf, writerOf } from './asked.ts'
+import { CallbackAnswers } from './callback-answers.ts'
 import { describe, TelegramRefusal, TelegramUnreachable } from './errors.ts'
 import { checkBotApiDir, TelegramFiles } from './files.ts'
 import { Messages } from './messages.ts'
-import { Presses } from './presses.ts'
 import { ServerHelper } from './server-helper.ts'
 import type { TelegramSettings } from './settings.ts'
 import { withoutStartCode } from './start-code.ts'
 import { fullAnswer, Updates } from './updates.ts'
 
-export { type Asked, askedOf, placeOf, startParameterOf, type Writer, writerOf } from './asked.ts'
+export { type Asked, askedOf, placeOf, startParameterOf, type Writer, writerOf } from './addressing.ts'
 export type { MoveListener } from './chats.ts'
-export type { Delivery } from './courier.ts'
+export type { Delivery } from './delivery.ts'
 export { TelegramRefusal, TelegramUnreachable } from './errors.ts'
 export {
   type Fetched,
@@ -94,7 +94,7 @@ export class TelegramBot implements AsyncDisposable {
   readonly #database: Database
   readonly #health: Health
   readonly #log: Log
-  readonly #presses: Presses
+  readonly #callbackAnswers: CallbackAnswers
   #state: string | undefined
   #fullAnswers = 0
 
@@ -116,7 +116,7 @@ export class TelegramBot implements AsyncDisposable {
     this.#api = new TelegramApi(TELEGRAM_API_URL, TELEGRAM_BOT_TOKEN, this.#helper)
     this.files = new TelegramFiles(this.#api, BOT_API_DIR, this.#helper)
     this.messages = new Messages(this.#api, parts.database, parts.log)
-    this.#presses = new Presses(this.#api, parts.log)
+    this.#callbackAnswers = new CallbackAnswers(this.#api, parts.log)
   }
 
   get id(): number {
@@ -180,7 +180,7 @@ export class TelegramBot implements AsyncDisposable {
 
   /** Answers the press of a button, after the caller's transaction; Telegram shows `text` for a moment. */
   answerPress(callbackQueryId: string, text: string): void {
-    this.#database.afterCommit(() => this.#presses.answer(callbackQueryId, text))
+    this.#database.afterCommit(() => this.#callbackAnswers.answer(callbackQueryId, text))
   }
 
   /**

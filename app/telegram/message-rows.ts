@@ -1,5 +1,5 @@
-import type { Database } from '../core/database.ts'
-import { steadyNow } from '../core/steady.ts'
+import type { Database } from '../core/database/database.ts'
+import { monotonicNow } from '../core/monotonic-time.ts'
 import type { MessageRow, NewMessage, Revision } from './message.ts'
 
 /** Milliseconds by which the end of a job, most often a link, goes before words that only say how it goes. */
@@ -49,7 +49,7 @@ export class MessageRows {
       keyboard && JSON.stringify(keyboard),
       topic,
       key,
-      steadyNow(),
+      monotonicNow(),
       Date.now(),
       every,
     )
@@ -68,7 +68,7 @@ export class MessageRows {
       replyTo,
       text,
       key,
-      steadyNow(),
+      monotonicNow(),
       Date.now(),
     )
     return rows.length > 0
@@ -83,7 +83,7 @@ export class MessageRows {
       id,
       text,
       keyboard && JSON.stringify(keyboard),
-      steadyNow(),
+      monotonicNow(),
       topic,
     )
     return rows.length > 0
@@ -105,7 +105,7 @@ export class MessageRows {
                  AND (older.message_id IS NULL OR older.due_at <= $2) AND (older.attempts < $3 OR older.due_at <= $2)
              ) ORDER BY due_at, id LIMIT $4`,
           this.#botId,
-          steadyNow(),
+          monotonicNow(),
           maxInTheWay,
           most,
         ),
@@ -145,12 +145,12 @@ export class MessageRows {
     return new Set(rows.map(({ id }) => id))
   }
 
-  async sending(id: number, after: number): Promise<void> {
+  async markSending(id: number, after: number): Promise<void> {
     await this.#database.query('UPDATE messages SET sending_after = $2 WHERE id = $1', id, after)
   }
 
   /** Telegram shows this revision, under `messageId`. */
-  async taken({ id, revision }: MessageRow, messageId: number): Promise<void> {
+  async markSent({ id, revision }: MessageRow, messageId: number): Promise<void> {
     await this.#database.query(
       `UPDATE messages SET message_id = $2, sent_revision = $3, attempts = 0, sending_after = NULL WHERE id = $1`,
       id,
@@ -160,7 +160,7 @@ export class MessageRows {
   }
 
   /** The chat has lost the message: it is to be sent again. */
-  async gone(id: number): Promise<void> {
+  async markGone(id: number): Promise<void> {
     await this.#database.query(
       'UPDATE messages SET message_id = NULL, sending_after = NULL, attempts = 0 WHERE id = $1',
       id,
@@ -171,7 +171,7 @@ export class MessageRows {
    * Telegram will not take this revision; a newer one is tried in its turn. Returns whether there is none.
    * @param isUnsent whether Telegram has certainly not taken it
    */
-  async failed({ id, revision }: MessageRow, reason: string, isUnsent: boolean): Promise<boolean> {
+  async markFailed({ id, revision }: MessageRow, reason: string, isUnsent: boolean): Promise<boolean> {
     const [row] = await this.#database.query<{ failure: string | null }>(
       `UPDATE messages SET failure = CASE WHEN revision = $2 THEN $3 END,
          sending_after = CASE WHEN $4 = 1 THEN NULL ELSE sending_after END WHERE id = $1 RETURNING failure`,
@@ -199,7 +199,7 @@ export class MessageRows {
          AND created_at > CASE WHEN message_key IS NULL THEN $4 ELSE $5 END`,
       this.#botId,
       chatId,
-      steadyNow(),
+      monotonicNow(),
       since.words,
       since.files,
     )
@@ -225,7 +225,7 @@ export class MessageRows {
       `UPDATE messages SET attempts = attempts + 1, due_at = $2,
          sending_after = CASE WHEN $3 = 1 THEN NULL ELSE sending_after END WHERE id = $1`,
       id,
-      steadyNow() + wait,
+      monotonicNow() + wait,
       Number(isUnsent),
     )
   }

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Database } from '../core/database.ts'
+import type { Database } from '../core/database/database.ts'
 import type { Log } from '../core/log.ts'
 import type { TelegramApi } from './api.ts'
 import { Chats } from './chats.ts'
-import { Courier, type DeliveryListener } from './courier.ts'
+import { type DeliveryListener, MessageDelivery } from './delivery.ts'
 import type { NewMessage, Revision } from './message.ts'
 import { MessageRows } from './message-rows.ts'
 import { edit } from './outgoing.ts'
-import { Pace } from './pace.ts'
+import { SendRateLimiter } from './send-rate-limiter.ts'
 import { Sender } from './sender.ts'
 
 /** Milliseconds between two edits of one message that only show progress; Telegram limits edits per chat. */
@@ -23,8 +23,8 @@ export class Messages {
   readonly #database: Database
   readonly #log: Log
   readonly #rows: MessageRows
-  readonly #pace = new Pace()
-  readonly #courier: Courier
+  readonly #limiter = new SendRateLimiter()
+  readonly #delivery: MessageDelivery
   readonly #sender: Sender
   readonly chats: Chats
   readonly #stop = new AbortController()
@@ -38,14 +38,14 @@ export class Messages {
     this.#rows = new MessageRows(database, api.botId)
     const wake = () => this.#sender.wake()
     this.chats = new Chats({ botId: api.botId, database, log, rows: this.#rows, wake })
-    const parts = { api, database, log, rows: this.#rows, pace: this.#pace, chats: this.chats }
-    this.#courier = new Courier({ ...parts, signal: this.#stop.signal })
-    this.#sender = new Sender({ ...parts, deliver: (id) => this.#courier.deliver(id) })
+    const parts = { api, database, log, rows: this.#rows, limiter: this.#limiter, chats: this.chats }
+    this.#delivery = new MessageDelivery({ ...parts, signal: this.#stop.signal })
+    this.#sender = new Sender({ ...parts, deliver: (id) => this.#delivery.deliver(id) })
   }
 
   /** Has `listener` told of deliveries; of an end within the transaction that records it. */
   whenSent(listener: DeliveryListener): void {
-    this.#courier.listener = listener
+    this.#delivery.listener = listener
   }
 
   /**
@@ -106,7 +106,7 @@ export class Messages {
 
   /** Notes the id of someone else's message, by which a message is found that was on its way in a crash. */
   heard(chatId: number, messageId: number): void {
-    this.#courier.heard(chatId, messageId)
+    this.#delivery.heard(chatId, messageId)
   }
 
   /** Begins to send what is waiting; once is enough. */
@@ -132,9 +132,9 @@ export class Messages {
     if (!isShown) return
     this.#sender.offer(row, 'progress', async () => {
       await edit(this.#api, { ...row, text, keyboard: null }).then(
-        () => this.#pace.passed(),
+        () => this.#limiter.passed(),
         (error) => {
-          this.#pace.heed(row.chat_id, error)
+          this.#limiter.heed(row.chat_id, error)
           this.#log.debug({ outgoing: row.id, error }, 'progress not shown')
         },
       )

@@ -1,10 +1,10 @@
 import type { Log } from '../core/log.ts'
 import type { MessageRows } from './message-rows.ts'
-import type { Pace, Weight } from './pace.ts'
+import type { SendRateLimiter, Weight } from './send-rate-limiter.ts'
 
 interface Parts {
   rows: MessageRows
-  pace: Pace
+  limiter: SendRateLimiter
   log: Log
   /** Makes one attempt to deliver a message. */
   deliver: (id: number) => Promise<void>
@@ -20,12 +20,12 @@ const slow = 2000
 const maxWithSlow = 40
 
 /**
- * Messages of each sort that a look finds: most often the first few may go; where their chats are held by the pace, as
+ * Messages of each sort that a look finds: most often the first few may go; where their chats are held by the limiter, as
  * many as chats can be held at a time.
  */
 const looks = [20, 500]
 
-/** Decides who is sent when: what waits in the table, one call at a time in each chat, as fast as the pace allows. */
+/** Decides who is sent when: what waits in the table, one call at a time in each chat, as fast as the limiter allows. */
 export class Sender {
   readonly #parts: Parts
   /** Chats with a call on its way: their order is kept by waiting. */
@@ -79,15 +79,15 @@ export class Sender {
   }
 
   async #look(): Promise<void> {
-    const { rows, pace, deliver } = this.#parts
+    const { rows, limiter, deliver } = this.#parts
     if (this.#stopped || this.#isFull) return
-    if (!pace.isOpen) return this.#wakeIn(50)
+    if (!limiter.isOpen) return this.#wakeIn(50)
     let soonest = Number.POSITIVE_INFINITY
     for (const most of looks) {
       const due = await rows.due(most)
       for (const row of due) {
         if (this.#isFull) return
-        if (!pace.isOpen) return this.#wakeIn(50)
+        if (!limiter.isOpen) return this.#wakeIn(50)
         const wait = this.#wait(row.chat_id, 'must')
         if (wait === 0) this.#start(row, () => deliver(row.id))
         soonest = Math.min(soonest, wait)
@@ -112,17 +112,17 @@ export class Sender {
   /** Milliseconds until a call for a chat may be made; endless while one is on its way, whose end wakes us. */
   #wait(chatId: number, weight: Weight): number {
     if (this.#busy.has(chatId) || this.#stopped) return Number.POSITIVE_INFINITY
-    return this.#parts.pace.wait(chatId, weight)
+    return this.#parts.limiter.wait(chatId, weight)
   }
 
   #start(row: { id: number; chat_id: number }, work: () => Promise<void>): void {
-    const { pace, log } = this.#parts
+    const { limiter, log } = this.#parts
     this.#busy.add(row.chat_id)
-    pace.take(row.chat_id)
+    limiter.take(row.chat_id)
     const task = work()
       .catch((error) => {
         // The database cannot be written to, or this is a fault of the program: not at once again.
-        pace.hold(row.chat_id, 1)
+        limiter.hold(row.chat_id, 1)
         log.error({ outgoing: row.id, error }, 'message not recorded')
       })
       .finally(() => {

@@ -1,6 +1,6 @@
 import type { Update } from 'telegraf/types'
 import { isSecret } from '../core/secret.ts'
-import { startParameterOf } from './asked.ts'
+import { startParameterOf } from './addressing.ts'
 
 /** An update as it is kept. The mark is only ever set here, so nobody can send it. */
 type KeptUpdate = Update & { gives_start_code?: true | undefined }

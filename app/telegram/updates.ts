@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Update } from 'telegraf/types'
-import type { Database } from '../core/database.ts'
+import type { Database } from '../core/database/database.ts'
 import type { Log } from '../core/log.ts'
 import type { TelegramApi } from './api.ts'
 import { describe, TelegramRefusal, TelegramUnreachable } from './errors.ts'

@@ -1,4 +1,4 @@
-import type { Queries } from '../core/reader.ts'
+import type { Queries } from '../core/database/reader.ts'
 
 /** The person who owns the bot because they claimed it. */
 export class Ownership {

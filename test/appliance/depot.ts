@@ -92,7 +92,7 @@ exec ${standInFolder}/node ${standInFolder}/bot-api/main.ts "$@"`
     return answer
   }
 
-  /** A user (his id is the chat's too) sends a file; resolves when the chat shows its link. */
+  /** A user (their id is the chat's too) sends a file; resolves when the chat shows its link. */
   async send(userId: number, file: FileSpec, limit = 30_000): Promise<SentFile> {
     const body = { from: { id: userId, first_name: 'Ann' }, file }
     const sent = await this.control<{ message_id: number; chat_id: number; sha256: string }>(

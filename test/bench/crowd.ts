@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Sent, type StandIn, startBotApi } from '../bot-api/client.ts'
-import { type Roles, startRoles } from '../engine/roles.ts'
 import { linkBase } from '../helpers/start-app.ts'
+import { type Roles, startRoles } from '../helpers/start-roles.ts'
 import { until } from '../helpers/until.ts'
 import { against, type Findings, quantile, seconds } from './figures.ts'
 import type { Bench } from './part.ts'
@@ -73,7 +73,7 @@ export async function measureCrowd({ folder, quick, say }: Bench): Promise<Findi
   }
   const everyone = [...crowd, ...small]
   await until(
-    'everyone with one file has his link',
+    'everyone with one file has their link',
     async () => {
       const told = await linkedAt(api, since)
       say(`${finished(roles)} links, ${told.size} chats told`)

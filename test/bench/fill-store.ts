@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { linkSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { openDatabase } from '../../app/core/database.ts'
+import { openDatabase } from '../../app/core/database/database.ts'
 import { allMigrations } from '../helpers/records.ts'
 
 /** Names on one inode; ext4 allows 65 000. */

@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
-import { openDatabase } from '../../app/core/database.ts'
+import { openDatabase } from '../../app/core/database/database.ts'
 import { Jobs } from '../../app/jobs/index.ts'
 import { Links, linksSettings } from '../../app/links/index.ts'
 import { Store, storeSettings } from '../../app/store/index.ts'
 import { type StandIn, startBotApi } from '../bot-api/client.ts'
-import { wide } from '../engine/roles.ts'
 import { allMigrations } from '../helpers/records.ts'
 import { type App, createApp } from '../helpers/start-app.ts'
+import { wide } from '../helpers/start-roles.ts'
 import { until } from '../helpers/until.ts'
 import { against, type Findings, quantile } from './figures.ts'
 import { type Filled, fillStore } from './fill-store.ts'
@@ -59,8 +59,8 @@ async function openMaker({ databaseFile, storage, uuids }: Filled) {
     await jobs.load.nextSlot([{ of: { userId }, span: 60_000, most: 10 }])
     await jobs.load.counts(userId)
     await jobs.load.promised()
-    await links.left(userId)
-    const known = await links.withContent(last, 1000)
+    await links.remainingQuota(userId)
+    const known = await links.findByContent(last, 1000)
     const job = {
       kind: 'ingest-known',
       key: uuid,
@@ -72,7 +72,7 @@ async function openMaker({ databaseFile, storage, uuids }: Filled) {
     }
     await jobs.create(job)
     const claimed = await jobs.claim('ingest-known', 1, { worker: 'bench', until: Date.now() + 60_000 })
-    if (!claimed || known === undefined || !(await store.share(known, uuid, 1000)))
+    if (!claimed || known === undefined || !(await store.linkExisting(known, uuid, 1000)))
       throw new Error('no known content')
     await database.transaction(async () => {
       const source = { botId: 1, fileId: 'id', chatId: userId, messageId: made }

@@ -167,7 +167,7 @@ export class StandIn implements AsyncDisposable {
     })
   }
 
-  /** A user changes a message of his. */
+  /** A user changes one of their messages. */
   edit(edit: { chat_id: number; message_id: number; text?: string; caption?: string }): Promise<unknown> {
     return this.#post('/edits', { bot_id: this.botId, ...edit })
   }

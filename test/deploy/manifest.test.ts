@@ -54,7 +54,7 @@ test('what a unit reads when it starts is what the manifest says', async (t) => 
 })
 
 test('every part of /health that a unit is named for is one that /health has', async (t) => {
-  const page = await readFile(join(import.meta.dirname, '../../app/download/health.ts'), 'utf8')
+  const page = await readFile(join(import.meta.dirname, '../../app/features/download/health.ts'), 'utf8')
   const named = (await manifest()).flatMap(({ health }) => (health === '-' ? [] : [health]))
   t.true(named.length > 0)
   for (const part of named) t.regex(page, new RegExp(`\\b${part}\\b`), part)

@@ -53,7 +53,7 @@ test('a role loads nothing but what the installer restarts it for, over its whol
     await app.kill('SIGTERM')
     const known = await modulesOf(role)
     const found = await loaded(record(role).MODULES)
-    t.true(found.includes(`app/${role}.ts`) && found.length > 40, `${found.length} of ${role}`)
+    t.true(found.includes(`app/roles/${role}.ts`) && found.length > 40, `${found.length} of ${role}`)
     t.deepEqual(
       found.filter((file) => !known.includes(file)),
       [],
@@ -64,15 +64,19 @@ test('a role loads nothing but what the installer restarts it for, over its whol
 
 test('what only one role loads is not the other’s, and what nobody is known to load is both’s', async (t) => {
   const [bot, web] = await Promise.all(roles.map((role) => modulesOf(role)))
-  for (const file of ['app/web.ts', 'app/download/pages.ts', 'app/core/http.ts']) {
+  for (const file of ['app/roles/web.ts', 'app/features/download/pages.ts', 'app/core/http.ts']) {
     t.true(web?.includes(file), file)
     t.false(bot?.includes(file), file)
   }
-  for (const file of ['app/bot.ts', 'app/ingest/handlers.ts', 'app/upkeep/retention.ts']) {
+  for (const file of [
+    'app/roles/bot.ts',
+    'app/features/ingest/handlers.ts',
+    'app/features/maintenance/retention.ts',
+  ]) {
     t.true(bot?.includes(file), file)
     t.false(web?.includes(file), file)
   }
-  for (const file of ['app/main.ts', 'app/core/reader.ts', 'app/links/lookup.ts', 'app/README.md']) {
+  for (const file of ['app/main.ts', 'app/core/database/reader.ts', 'app/links/lookup.ts', 'app/README.md']) {
     t.true(web?.includes(file) && bot?.includes(file), file)
   }
 })
@@ -98,18 +102,18 @@ async function differing(file: string, line: string): Promise<string> {
 }
 
 const changes: [file: string, roles: string, line?: string][] = [
-  ['app/download/pages.ts', 'web'],
+  ['app/features/download/pages.ts', 'web'],
   ['app/core/http.ts', 'web'],
-  ['app/ingest/handlers.ts', 'bot'],
-  ['app/bot.ts', 'bot'],
-  ['app/core/reader.ts', 'bot web'],
+  ['app/features/ingest/handlers.ts', 'bot'],
+  ['app/roles/bot.ts', 'bot'],
+  ['app/core/database/reader.ts', 'bot web'],
   ['app/main.ts', 'bot web'],
   ['app/new-and-unknown.ts', 'bot web'],
   ['package-lock.json', 'bot web'],
   ['.libraries', 'bot web'],
   ['README.md', ''],
   // What it loads cannot be told any more.
-  ['app/download/pages.ts', 'bot web', 'export const other = (name: string) => import(name)\n'],
+  ['app/features/download/pages.ts', 'bot web', 'export const other = (name: string) => import(name)\n'],
 ]
 
 for (const [file, expected, line = '// changed\n'] of changes) {

@@ -79,7 +79,7 @@ const withoutLinks = (text: string) => text.replace('prefix === undefined ? []',
 test.serial(
   'a web role that answers as the old one does passes, and nothing of the trial stays',
   async (t) => {
-    const outcome = await tryChange(t, 'app/web.ts', (text) => `${text}// changed\n`)
+    const outcome = await tryChange(t, 'app/roles/web.ts', (text) => `${text}// changed\n`)
     t.like(outcome, { status: 0, stdout: 'passed\nsecrets\n' }, outcome.stderr)
   },
 )
@@ -104,7 +104,7 @@ test.serial('the one that serves, with the settings that it has, is not tried ag
 
 test.serial('one that does not start ends the upgrade, with its last words', async (t) => {
   const broken = body('function startWeb', `throw new Error('this release is broken')`)
-  const { status, stderr } = await tryChange(t, 'app/web.ts', broken)
+  const { status, stderr } = await tryChange(t, 'app/roles/web.ts', broken)
   t.is(status, 1)
   t.regex(
     stderr,
@@ -114,13 +114,13 @@ test.serial('one that does not start ends the upgrade, with its last words', asy
 
 test.serial('one that hangs ends it as well', async (t) => {
   const hang = body('function startWeb', 'await new Promise(() => setInterval(() => {}, 1000))')
-  const { status, stderr } = await tryChange(t, 'app/web.ts', hang)
+  const { status, stderr } = await tryChange(t, 'app/roles/web.ts', hang)
   t.is(status, 1)
   t.regex(stderr, /the web role of release next does not answer/)
 })
 
 test.serial('one that knows no link any more ends it, too', async (t) => {
-  const { status, stderr } = await tryChange(t, 'app/download/web.ts', withoutLinks)
+  const { status, stderr } = await tryChange(t, 'app/features/download/web.ts', withoutLinks)
   t.is(status, 1)
   t.regex(stderr, /answers \/download\/ with 404 instead of 200; nothing was changed/)
 })
@@ -128,7 +128,7 @@ test.serial('one that knows no link any more ends it, too', async (t) => {
 test.serial(
   'where the database is to be changed first, nothing more is asked of it than that it answers',
   async (t) => {
-    const outcome = await tryChange(t, 'app/download/web.ts', withoutLinks, true)
+    const outcome = await tryChange(t, 'app/features/download/web.ts', withoutLinks, true)
     t.like(outcome, { status: 0 }, outcome.stderr)
   },
 )

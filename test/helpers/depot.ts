@@ -6,7 +6,7 @@ import { Links } from '../../app/links/index.ts'
 import { Store } from '../../app/store/index.ts'
 import { openRecords, type Records } from './records.ts'
 
-/** The owners of a house on new folders, in this process, where a running app can share them. */
+/** The owners of a context on new folders, in this process, where a running app can share them. */
 export interface Depot extends Records {
   health: Health
   links: Links
@@ -48,7 +48,7 @@ export async function openDepot(): Promise<Depot> {
       const source = join(dir, `source-${uuid}`)
       await writeFile(source, bytes)
       const size = Buffer.byteLength(bytes)
-      await store.keep(uuid, source, { size, limit: 1e9 })
+      await store.importFile(uuid, source, { size, limit: 1e9 })
       await rm(source)
       await links.create({
         uuid,

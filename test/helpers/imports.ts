@@ -34,50 +34,60 @@ export async function readSources(root: string): Promise<Map<string, string>> {
   )
 }
 
-const owners = ['telegram', 'users', 'store', 'links', 'jobs']
-const features = ['claim', 'ingest', 'download', 'upkeep']
+const app = join(import.meta.dirname, '../../app')
 
-/** Who may import whom; of `house.ts` types only, see below. */
+async function foldersOf(path: string): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true })
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+}
+
+const features = (await foldersOf(join(app, 'features'))).map((name) => `features/${name}`)
+
+/** Folders of what features are built on. */
+const modules = (await foldersOf(app)).filter((name) => !['core', 'roles', 'features'].includes(name))
+
+/** Who may import whom; of `context.ts` types only, see below. */
 const allowed: Record<string, string[]> = {
-  'main.ts': ['bot.ts', 'web.ts', 'owner.ts', 'check.ts', 'features.ts', 'house.ts', ...owners, 'core'],
-  'bot.ts': ['features.ts', 'house.ts', ...owners, 'core'],
-  'web.ts': ['features.ts', 'house.ts', ...owners, 'core'],
-  'owner.ts': ['house.ts', ...owners, 'core'],
-  'check.ts': ['store', 'core'],
-  'features.ts': ['house.ts', ...features],
-  'house.ts': [...owners, 'core'],
-  ...Object.fromEntries(features.map((feature) => [feature, ['house.ts', ...owners, 'core']])),
-  ...Object.fromEntries(owners.map((owner) => [owner, ['core']])),
+  'main.ts': ['roles', 'features.ts', 'context.ts', ...modules, 'core'],
+  roles: ['features.ts', 'context.ts', ...modules, 'core'],
+  'features.ts': ['context.ts', ...features],
+  'context.ts': [...modules, 'core'],
+  ...Object.fromEntries(features.map((feature) => [feature, ['context.ts', ...modules, 'core']])),
+  ...Object.fromEntries(modules.map((name) => [name, ['core']])),
   core: [],
 }
 
-/** Packages that only these rooms know of. */
+/** Packages that only these folders know of. */
 const keepers: Record<string, string[]> = {
   sequelize: ['core'],
   'node:sqlite': ['core'],
   pino: ['core'],
   'node-cron': ['core'],
-  koa: ['core', 'download', 'upkeep'],
-  '@koa/router': ['core', 'download', 'house.ts'],
+  koa: ['core', 'features/download', 'features/maintenance'],
+  '@koa/router': ['core', 'features/download', 'context.ts'],
 }
 
-const roomOf = (path: string): string => path.split('/')[0] ?? path
+/** The module, feature, or file beside main.ts to which a path belongs. */
+function partOf(path: string): string {
+  const [folder = path, name = ''] = path.split('/')
+  return folder === 'features' ? `${folder}/${name}` : folder
+}
 
 /** What is wrong with one import, or undefined. */
 export function faultOf({ from, to, isPackage, isType }: Import): string | undefined {
-  const [room, target] = [roomOf(from), roomOf(to)]
-  if (!(room in allowed)) return `${from}: ${room} has no place in the table`
+  const [part, target] = [partOf(from), partOf(to)]
+  if (!(part in allowed)) return `${from}: ${part} has no place in the table`
   if (isPackage) {
     const may = keepers[to]
-    return may && !may.includes(room) ? `${from} imports ${to}, which is for ${may.join(', ')}` : undefined
+    return may && !may.includes(part) ? `${from} imports ${to}, which is for ${may.join(', ')}` : undefined
   }
-  if (room === target) return undefined
-  if (!allowed[room]?.includes(target)) return `${from} imports ${to}: ${room} may not import ${target}`
-  if (target === 'house.ts' && !isType) return `${from} imports house.ts not only for its types`
-  if (room === 'house.ts' && !isType) return `house.ts imports ${to} not only for its types`
-  if (target !== 'core' && to.includes('/') && to !== `${target}/index.ts`) {
+  if (part === target) return undefined
+  if (!allowed[part]?.includes(target)) return `${from} imports ${to}: ${part} may not import ${target}`
+  if (target === 'context.ts' && !isType) return `${from} imports context.ts not only for its types`
+  if (part === 'context.ts' && !isType) return `context.ts imports ${to} not only for its types`
+  const isFree = ['core', 'roles'].includes(target) || to === target
+  if (!isFree && to !== `${target}/index.ts`)
     return `${from} imports ${to}: from another folder only index.ts`
-  }
   return undefined
 }
 

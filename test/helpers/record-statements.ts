@@ -1,4 +1,4 @@
-import type { Database } from '../../app/core/database.ts'
+import type { Database } from '../../app/core/database/database.ts'
 
 /** The same database, which keeps what it is asked. */
 export function recordStatements(database: Database): { database: Database; statements: Set<string> } {

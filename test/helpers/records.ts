@@ -2,19 +2,19 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { type Database, openDatabase } from '../../app/core/database.ts'
+import { type Database, openDatabase } from '../../app/core/database/database.ts'
 import { healthMigrations } from '../../app/core/health.ts'
 import type { Log } from '../../app/core/log.ts'
 import { clockMigrations } from '../../app/core/wall-clock.ts'
-import { ingestMigrations } from '../../app/ingest/migrations.ts'
+import { ingestMigrations } from '../../app/features/ingest/migrations.ts'
+import { maintenanceMigrations } from '../../app/features/maintenance/migrations.ts'
 import { jobsMigrations } from '../../app/jobs/index.ts'
 import { linksMigrations } from '../../app/links/index.ts'
 import { storeMigrations } from '../../app/store/index.ts'
 import { telegramMigrations } from '../../app/telegram/index.ts'
-import { upkeepMigrations } from '../../app/upkeep/migrations.ts'
 import { usersMigrations } from '../../app/users/index.ts'
 
-/** The tables of the whole house. */
+/** The tables of the whole context. */
 export const allMigrations = [
   ...healthMigrations,
   ...clockMigrations,
@@ -24,7 +24,7 @@ export const allMigrations = [
   ...jobsMigrations,
   ...linksMigrations,
   ...ingestMigrations,
-  ...upkeepMigrations,
+  ...maintenanceMigrations,
 ]
 
 /** A new folder with a database that has all tables, and a log that is kept. */

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { openDatabase } from '../../app/core/database.ts'
+import { openDatabase } from '../../app/core/database/database.ts'
 import { createLog, takeOverConsole } from '../../app/core/log.ts'
 
 const [token = ''] = process.argv.slice(2)

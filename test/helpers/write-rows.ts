@@ -1,5 +1,5 @@
 // Writes rows in transactions, as one of several processes: node write-rows.ts <database file> <name> <transactions>
-import { openDatabase } from '../../app/core/database.ts'
+import { openDatabase } from '../../app/core/database/database.ts'
 
 const [file = '', name = '', count = '0'] = process.argv.slice(2)
 const migrations = [

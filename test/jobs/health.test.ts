@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
-import { steadyNow } from '../../app/core/steady.ts'
-import { openDesk } from '../engine/desk.ts'
+import { monotonicNow } from '../../app/core/monotonic-time.ts'
+import { openJobs } from '../helpers/open-jobs.ts'
 import { until } from '../helpers/until.ts'
 
 const minute = 60_000
@@ -22,11 +22,11 @@ test.serial(
   'the queue says how much waits and how long, and is not well when nothing moves for some minutes',
   async (t) => {
     const pass = holdTime(t)
-    await using desk = await openDesk()
+    await using desk = await openJobs()
     const queue = desk.queue({})
     t.deepEqual(await queue.health(), { ok: true, detail: 'nothing waits' })
 
-    await desk.job({ dueAt: steadyNow() + 600 * minute })
+    await desk.job({ dueAt: monotonicNow() + 600 * minute })
     t.deepEqual(
       await queue.health(),
       { ok: true, detail: 'nothing waits' },
@@ -44,7 +44,7 @@ test.serial(
 
 test.serial('a long row is no fault while the file before it comes', async (t) => {
   const pass = holdTime(t)
-  await using desk = await openDesk()
+  await using desk = await openJobs()
   const first = await desk.job({ user: 1 })
   await desk.job({ user: 2 })
   let grown = 1

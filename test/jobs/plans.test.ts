@@ -1,10 +1,10 @@
 import test from 'ava'
 import { Jobs } from '../../app/jobs/index.ts'
-import { aLease, openDesk, queueOf } from '../engine/desk.ts'
+import { aLease, openJobs, queueOf } from '../helpers/open-jobs.ts'
 import { planOf, recordStatements } from '../helpers/record-statements.ts'
 
 test('what the queue asks again and again walks through no job that has ended', async (t) => {
-  await using desk = await openDesk()
+  await using desk = await openJobs()
   const { database, statements } = recordStatements(desk.database)
   const jobs = new Jobs(database, desk.log)
   await using queue = queueOf({ ...desk, database }, jobs, [])

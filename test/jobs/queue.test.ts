@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
 import type { Job, JobKind, Queue } from '../../app/jobs/index.ts'
-import { queueOf } from '../engine/desk.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
+import { queueOf } from '../helpers/open-jobs.ts'
 import { until } from '../helpers/until.ts'
 
 const add = (depot: Depot, key: string) =>
@@ -20,7 +20,7 @@ function kindOf(depot: Depot, parts: Partial<JobKind>): JobKind {
     async run(job) {
       await depot.jobs.transition(job.id, 'RUNNING', 'COMPLETED')
     },
-    judge: (_job, error) => ({ errorType: 'TEST', message: String(error), passing: false }),
+    classify: (_job, error) => ({ errorType: 'TEST', message: String(error), retryable: false }),
     async failed() {},
     ...parts,
   }
@@ -93,7 +93,7 @@ test('a job that may be tried again waits its time, and counts its attempts', as
       if (job.attempts < 3) throw new Error('not yet')
       await depot.jobs.transition(job.id, 'RUNNING', 'COMPLETED')
     },
-    judge: () => ({ errorType: 'TEST', message: 'x', passing: true, retryAfter: 300 }),
+    classify: () => ({ errorType: 'TEST', message: 'x', retryable: true, retryAfter: 300 }),
   })
   await add(depot, 'a')
   await allEnded(depot)

@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
-import { steadyNow } from '../../app/core/steady.ts'
+import { monotonicNow } from '../../app/core/monotonic-time.ts'
 import type { RateLimit } from '../../app/jobs/index.ts'
-import { aLease, openDesk } from '../engine/desk.ts'
+import { aLease, openJobs } from '../helpers/open-jobs.ts'
 
 const minute = 60_000
 
@@ -16,7 +16,7 @@ function stopClock(t: ExecutionContext) {
   t.teardown(() => {
     performance.now = now
   })
-  const start = steadyNow()
+  const start = monotonicNow()
   /** Seconds from now. */
   return (moment: number) => (moment - start) / 1000
 }
@@ -24,7 +24,7 @@ function stopClock(t: ExecutionContext) {
 test.serial(
   '50 files at once under a limit of 10 a minute begin ten now, ten in a minute, and so on',
   async (t) => {
-    await using desk = await openDesk()
+    await using desk = await openJobs()
     const due: number[] = []
     const ahead = stopClock(t)
     for (let file = 0; file < 50; file++) {
@@ -42,7 +42,7 @@ test.serial(
 test.serial(
   'of several limits the strictest decides, and other users and chats are not held back',
   async (t) => {
-    await using desk = await openDesk()
+    await using desk = await openJobs()
     const limits = [perMinute(1, 2), perHour(-5, 3)]
     const due: number[] = []
     const ahead = stopClock(t)
@@ -59,9 +59,10 @@ test.serial(
 )
 
 test.serial('no span holds more than its limit, in whatever order slots are taken', async (t) => {
-  await using desk = await openDesk()
+  await using desk = await openJobs()
   const limit = perMinute(1, 3)
-  for (const seconds of [30, 30, 100, 100, 100, 30]) await desk.job({ dueAt: steadyNow() + seconds * 1000 })
+  for (const seconds of [30, 30, 100, 100, 100, 30])
+    await desk.job({ dueAt: monotonicNow() + seconds * 1000 })
   for (let file = 0; file < 20; file++) await desk.job({ dueAt: await desk.jobs.load.nextSlot([limit]) })
   const rows = await desk.database.query<{ slot_at: number }>('SELECT slot_at FROM jobs ORDER BY slot_at')
   const slots = rows.map(({ slot_at }) => slot_at)
@@ -73,8 +74,8 @@ test.serial('no span holds more than its limit, in whatever order slots are take
 })
 
 test.serial('a job that waits for its turn holds back nobody, and is not hurried past it', async (t) => {
-  await using desk = await openDesk()
-  const later = await desk.job({ user: 1, dueAt: steadyNow() + minute })
+  await using desk = await openJobs()
+  const later = await desk.job({ user: 1, dueAt: monotonicNow() + minute })
   const now = await desk.job({ user: 1 })
   await desk.jobs.hurry(later, { unless: 'RATE_LIMIT' })
   t.is((await desk.jobs.claim('test', 1, aLease()))?.id, now)
@@ -82,7 +83,7 @@ test.serial('a job that waits for its turn holds back nobody, and is not hurried
 })
 
 test.serial('a job whose turn has come is claimed', async (t) => {
-  await using desk = await openDesk()
-  const id = await desk.job({ dueAt: steadyNow() - 1 })
+  await using desk = await openJobs()
+  const id = await desk.job({ dueAt: monotonicNow() - 1 })
   t.is((await desk.jobs.claim('test', 1, aLease()))?.id, id)
 })

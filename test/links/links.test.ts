@@ -14,45 +14,45 @@ test('a link is what may be sent, until its time', async (t) => {
     expiresAt: Date.now() + 60_000,
   })
   t.deepEqual(
-    { ...(await depot.links.sendable(uuid(1))) },
+    { ...(await depot.links.findDownloadable(uuid(1))) },
     { uuid: uuid(1), name: 'Ж', mime_type: 'a/b', size: 5 },
   )
   await depot.database.query('UPDATE links SET expires_at = $1', Date.now())
-  t.is(await depot.links.sendable(uuid(1)), undefined)
+  t.is(await depot.links.findDownloadable(uuid(1)), undefined)
 })
 
 test('a link without an end stays', async (t) => {
   await using depot = await openDepot()
   await depot.share({ uuid: uuid(1), bytes: 'hello', expiresAt: null })
-  t.is((await depot.links.sendable(uuid(1)))?.size, 5)
-  t.deepEqual(await depot.links.expired(10), [])
+  t.is((await depot.links.findDownloadable(uuid(1)))?.size, 5)
+  t.deepEqual(await depot.links.listExpired(10), [])
 })
 
 test('a removed link is not sent, not found by content, and not removed again', async (t) => {
   await using depot = await openDepot()
   const expiresAt = Date.now() - 1000
   await depot.share({ uuid: uuid(1), bytes: 'hello', fileUniqueId: 'f', expiresAt })
-  await depot.links.removed([uuid(1)])
-  t.is(await depot.links.sendable(uuid(1)), undefined)
-  t.is(await depot.links.withContent('f', 5), undefined)
-  t.deepEqual(await depot.links.expired(10), [])
+  await depot.links.markRemoved([uuid(1)])
+  t.is(await depot.links.findDownloadable(uuid(1)), undefined)
+  t.is(await depot.links.findByContent('f', 5), undefined)
+  t.deepEqual(await depot.links.listExpired(10), [])
 })
 
 test('recording a link twice leaves the first', async (t) => {
   await using depot = await openDepot()
   await depot.share({ uuid: uuid(1), bytes: 'hello', name: 'first' })
   await depot.share({ uuid: uuid(1), bytes: 'hello', name: 'second' })
-  t.is((await depot.links.sendable(uuid(1)))?.name, 'first')
+  t.is((await depot.links.findDownloadable(uuid(1)))?.name, 'first')
 })
 
 test('content is known by id and size together, while its link lives', async (t) => {
   await using depot = await openDepot()
   await depot.share({ uuid: uuid(1), bytes: 'hello', fileUniqueId: 'f', expiresAt: Date.now() + 60_000 })
-  t.is(await depot.links.withContent('f', 5), uuid(1))
-  t.is(await depot.links.withContent('f', 6), undefined)
-  t.is(await depot.links.withContent('g', 5), undefined)
+  t.is(await depot.links.findByContent('f', 5), uuid(1))
+  t.is(await depot.links.findByContent('f', 6), undefined)
+  t.is(await depot.links.findByContent('g', 5), undefined)
   await depot.database.query('UPDATE links SET expires_at = $1', Date.now() - 1)
-  t.is(await depot.links.withContent('f', 5), undefined)
+  t.is(await depot.links.findByContent('f', 5), undefined)
 })
 
 test('the decision is one search of an index', async (t) => {
@@ -70,7 +70,7 @@ test('a sample has links in force alone, and is read past the removed ones', asy
   await depot.share({ uuid: uuid(1), bytes: 'x', expiresAt: 1 })
   await depot.share({ uuid: uuid(2), bytes: 'x' })
   await depot.share({ uuid: uuid(3), bytes: 'x', expiresAt: 1 })
-  await depot.links.removed([uuid(3)])
+  await depot.links.markRemoved([uuid(3)])
   await depot.share({ uuid: uuid(4), bytes: 'x' })
   await depot.links.setMissing([uuid(4)], true)
   t.deepEqual(await depot.links.sample(10), [uuid(2)])

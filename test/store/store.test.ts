@@ -43,7 +43,7 @@ const names = async (store: Store) =>
 
 test('a file is kept as another name of the same inode, readable for the web server', async (t) => {
   const { store, source } = await open(t)
-  t.is(await store.keep(one, source, fits), 'link')
+  t.is(await store.importFile(one, source, fits), 'link')
   const [kept, given] = await Promise.all([stat(store.pathOf(one)), stat(source)])
   t.is(kept.ino, given.ino)
   t.is(kept.mode & 0o777, 0o644)
@@ -53,14 +53,14 @@ test('a file is kept as another name of the same inode, readable for the web ser
 test('keeping the change time of the contents: the Bot API server would fetch it again', async (t) => {
   const { store, source } = await open(t)
   const before = await stat(source)
-  await store.keep(one, source, fits)
+  await store.importFile(one, source, fits)
   t.is((await stat(source)).mtimeMs, before.mtimeMs)
 })
 
 test('keeping again is no fault and keeps the same', async (t) => {
   const { store, source, text } = await open(t)
-  await store.keep(one, source, fits)
-  t.is(await store.keep(one, source, fits), 'link')
+  await store.importFile(one, source, fits)
+  t.is(await store.importFile(one, source, fits), 'link')
   await rm(source)
   t.is(await text(one), 'hello')
 })
@@ -68,7 +68,7 @@ test('keeping again is no fault and keeps the same', async (t) => {
 test('a name left by a crash with other bytes is replaced', async (t) => {
   const { store, source, text } = await open(t)
   await writeFile(store.pathOf(one), 'half')
-  await store.keep(one, source, fits)
+  await store.importFile(one, source, fits)
   t.is(await text(one), 'hello')
 })
 
@@ -79,14 +79,14 @@ for (const [title, expected, error] of [
 ] as const) {
   test(`a file ${title} never gets a name`, async (t) => {
     const { store, source } = await open(t)
-    await t.throwsAsync(store.keep(one, source, expected), { instanceOf: error })
+    await t.throwsAsync(store.importFile(one, source, expected), { instanceOf: error })
     t.deepEqual(await names(store), [])
   })
 
   test(`a stream ${title} never gets a name and leaves nothing`, async (t) => {
     const { store } = await open(t)
     const stream = Readable.from([Buffer.from('he'), Buffer.from('llo')])
-    await t.throwsAsync(store.receive(one, stream, { ...expected, received: () => {} }), {
+    await t.throwsAsync(store.importStream(one, stream, { ...expected, received: () => {} }), {
       instanceOf: error,
     })
     t.deepEqual(await names(store), [])
@@ -98,7 +98,7 @@ test('a stream is kept whole, and told of as it comes', async (t) => {
   const { store, text } = await open(t)
   const received: number[] = []
   const stream = Readable.from([Buffer.from('he'), Buffer.from('llo')])
-  await store.receive(one, stream, { ...fits, received: (bytes) => received.push(bytes) })
+  await store.importStream(one, stream, { ...fits, received: (bytes) => received.push(bytes) })
   t.is(await text(one), 'hello')
   t.deepEqual(received, [2, 5])
   t.is((await stat(store.pathOf(one))).mode & 0o777, 0o644)
@@ -112,7 +112,7 @@ test('a stream that breaks leaves nothing', async (t) => {
       throw new Error('broken')
     })(),
   )
-  await t.throwsAsync(store.receive(one, stream, fits), { message: 'broken' })
+  await t.throwsAsync(store.importStream(one, stream, fits), { message: 'broken' })
   t.deepEqual(await names(store), [])
 })
 
@@ -125,17 +125,17 @@ test('a stream has no name until all of it is there', async (t) => {
       seen.push((await store.stat(one)) !== undefined)
     })(),
   )
-  await store.receive(one, stream, fits)
+  await store.importStream(one, stream, fits)
   t.deepEqual(seen, [false])
   t.is((await store.stat(one))?.size, 5)
 })
 
 test('shared bytes go with their last name', async (t) => {
   const { store, source, text } = await open(t)
-  await store.keep(one, source, fits)
+  await store.importFile(one, source, fits)
   await rm(source)
-  t.true(await store.share(one, two, 5))
-  t.true(await store.share(one, two, 5), 'again is no fault')
+  t.true(await store.linkExisting(one, two, 5))
+  t.true(await store.linkExisting(one, two, 5), 'again is no fault')
   t.is((await stat(store.pathOf(two))).nlink, 2)
   await store.remove(one)
   t.is(await text(two), 'hello')
@@ -144,15 +144,15 @@ test('shared bytes go with their last name', async (t) => {
 
 test('bytes that are gone cannot be shared', async (t) => {
   const { store } = await open(t)
-  t.false(await store.share(one, two, 5))
+  t.false(await store.linkExisting(one, two, 5))
   t.deepEqual(await names(store), [])
 })
 
 test('damaged bytes are not shared', async (t) => {
   const { store, source } = await open(t)
-  await store.keep(one, source, fits)
+  await store.importFile(one, source, fits)
   await truncate(source, 2)
-  t.false(await store.share(one, two, 5))
+  t.false(await store.linkExisting(one, two, 5))
   t.deepEqual(await names(store), [one])
 })
 
@@ -162,12 +162,12 @@ test('folders that someone removed while they were empty are made again', async 
     for (const folder of [...store.shards, 'incoming']) await rmdir(join(store.root, folder)).catch(() => {})
   }
   await tidyUp()
-  t.is(await store.keep(one, source, fits), 'link')
+  t.is(await store.importFile(one, source, fits), 'link')
   await tidyUp()
-  t.true(await store.share(one, two, 5))
+  t.true(await store.linkExisting(one, two, 5))
   await store.remove(one)
   await tidyUp()
-  await store.receive(one, Readable.from(['hello']), fits)
+  await store.importStream(one, Readable.from(['hello']), fits)
   t.is(await text(one), 'hello')
   await tidyUp()
   await store.probe()
@@ -176,7 +176,7 @@ test('folders that someone removed while they were empty are made again', async 
 
 test('removing twice is no fault', async (t) => {
   const { store, source } = await open(t)
-  await store.keep(one, source, fits)
+  await store.importFile(one, source, fits)
   await store.remove(one)
   await store.remove(one)
   t.is(await store.stat(one), undefined)
@@ -184,7 +184,7 @@ test('removing twice is no fault', async (t) => {
 
 test('half-written files of a crash are gone after the next start, kept ones stay', async (t) => {
   const { store, source, database, log } = await open(t)
-  await store.keep(one, source, fits)
+  await store.importFile(one, source, fits)
   await writeFile(join(store.root, 'incoming', two), 'half')
   const next = new Store(at(store.root), log)
   next.attach(database)
@@ -195,8 +195,8 @@ test('half-written files of a crash are gone after the next start, kept ones sta
 test('from another file system the bytes are copied whole, and the copy may be made again', async (t) => {
   const { store, text } = await open(t, '/dev/shm')
   const { source } = await open(t)
-  t.is(await store.keep(one, source, fits), 'copy')
-  t.is(await store.keep(one, source, fits), 'copy')
+  t.is(await store.importFile(one, source, fits), 'copy')
+  t.is(await store.importFile(one, source, fits), 'copy')
   t.is(await text(one), 'hello')
   t.is((await stat(store.pathOf(one))).mode & 0o777, 0o644)
   t.deepEqual(await names(store), [one])
@@ -223,29 +223,29 @@ test('the probe writes and leaves nothing', async (t) => {
 
 test('folders on one file system count once, one elsewhere for itself', async (t) => {
   const { store, dir } = await open(t)
-  const [only, ...none] = await store.rooms()
+  const [only, ...none] = await store.disks()
   t.is(only?.of, 'the store and the database')
   t.deepEqual(none, [])
   await store.open(noLinks, '/dev/shm')
-  const rooms = await store.rooms()
+  const rooms = await store.disks()
   t.deepEqual(rooms.map(({ of }) => of).sort(), ['the Bot API server', 'the store and the database'])
   await rm(join(dir, 'store'), { recursive: true })
-  t.deepEqual((await store.rooms()).length, 2, 'the database’s and the server’s')
+  t.deepEqual((await store.disks()).length, 2, 'the database’s and the server’s')
 })
 
 test('a store without its marker takes nothing, and takes up its work when it is back', async (t) => {
   const { store, source, dir, text } = await open(t)
   await rename(store.root, join(dir, 'away'))
   await mkdir(join(store.root, 'ab'), { recursive: true })
-  await t.throwsAsync(store.keep(one, source, fits), { instanceOf: StoreAbsent })
-  await t.throwsAsync(store.share(two, one, 5), { instanceOf: StoreAbsent })
-  await t.throwsAsync(store.receive(one, Readable.from([]), fits), { instanceOf: StoreAbsent })
+  await t.throwsAsync(store.importFile(one, source, fits), { instanceOf: StoreAbsent })
+  await t.throwsAsync(store.linkExisting(two, one, 5), { instanceOf: StoreAbsent })
+  await t.throwsAsync(store.importStream(one, Readable.from([]), fits), { instanceOf: StoreAbsent })
   t.false(store.isThere)
   t.deepEqual(await readdir(join(store.root, 'ab')), [])
   await rm(store.root, { recursive: true })
   await rename(join(dir, 'away'), store.root)
   t.true(await store.look())
-  await store.keep(one, source, fits)
+  await store.importFile(one, source, fits)
   t.is(await text(one), 'hello')
 })
 
@@ -254,9 +254,9 @@ test('what is set aside twice under one name is there twice, and two names of on
   const { quarantine } = store
   const place = { shard: 'ab', name: one }
   const now = Date.now()
-  await store.keep(one, source, fits)
+  await store.importFile(one, source, fits)
   t.true(await quarantine.put(place, now))
-  await store.keep(one, source, fits)
+  await store.importFile(one, source, fits)
   t.true(await quarantine.put(place, now), 'the same bytes')
   t.is((await quarantine.list()).length, 1)
   await writeFile(store.pathOf(one), 'others')

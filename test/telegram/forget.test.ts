@@ -3,7 +3,7 @@ import { TelegramApi } from '../../app/telegram/api.ts'
 import { Messages } from '../../app/telegram/messages.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 
-interface Desk extends AsyncDisposable {
+interface JobsFixture extends AsyncDisposable {
   depot: Depot
   messages: Messages
   /** Writes a message and sets what became of it. Returns its id. */
@@ -12,7 +12,7 @@ interface Desk extends AsyncDisposable {
 }
 
 /** Messages that nobody sends. */
-async function openDesk(): Promise<Desk> {
+async function openJobs(): Promise<JobsFixture> {
   const depot = await openDepot()
   const { database, log } = depot
   const api = new TelegramApi('http://127.0.0.1:1', '42:token')
@@ -44,7 +44,7 @@ async function openDesk(): Promise<Desk> {
 }
 
 test('old messages are forgotten when they are delivered or have failed, and no other ones', async (t) => {
-  await using desk = await openDesk()
+  await using desk = await openJobs()
   await desk.write({ createdAt: 100, sent: true })
   const waiting = await desk.write({ createdAt: 100 })
   await desk.write({ createdAt: 100, failure: 'Forbidden: bot was blocked by the user' })
@@ -58,7 +58,7 @@ test('old messages are forgotten when they are delivered or have failed, and no 
 })
 
 test('one call forgets no more than it may, the oldest first', async (t) => {
-  await using desk = await openDesk()
+  await using desk = await openJobs()
   const ids = []
   for (const createdAt of [300, 100, 200, 400, 500]) ids.push(await desk.write({ createdAt, sent: true }))
   t.is(await desk.messages.forget(1000, 2), 2)
@@ -67,7 +67,7 @@ test('one call forgets no more than it may, the oldest first', async (t) => {
 })
 
 test('a new message never gets the id of a forgotten one', async (t) => {
-  await using desk = await openDesk()
+  await using desk = await openJobs()
   const ids = []
   for (let row = 0; row < 3; row++) ids.push(await desk.write({ createdAt: 100, sent: true }))
   await desk.messages.forget(1000, 10)
@@ -76,7 +76,7 @@ test('a new message never gets the id of a forgotten one', async (t) => {
 })
 
 test('a change of a forgotten message is logged, and nothing else', async (t) => {
-  await using desk = await openDesk()
+  await using desk = await openJobs()
   const id = await desk.write({ createdAt: 100, sent: true })
   const newest = await desk.write({ createdAt: 2000, sent: true })
   await desk.messages.forget(1000, 10)
@@ -89,7 +89,7 @@ test('a change of a forgotten message is logged, and nothing else', async (t) =>
 })
 
 test('what is to be forgotten is found by an index', async (t) => {
-  await using desk = await openDesk()
+  await using desk = await openJobs()
   const plan = await desk.depot.database.query<{ detail: string }>(
     `EXPLAIN QUERY PLAN SELECT id FROM messages WHERE created_at < 5
        AND (sent_revision >= revision OR failure IS NOT NULL) AND id < (SELECT MAX(id) FROM messages)

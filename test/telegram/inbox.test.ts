@@ -1,7 +1,7 @@
 import test from 'ava'
 import { DatabaseError, type Options } from 'sequelize'
 import type { Update } from 'telegraf/types'
-import type { Database } from '../../app/core/database.ts'
+import type { Database } from '../../app/core/database/database.ts'
 import { Inbox } from '../../app/telegram/inbox.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 import { until } from '../helpers/until.ts'
@@ -11,7 +11,7 @@ const botId = 42
 /** What a handler of these tests does with an update, besides writing its text down. */
 type Deed = (text: string) => unknown
 
-interface Desk extends AsyncDisposable {
+interface JobsFixture extends AsyncDisposable {
   depot: Depot
   inbox: Inbox
   /** What the handlers have left behind, in order. */
@@ -23,7 +23,7 @@ interface Desk extends AsyncDisposable {
 }
 
 /** An inbox whose handler writes each text into a table. */
-async function openDesk(deed: Deed = () => {}): Promise<Desk> {
+async function openJobs(deed: Deed = () => {}): Promise<JobsFixture> {
   const depot = await openDepot()
   const { database, log } = depot
   await database.query('CREATE TABLE written (id INTEGER PRIMARY KEY, text TEXT)')
@@ -88,7 +88,7 @@ function updatesOf(texts: string[], firstId = 1): Update[] {
 const texts = (count: number) => Array.from({ length: count }, (_, at) => `text ${at}`)
 
 test('many new updates need few transactions, and are handled in their order', async (t) => {
-  await using desk = await openDesk()
+  await using desk = await openJobs()
   await desk.inbox.store(updatesOf(texts(100)))
   const before = desk.transactions()
   desk.run()
@@ -99,7 +99,7 @@ test('many new updates need few transactions, and are handled in their order', a
 })
 
 test('a handler that throws takes no neighbour with it: each other one is handled once, in order', async (t) => {
-  await using desk = await openDesk((text) => {
+  await using desk = await openJobs((text) => {
     if (text === 'poison') throw new Error('no')
   })
   const good = texts(8)
@@ -123,7 +123,7 @@ test('a handler that throws takes no neighbour with it: each other one is handle
 })
 
 test('after a poisoned batch the next updates share transactions again', async (t) => {
-  await using desk = await openDesk((text) => {
+  await using desk = await openJobs((text) => {
     if (text === 'poison') throw new Error('no')
   })
   await desk.inbox.store(updatesOf(['before', 'poison', 'after']))
@@ -138,7 +138,7 @@ test('after a poisoned batch the next updates share transactions again', async (
 
 test('an update with a try, as a killed process leaves it, shares its transaction with no other', async (t) => {
   const handled: string[] = []
-  await using desk = await openDesk((text) => handled.push(text))
+  await using desk = await openJobs((text) => handled.push(text))
   const { database } = desk.depot
   await desk.inbox.store(updatesOf(texts(6)))
   await database.query('UPDATE updates SET tries = 1 WHERE update_id IN (1, 2, 4)')
@@ -157,7 +157,7 @@ test('an update with a try, as a killed process leaves it, shares its transactio
 test('a full disk costs no update a try, and none is lost', async (t) => {
   let refusals = 0
   let isFull = true
-  await using desk = await openDesk((text) => {
+  await using desk = await openJobs((text) => {
     if (!isFull || text !== 'text 2') return
     refusals++
     const cause = Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL', sql: '' })
@@ -174,7 +174,7 @@ test('a full disk costs no update a try, and none is lost', async (t) => {
 })
 
 test('an update that comes twice is handled once', async (t) => {
-  await using desk = await openDesk()
+  await using desk = await openJobs()
   await desk.inbox.store(updatesOf(texts(3)))
   desk.run()
   await desk.allHandled()

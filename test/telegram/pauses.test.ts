@@ -143,7 +143,7 @@ test('final texts do not wait for progress bars, however many a group has', asyn
   t.true(took < 6000, `${took} ms for five texts, one a second`)
 })
 
-test('the calls that look for a message which may have been sent keep Telegram’s pace', async (t) => {
+test('the calls that look for a message which may have been sent keep Telegram’s limits', async (t) => {
   await using sender = await startSender()
   const { chat_id: chatId, message_id } = await server.sendText('hi')
   await server.fault({ method: 'sendMessage', chat_id: chatId, cut: true })
@@ -179,7 +179,7 @@ test('Telegram’s pause while a message is looked for does not make it sent twi
   t.true(calls.includes('editMessageText 429'))
 })
 
-test('an end while a message is looked for waits for no pace, and the next start looks again', async (t) => {
+test('an end while a message is looked for waits for no limiter, and the next start looks again', async (t) => {
   await using own = await startBotApi()
   await callApi(own, 'getMe')
   await using sender = await startSender(own)

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { openDatabase } from '../../app/core/database.ts'
+import { openDatabase } from '../../app/core/database/database.ts'
 import { StartError } from '../../app/core/errors.ts'
 import { readSettings } from '../../app/core/settings.ts'
 import { Ownership, Users, usersSettings } from '../../app/users/index.ts'
@@ -95,7 +95,7 @@ for (const value of [
   })
 }
 
-test('a stranger is told their id, whatever he sends; nothing of theirs is fetched', async (t) => {
+test('a stranger is told their id, whatever they send; nothing of theirs is fetched', async (t) => {
   await using api = await startBotApi()
   await using _app = await startApp({ api, env: { ALLOWED_USERS: '2001', ADMIN_USERS: '2002' } })
   const stranger = { id: 3001 }

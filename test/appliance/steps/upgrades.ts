@@ -66,7 +66,7 @@ export const upgrades: Step[] = [
       depot.sent.set('visited', await depot.send(1070, { kind: 'document', name: 'visited.bin' }))
       const before = await runs(depot)
       const first = await release(depot)
-      const pages = await upgrade(depot, 'app/download/pages.ts', (text) => `${text}// changed\n`)
+      const pages = await upgrade(depot, 'app/features/download/pages.ts', (text) => `${text}// changed\n`)
       t.is(pages.code, 0, pages.printed)
       const second = await release(depot)
       t.not(second, first)
@@ -75,13 +75,17 @@ export const upgrades: Step[] = [
       t.not(web, before[1])
       t.is(pages.outage, 0)
       // The bot's own release is still there, also after the next change.
-      const other = await upgrade(depot, 'app/download/pages.ts', (text) => `${text}// changed again\n`)
+      const other = await upgrade(
+        depot,
+        'app/features/download/pages.ts',
+        (text) => `${text}// changed again\n`,
+      )
       t.is(other.code, 0, other.printed)
       t.is((await runs(depot))[0], bot)
       t.is((await depot.machine.run(`test -e /opt/tgdepot/${first}/app/main.ts`)).code, 0)
       const file = await depot.send(1071, { kind: 'document', name: 'by the old process.bin' })
       t.is(await depot.download(file.url), file.sha256)
-      const handlers = await upgrade(depot, 'app/ingest/texts.ts', (text) => `${text}// changed\n`)
+      const handlers = await upgrade(depot, 'app/features/ingest/texts.ts', (text) => `${text}// changed\n`)
       t.is(handlers.code, 0, handlers.printed)
       t.is(handlers.outage, 0)
       t.not((await runs(depot))[0], bot)
@@ -95,7 +99,7 @@ export const upgrades: Step[] = [
       const [before, running] = [await release(depot), await runs(depot)]
       const { code, printed, outage } = await upgrade(
         depot,
-        'app/web.ts',
+        'app/roles/web.ts',
         within('function startWeb', broken),
       )
       t.not(code, 0)
@@ -114,7 +118,7 @@ export const upgrades: Step[] = [
       const before = await release(depot)
       const unlike = (text: string) =>
         text.replace('shortcuts: prefix === undefined', 'shortcuts: prefix !== undefined')
-      const { code, printed, outage } = await upgrade(depot, 'app/download/web.ts', unlike)
+      const { code, printed, outage } = await upgrade(depot, 'app/features/download/web.ts', unlike)
       t.not(code, 0)
       t.regex(printed, /answers \/download\/ with 404 instead of 200; nothing was changed/)
       t.is(outage, 0)
@@ -129,7 +133,7 @@ export const upgrades: Step[] = [
       const began = performance.now()
       const { code, printed, outage } = await upgrade(
         depot,
-        'app/bot.ts',
+        'app/roles/bot.ts',
         within('function startBot', broken),
       )
       t.log(`rolled back after ${Math.round((performance.now() - began) / 1000)} s, outage ${outage} s`)
@@ -152,7 +156,7 @@ export const upgrades: Step[] = [
       for (const fault of [`if (inherited !== undefined) ${broken}`, hang]) {
         const { code, printed, outage } = await upgrade(
           depot,
-          'app/web.ts',
+          'app/roles/web.ts',
           within('function startWeb', fault),
         )
         t.log(`outage ${outage} s`)

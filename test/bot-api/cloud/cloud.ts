@@ -16,7 +16,7 @@ import type {
   User,
 } from './records.ts'
 
-export type Room = {
+export type DiskSpace = {
   messages: Map<number, Message>
   lastMessageId: number
   answers: Answer[]
@@ -39,7 +39,7 @@ export class Cloud {
   /** Called with the id of a bot that has something new to hear. */
   onNews: (botId: number) => void = () => {}
   readonly #media = new Map<number, Media>()
-  readonly #rooms = new Map<string, Room>()
+  readonly #rooms = new Map<string, DiskSpace>()
   readonly #journal: Journal<CloudRecord>
   #seq = 0
 
@@ -75,7 +75,7 @@ export class Cloud {
   }
 
   /** A private chat belongs to one bot; a group or channel is the same room for all of its bots. */
-  room(botId: number, chatId: number): Room {
+  room(botId: number, chatId: number): DiskSpace {
     const key = chatId > 0 ? `${botId}:${chatId}` : `${chatId}`
     let room = this.#rooms.get(key)
     if (!room) {

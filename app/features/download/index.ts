@@ -1,0 +1,12 @@
+import type { Feature } from '../../context.ts'
+import { downloadSettings } from './settings.ts'
+
+/** The HTTP side: pages, health and downloads. */
+export const download: Feature<typeof downloadSettings> = {
+  name: 'download',
+  settings: downloadSettings,
+  async web(context, settings) {
+    const { routes } = await import('./web.ts')
+    return routes(context, settings)
+  },
+}

@@ -1,0 +1,30 @@
+import type { BotContext } from '../../context.ts'
+import type { Attachment } from './attachment.ts'
+import { spaceRefusal } from './room.ts'
+import type { IngestSettings } from './settings.ts'
+import { jobRefused, type NotTaken, strange, tooLarge } from './texts.ts'
+
+/** What is to be known of a file before it is taken. */
+type Asked = Pick<Attachment, 'name' | 'size' | 'fileUniqueId'>
+
+/**
+ * Decides whether a file is taken. Refused is only what can never be, or not now for all that is known; what comes too
+ * fast is taken and waits. Nothing is transferred yet.
+ */
+export async function refusalOf(
+  context: BotContext,
+  settings: IngestSettings,
+  of: { userId: number; chatId: number },
+  file: Asked,
+): Promise<NotTaken | undefined> {
+  if (!(await context.users.mayUse(of.userId))) {
+    return strange(file, of.userId, await context.users.isOwnerless())
+  }
+  const { size } = file
+  if (size !== undefined && size > settings.MAX_FILE_SIZE) {
+    return tooLarge({ ...file, size }, settings.MAX_FILE_SIZE)
+  }
+  const refused = await context.jobLimits(of)
+  if (refused) return jobRefused(file, refused)
+  return await spaceRefusal(context, of.userId, file)
+}

@@ -1,0 +1,173 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { monotonicNow } from '../core/monotonic-time.ts'
+import { TelegramRefusal } from './errors.ts'
+
+/** So many calls in a row, and so many a second from then on. */
+class Bucket {
+  readonly #size: number
+  readonly #perSecond: number
+  #tokens: number
+  #at = performance.now()
+
+  constructor(size: number, perSecond: number) {
+    this.#size = size
+    this.#perSecond = perSecond
+    this.#tokens = size
+  }
+
+  get tokens(): number {
+    const now = performance.now()
+    this.#tokens = Math.min(this.#size, this.#tokens + ((now - this.#at) / 1000) * this.#perSecond)
+    this.#at = now
+    return this.#tokens
+  }
+
+  get isFull(): boolean {
+    return this.tokens >= this.#size
+  }
+
+  take(): void {
+    this.#tokens = this.tokens - 1
+  }
+}
+
+/** The times of the calls of the last minute. */
+class Minute {
+  readonly #at: number[] = []
+
+  /** Milliseconds until one more call makes no more than `limit` within a minute. */
+  wait(limit: number): number {
+    const since = performance.now() - minute
+    while (Number(this.#at[0]) <= since) this.#at.shift()
+    const inTheWay = this.#at[this.#at.length - limit]
+    return inTheWay === undefined ? 0 : inTheWay - since
+  }
+
+  get isEmpty(): boolean {
+    return this.wait(1) === 0
+  }
+
+  take(): void {
+    this.#at.push(performance.now())
+  }
+}
+
+/** Milliseconds; a little more than a minute, since calls that leave in time may be late on their way. */
+const minute = 61_000
+
+/** What must arrive may use all that Telegram allows; what only shows progress leaves some of it. */
+export type Weight = 'must' | 'progress'
+
+/** Calls a minute in a group, of each weight: progress leaves half of them. */
+const groupLimit = { must: 20, progress: 10 }
+
+/** What one chat may get: a short burst, then one call a second; of a group, no more than its limit a minute. */
+class Chat {
+  readonly #bucket = new Bucket(3, 1)
+  readonly #minute: Minute | undefined
+
+  /** @param isGroup whether it is a group or a channel */
+  constructor(isGroup: boolean) {
+    this.#minute = isGroup ? new Minute() : undefined
+  }
+
+  wait(weight: Weight): number {
+    const wait = this.#minute?.wait(groupLimit[weight]) ?? 0
+    if (wait > 0) return wait
+    return this.#bucket.tokens < (weight === 'must' ? 1 : 2) ? 200 : 0
+  }
+
+  /** Whether nothing is lost when this is forgotten. */
+  get isQuiet(): boolean {
+    return this.#bucket.isFull && (this.#minute?.isEmpty ?? true)
+  }
+
+  take(): void {
+    this.#bucket.take()
+    this.#minute?.take()
+  }
+}
+
+/** Chats in memory before the quiet ones are forgotten. */
+const maxChats = 10_000
+
+/**
+ * Telegram's limits for what a bot sends (core.telegram.org/bots/faq#my-bot-is-hitting-limits): about 30 a second in
+ * all, one a second in a chat with short bursts, 20 a minute in a group; and the waiting times that it asked for.
+ */
+export class SendRateLimiter {
+  /** Together below 30 in any second, and a little less, since calls that leave in time may be late on their way. */
+  readonly #all = new Bucket(3, 26)
+  readonly #chats = new Map<number, Chat>()
+  readonly #heldUntil = new Map<number, number>()
+  #allHeldUntil = 0
+  /** The chat for which Telegram asked to wait last; undefined since a call got through. */
+  #refused: number | undefined
+
+  /** Milliseconds to wait before a call for this chat may be made; 0 means now. */
+  wait(chatId: number, weight: Weight): number {
+    const held = Math.max(this.#heldUntil.get(chatId) ?? 0, this.#allHeldUntil) - monotonicNow()
+    if (held > 0) return held
+    this.#heldUntil.delete(chatId)
+    if (this.#all.tokens < (weight === 'must' ? 1 : 3)) return 50
+    return this.#chat(chatId).wait(weight)
+  }
+
+  /** Whether any chat may be called now. */
+  get isOpen(): boolean {
+    return this.#all.tokens >= 1
+  }
+
+  /** Counts a call. */
+  take(chatId: number): void {
+    this.#all.take()
+    this.#chat(chatId).take()
+  }
+
+  /**
+   * Waits until a call for this chat may be made, and counts it.
+   * @throws AbortError
+   */
+  async turn(chatId: number, signal: AbortSignal): Promise<void> {
+    for (let wait = this.wait(chatId, 'must'); wait > 0; wait = this.wait(chatId, 'must')) {
+      await delay(wait, undefined, { signal })
+    }
+    this.take(chatId)
+  }
+
+  /** Telegram wants to hear nothing for this chat for so many seconds. */
+  hold(chatId: number, seconds: number): void {
+    const until = Math.max(this.#heldUntil.get(chatId) ?? 0, monotonicNow() + seconds * 1000)
+    this.#heldUntil.set(chatId, until)
+  }
+
+  /**
+   * Keeps the wait that Telegram asks for, if this error is such a word of it. Telegram does not say whether it means the
+   * chat or the bot: the chat, until another one is refused as well before any call got through.
+   */
+  heed(chatId: number, error: unknown): void {
+    if (!(error instanceof TelegramRefusal) || error.retryAfter === undefined) return
+    this.hold(chatId, error.retryAfter)
+    if (this.#refused !== undefined && this.#refused !== chatId) {
+      this.#allHeldUntil = Math.max(this.#allHeldUntil, monotonicNow() + error.retryAfter * 1000)
+    }
+    this.#refused = chatId
+  }
+
+  /** A call got through: the bot may speak. */
+  passed(): void {
+    this.#refused = undefined
+  }
+
+  #chat(chatId: number): Chat {
+    const known = this.#chats.get(chatId)
+    if (known) return known
+    if (this.#chats.size >= maxChats) {
+      for (const [id, chat] of this.#chats) if (chat.isQuiet) this.#chats.delete(id)
+    }
+    // Groups and channels have negative ids.
+    const chat = new Chat(chatId < 0)
+    this.#chats.set(chatId, chat)
+    return chat
+  }
+}
