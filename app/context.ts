@@ -11,6 +11,7 @@ import type { ScheduledTask } from './core/schedule.ts'
 import type { WallClock } from './core/wall-clock.ts'
 import type { Breaker, JobKind, Jobs, RateLimit, Refusal } from './jobs/index.ts'
 import type { LinkLookup, Links } from './links/index.ts'
+import type { Outbox } from './outbox/index.ts'
 import type { Store } from './store/index.ts'
 import type { Command, TelegramBot } from './telegram/index.ts'
 import type { Users } from './users/index.ts'
@@ -33,6 +34,7 @@ export interface DataContext extends AppContext {
 /** What the bot role has besides. */
 export interface BotContext extends DataContext {
   telegram: TelegramBot
+  outbox: Outbox
   jobs: Jobs
   /** Why one more job of a user is not taken now, if it is not. */
   jobLimits(of: { userId: number }): Promise<Refusal | undefined>

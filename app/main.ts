@@ -17,6 +17,7 @@ import { Watchdog } from './core/watchdog.ts'
 import { features } from './features.ts'
 import { jobsMigrations, jobsSettings } from './jobs/index.ts'
 import { LinkLookup, Links, linksMigrations, linksSettings } from './links/index.ts'
+import { outboxMigrations } from './outbox/index.ts'
 import { Store, storeMigrations, storeSettings } from './store/index.ts'
 import { telegramMigrations, telegramSettings } from './telegram/index.ts'
 import { Users, usersMigrations, usersSettings } from './users/index.ts'
@@ -29,6 +30,7 @@ const migrations = [
   ...clockMigrations,
   ...storeMigrations,
   ...telegramMigrations,
+  ...outboxMigrations,
   ...usersMigrations,
   ...jobsMigrations,
   ...linksMigrations,

@@ -19,7 +19,8 @@ import {
   refusalOf,
   type Trouble,
 } from '../jobs/index.ts'
-import { type Delivery, sayNow, TelegramBot, type telegramSettings } from '../telegram/index.ts'
+import { type Delivery, Outbox } from '../outbox/index.ts'
+import { sayNow, TelegramBot, type telegramSettings } from '../telegram/index.ts'
 import { Users, type usersSettings } from '../users/index.ts'
 
 interface BotSettings {
@@ -44,6 +45,7 @@ export async function startBot(
   const startCode = settings.users.CLAIM_CODE
   const telegram = new TelegramBot({ settings: settings.telegram, startCode, database, health, log })
   const jobs = new Jobs(database, log)
+  const outbox = new Outbox(telegram.api, database, log)
   const knowAny = async (names: string[]) =>
     (await jobs.making(names)).size + (await links.filterKnown(names)).size > 0
   const claims = async () => ({ any: await links.any(), sample: await links.sample(50), knowAny })
@@ -52,16 +54,17 @@ export async function startBot(
   await store.open(claims, settings.telegram.BOT_API_DIR)
   await using started = new AsyncDisposableStack()
   started.use(telegram)
+  started.use(outbox)
 
   const clock = started.use(new WallClock(database, log))
-  telegram.messages.chats.whenMoved(async (from, to) => {
+  outbox.chats.whenMoved(async (from, to) => {
     await jobs.moveChat(telegram.id, from, to)
     await context.links.moveChat(telegram.id, from, to)
   })
-  telegram.messages.whenSent((topic, delivery, reason) => recordDelivery(jobs, topic, delivery, reason))
+  outbox.whenSent((topic, delivery, reason) => recordDelivery(jobs, topic, delivery, reason))
   const users = new Users(settings.users, database)
   const tellOwners = async (text: string) => {
-    for (const chatId of await users.administrators()) await telegram.messages.post({ chatId, text })
+    for (const chatId of await users.administrators()) await outbox.post({ chatId, text })
   }
   const machine = started.use(
     new Breaker({
@@ -80,6 +83,7 @@ export async function startBot(
   const bot: BotContext = {
     ...context,
     telegram,
+    outbox,
     jobs,
     clock,
     users,
@@ -105,7 +109,12 @@ export async function startBot(
   const handlers = Composer.compose(parts.flatMap((part) => part.handlers ?? []))
   const commands = parts.flatMap((part) => part.commands ?? [])
   const stop = new AbortController()
-  const updates = telegram.run(new Composer<Context>(handlers), commands, stop.signal)
+  const updates = telegram.run({
+    handlers: new Composer<Context>(handlers),
+    commands,
+    outbox,
+    signal: stop.signal,
+  })
   // A failure here is a fault of the program: without updates the role is of no use, so systemd starts it anew.
   updates.catch((error) => {
     log.fatal({ error }, 'updates ended')
@@ -152,14 +161,14 @@ export class Alarm {
 
 /** What waits is due when it was to be, although the clock was set since: moved once, with the clock's record. */
 async function openClock(
-  { database, clock, jobs, telegram, log }: BotContext,
+  { database, clock, jobs, outbox, log }: BotContext,
   parts: BotParts[],
 ): Promise<void> {
   const moved = await database.transaction(async () => {
     const by = await clock.open()
     if (by !== 0) {
       await jobs.shiftTimes(by)
-      await telegram.messages.shiftTimes(by)
+      await outbox.shiftTimes(by)
       for (const part of parts) await part.shiftTimes?.(by)
     }
     return by

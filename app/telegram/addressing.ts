@@ -1,5 +1,5 @@
 import type { Message, MessageEntity } from 'telegraf/types'
-import type { Place } from './message.ts'
+import type { Place } from '../core/bot-api.ts'
 
 /** Who has written a message. */
 export type Writer =

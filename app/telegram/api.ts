@@ -3,15 +3,15 @@ import https from 'node:https'
 import net from 'node:net'
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
+import {
+  type BotApi,
+  type CallOptions,
+  type RefusalParameters,
+  TelegramRefusal,
+  TelegramUnreachable,
+} from '../core/bot-api.ts'
 import { codeOf } from '../core/errors.ts'
-import { type RefusalParameters, TelegramRefusal, TelegramUnreachable } from './errors.ts'
 import type { ServerHelper } from './server-helper.ts'
-
-export interface CallOptions {
-  /** Milliseconds for the whole call. */
-  timeout?: number
-  signal?: AbortSignal
-}
 
 /** Milliseconds for a call that Telegram answers at once; above its own 60 s, so that its error text arrives. */
 const usualTimeout = 65_000
@@ -50,7 +50,7 @@ class KnownPeerAgent extends http.Agent {
 
 // Telegraf's own client cuts every call at 500 s, loses the text of a 5xx, and puts the token in errors.
 /** JSON calls of one bot. Errors are {@link TelegramRefusal} and {@link TelegramUnreachable}, never with the token. */
-export class TelegramApi {
+export class TelegramApi implements BotApi {
   readonly #root: URL
   readonly #token: string
   readonly #client: typeof http | typeof https

@@ -16,56 +16,6 @@ export const telegramMigrations: Migration[] = [
       )`,
       'CREATE INDEX updates_waiting ON updates (bot_id, update_id) WHERE handled_at IS NULL',
       'CREATE INDEX updates_handled ON updates (handled_at) WHERE handled_at IS NOT NULL',
-      // What a chat must show: the text of the newest revision, until Telegram has taken it.
-      `CREATE TABLE messages (
-        id INTEGER PRIMARY KEY,
-        bot_id BIGINT NOT NULL,
-        chat_id BIGINT NOT NULL,
-        reply_to BIGINT,
-        message_id BIGINT,
-        sending_after BIGINT,
-        text TEXT NOT NULL,
-        keyboard TEXT,
-        topic TEXT,
-        revision INTEGER NOT NULL DEFAULT 1,
-        sent_revision INTEGER NOT NULL DEFAULT 0,
-        attempts INTEGER NOT NULL DEFAULT 0,
-        due_at BIGINT NOT NULL,
-        failure TEXT,
-        created_at BIGINT NOT NULL
-      )`,
-      `CREATE INDEX messages_waiting ON messages (bot_id, chat_id, id)
-        WHERE sent_revision < revision AND failure IS NULL`,
-      `CREATE INDEX messages_due ON messages (bot_id, due_at)
-        WHERE sent_revision < revision AND failure IS NULL`,
-    ],
-  },
-  {
-    name: 'telegram-2',
-    statements: ['CREATE INDEX messages_created ON messages (created_at)'],
-  },
-  {
-    name: 'telegram-3',
-    statements: [
-      'ALTER TABLE messages ADD COLUMN thread_id BIGINT',
-      'ALTER TABLE messages ADD COLUMN message_key TEXT',
-      `CREATE UNIQUE INDEX messages_key ON messages (bot_id, message_key) WHERE message_key IS NOT NULL`,
-      'CREATE INDEX messages_refused ON messages (bot_id, chat_id) WHERE failure IS NOT NULL',
-      // Chats that take nothing from the bot: it is blocked, thrown out, or has no right to write.
-      `CREATE TABLE closed_chats (
-        bot_id BIGINT NOT NULL,
-        chat_id BIGINT NOT NULL,
-        reason TEXT NOT NULL,
-        closed_at BIGINT NOT NULL,
-        PRIMARY KEY (bot_id, chat_id)
-      )`,
-    ],
-  },
-  {
-    name: 'telegram-4',
-    statements: [
-      `CREATE INDEX messages_ends ON messages (bot_id, due_at)
-        WHERE topic IS NOT NULL AND sent_revision < revision AND failure IS NULL`,
     ],
   },
 ]

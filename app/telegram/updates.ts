@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Update } from 'telegraf/types'
+import { describe, TelegramRefusal, TelegramUnreachable } from '../core/bot-api.ts'
 import type { Database } from '../core/database/database.ts'
 import type { Log } from '../core/log.ts'
 import type { TelegramApi } from './api.ts'
-import { describe, TelegramRefusal, TelegramUnreachable } from './errors.ts'
 import { Inbox } from './inbox.ts'
 
 /** Seconds that the server holds an empty answer; its own limit. */

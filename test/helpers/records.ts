@@ -10,6 +10,7 @@ import { ingestMigrations } from '../../app/features/ingest/migrations.ts'
 import { maintenanceMigrations } from '../../app/features/maintenance/migrations.ts'
 import { jobsMigrations } from '../../app/jobs/index.ts'
 import { linksMigrations } from '../../app/links/index.ts'
+import { outboxMigrations } from '../../app/outbox/index.ts'
 import { storeMigrations } from '../../app/store/index.ts'
 import { telegramMigrations } from '../../app/telegram/index.ts'
 import { usersMigrations } from '../../app/users/index.ts'
@@ -20,6 +21,7 @@ export const allMigrations = [
   ...clockMigrations,
   ...storeMigrations,
   ...telegramMigrations,
+  ...outboxMigrations,
   ...usersMigrations,
   ...jobsMigrations,
   ...linksMigrations,

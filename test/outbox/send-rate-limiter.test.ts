@@ -1,5 +1,5 @@
 import test from 'ava'
-import { SendRateLimiter, type Weight } from '../../app/telegram/send-rate-limiter.ts'
+import { SendRateLimiter, type Weight } from '../../app/outbox/send-rate-limiter.ts'
 
 /** A clock that a test moves, in milliseconds, and the limiter that goes by it. */
 function clocked() {

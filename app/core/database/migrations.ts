@@ -2,7 +2,7 @@ import { StartError } from '../errors.ts'
 
 /** One step of the tables' history. A landed migration is never changed or renamed. */
 export interface Migration {
-  /** Unique; `<owner>-<number>`. */
+  /** `<module>-<number>`; modules that were one share the names of that time. */
   name: string
   /** Statements that SQLite and PostgreSQL both take. They only add, so that the release before still runs. */
   statements: string[]
@@ -45,7 +45,7 @@ export function breakingChanges(applied: Applied[], migrations: Migration[]): st
 /** The names of these migrations that a database does not have yet. */
 export function pendingChanges(applied: Applied[], migrations: Migration[]): string[] {
   const names = new Set(applied.map(({ name }) => name))
-  return [own, ...migrations].flatMap(({ name }) => (names.has(name) ? [] : [name]))
+  return [...new Set([own, ...migrations].map(({ name }) => name))].filter((name) => !names.has(name))
 }
 
 /**
@@ -66,7 +66,8 @@ export async function applyMigrations(database: Target, migrations: Migration[])
     for (const { name, statements, breaking } of [own, ...migrations]) {
       if (applied.has(name)) continue
       for (const statement of statements) await database.query(statement)
-      const sql = 'INSERT INTO migrations (name, applied_at, breaking) VALUES ($1, $2, $3)'
+      const sql =
+        'INSERT INTO migrations (name, applied_at, breaking) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING'
       await database.query(sql, name, Date.now(), Number(breaking ?? false))
     }
     return newer.map(({ name }) => name)

@@ -8,7 +8,7 @@ import { hasOwner, owned, tooMany, wrongCode } from './texts.ts'
 const tries = { points: 5, duration: 600 }
 
 /** Start links, by one of which a person becomes the bot's owner; only in private chats. */
-export function handlers({ users, telegram, log }: BotContext): Composer<Context> {
+export function handlers({ users, outbox, log }: BotContext): Composer<Context> {
   const limiter = new RateLimiterMemory(tries)
   const composer = new Composer<Context>()
   composer.on('message', async (ctx, next) => {
@@ -23,7 +23,7 @@ export function handlers({ users, telegram, log }: BotContext): Composer<Context
     const above = count.consumedPoints - tries.points
     if (above > 1) return log.debug({ user_id: userId }, 'no answer: too many codes tried')
     const text = above > 0 ? tooMany : await answer(userId, isOwned, givesStartCode(ctx.update))
-    await telegram.messages.post({ ...placeOf(ctx.message), text })
+    await outbox.post({ ...placeOf(ctx.message), text })
   })
   return composer
 

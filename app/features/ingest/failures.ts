@@ -1,13 +1,8 @@
+import { TelegramRefusal, TelegramUnreachable } from '../../core/bot-api.ts'
 import { codeOf } from '../../core/errors.ts'
 import { JobCrashes, OtherBot } from '../../jobs/index.ts'
 import { SizeMismatch, TooLarge } from '../../store/index.ts'
-import {
-  ForeignPath,
-  LargerThanAnnounced,
-  Stalled,
-  TelegramRefusal,
-  TelegramUnreachable,
-} from '../../telegram/index.ts'
+import { ForeignPath, LargerThanAnnounced, Stalled } from '../../telegram/index.ts'
 import { Unreadable } from './payload.ts'
 import { ChatClosed } from './status.ts'
 

@@ -2,7 +2,8 @@ import { RateLimiterMemory } from 'rate-limiter-flexible'
 import { Composer, type Context } from 'telegraf'
 import type { Message } from 'telegraf/types'
 import type { BotContext } from '../../context.ts'
-import { askedOf, type NewMessage, placeOf, writerOf } from '../../telegram/index.ts'
+import type { NewMessage } from '../../outbox/index.ts'
+import { askedOf, placeOf, writerOf } from '../../telegram/index.ts'
 import { Albums } from './albums.ts'
 import { attachmentOf } from './attachment.ts'
 import { rateLimited } from './failures.ts'
@@ -127,12 +128,12 @@ function speaks(message: Message): boolean {
 /** Answers a minute that someone gets to mere words: one who floods the bot must not use up what it may send. */
 const replies = new RateLimiterMemory({ points: 20, duration: 60 })
 
-async function reply({ telegram, log }: BotContext, to: number, message: NewMessage): Promise<void> {
+async function reply({ outbox, log }: BotContext, to: number, message: NewMessage): Promise<void> {
   const allowed = await replies.consume(to).then(
     () => true,
     () => false,
   )
-  if (allowed) await telegram.messages.post(message)
+  if (allowed) await outbox.post(message)
   else log.debug({ to }, 'no answer: too many')
 }
 

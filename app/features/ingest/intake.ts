@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { BotContext } from '../../context.ts'
+import type { Place } from '../../core/bot-api.ts'
 import { monotonicNow } from '../../core/monotonic-time.ts'
 import type { Job } from '../../jobs/index.ts'
-import type { Place } from '../../telegram/index.ts'
 import { refusalOf } from './admission.ts'
 import type { Attachment } from './attachment.ts'
 import { payloadOf } from './payload.ts'
@@ -43,7 +43,7 @@ export class Intake {
 
   async receive({ userId, place, messageId, file }: Asked): Promise<void> {
     const { context, settings, waiting, refusals } = this.#parts
-    const { telegram, jobs, links, store, log } = context
+    const { telegram, outbox, jobs, links, store, log } = context
     const { chatId } = place
     const key = `ingest:${telegram.id}:${chatId}:${place.replyTo}`
     // The same message under another update id, as after a move to another Bot API server.
@@ -63,7 +63,7 @@ export class Intake {
     const text = (await store.isLow()) ? waitingForRoom(file) : received(file)
     const shown = hasWaited
       ? { hasWaited }
-      : { statusMessage: await telegram.messages.post(firstMessage(uuid, place, text)) }
+      : { statusMessage: await outbox.post(firstMessage(uuid, place, text)) }
     const payload = { uuid, ...shown, messageId, place, fileId, fileUniqueId, name, mimeType, size }
     const sort = await kindOf(links, settings, payload)
     const job = await jobs.create({
@@ -88,7 +88,7 @@ export class Intake {
     if (refusal) {
       // The same file however often it is asked for: others are listed, this one has a message of its own.
       const message = { ...messageOf(failed), key: `not-again:${id}`, text: notTaken(refusal) }
-      await context.telegram.messages.post(message)
+      await context.outbox.post(message)
       return undefined
     }
     const dueAt = await this.#slotOf(userId, chatId)

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import type { BotContext } from '../../context.ts'
+import type { Place } from '../../core/bot-api.ts'
 import { monotonicNow } from '../../core/monotonic-time.ts'
-import type { Place } from '../../telegram/index.ts'
 import { moveWithChats } from './move-notices.ts'
 import { type NotTaken, notTaken, severalNotTaken } from './texts.ts'
 
@@ -86,6 +86,6 @@ export class Refusals {
   }
 
   async #post(id: string, place: Place, text: string): Promise<void> {
-    await this.#context.telegram.messages.post({ ...place, key: `refused:${id}`, text, every })
+    await this.#context.outbox.post({ ...place, key: `refused:${id}`, text, every })
   }
 }

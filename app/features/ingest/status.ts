@@ -1,6 +1,7 @@
 import type { BotContext } from '../../context.ts'
+import type { Place } from '../../core/bot-api.ts'
 import type { Job } from '../../jobs/index.ts'
-import type { NewMessage, Place, Revision } from '../../telegram/index.ts'
+import type { NewMessage, Revision } from '../../outbox/index.ts'
 import { payloadOf, readPayload } from './payload.ts'
 import type { Waiting } from './waiting.ts'
 
@@ -27,18 +28,18 @@ export class Status {
 
   /** Has the chat show a text about a job. Call it in the transaction in which the job begins, waits or ends. */
   async tell(job: Job, revision: Revision): Promise<void> {
-    const { messages } = this.#context.telegram
+    const { outbox } = this.#context
     await this.#waiting.leave(job.id)
     const { statusMessage, place } = readPayload(job) ?? {}
     if (place || statusMessage === undefined)
-      await messages.post({ botId: job.botId, ...messageOf(job), ...revision })
-    else await messages.revise(statusMessage, revision)
+      await outbox.post({ botId: job.botId, ...messageOf(job), ...revision })
+    else await outbox.revise(statusMessage, revision)
   }
 
   /** Shows how far a job is, if that can be done now. */
   showProgress(job: Job, text: () => string): void {
     const { key, ...place } = messageOf(job)
-    this.#context.telegram.messages.showProgress(key, () => ({ ...place, text: text() }))
+    this.#context.outbox.showProgress(key, () => ({ ...place, text: text() }))
   }
 
   /**
@@ -46,11 +47,11 @@ export class Status {
    * @throws ChatClosed when it would be for nobody
    */
   async begin(job: Job, signal: AbortSignal): Promise<void> {
-    const { database, telegram } = this.#context
+    const { database, outbox } = this.#context
     const { size, hasWaited } = payloadOf(job)
     if (hasWaited) await database.transaction(() => this.#waiting.leave(job.id))
-    if ((size ?? 0) > small) await telegram.messages.tried(messageOf(job).key, firstWord, signal)
-    if (await telegram.messages.chats.isClosed(job.chatId)) throw new ChatClosed()
+    if ((size ?? 0) > small) await outbox.tried(messageOf(job).key, firstWord, signal)
+    if (await outbox.chats.isClosed(job.chatId)) throw new ChatClosed()
   }
 }
 

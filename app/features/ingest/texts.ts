@@ -1,6 +1,6 @@
 import { about, apart, bytes, counted, duration, moment } from '../../core/format.ts'
 import type { Refusal } from '../../jobs/index.ts'
-import { escapeHtml } from '../../telegram/index.ts'
+import { escapeHtml } from '../../outbox/index.ts'
 
 interface Named {
   name: string

@@ -1,9 +1,9 @@
 import type { BotContext } from '../../context.ts'
+import { TelegramRefusal } from '../../core/bot-api.ts'
 import { codeOf } from '../../core/errors.ts'
 import type { ClaimedJob, Elsewhere, Job, JobKind } from '../../jobs/index.ts'
 import type { Links } from '../../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../../store/index.ts'
-import { TelegramRefusal } from '../../telegram/index.ts'
 import { classify, machineProblem, OverQuota, stalledForGood } from './failures.ts'
 import { FetchTurns, type Turn } from './fetch-turns.ts'
 import { type Payload, payloadOf, readPayload } from './payload.ts'
@@ -144,7 +144,7 @@ interface Parts {
 
 async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Promise<void> {
   const { context, status } = parts
-  const { jobs, store, links, telegram, database } = context
+  const { jobs, store, links, telegram, outbox, database } = context
   const payload = payloadOf(job)
   const began = performance.now()
   // Until the link is recorded, for others with the same content.
@@ -163,7 +163,7 @@ async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Pro
     // In one transaction with the end: each one of its own would wait for the disk.
     if (intake !== 'known') await jobs.events.record(job, 'DOWNLOAD_FINISHED', { intake, size })
     await jobs.events.record(job, 'OUTPUT_VALIDATED', { size, intake })
-    const chatId = telegram.messages.chats.idNow(job.chatId)
+    const chatId = outbox.chats.idNow(job.chatId)
     const source = { botId: job.botId, fileId, chatId, messageId }
     await links.create({ uuid, userId: job.userId, name, mimeType, size, fileUniqueId, source, expiresAt })
     const isOurs = await jobs.transition(job.id, 'RUNNING', 'COMPLETED', {}, job.worker)

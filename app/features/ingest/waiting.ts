@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { BotContext } from '../../context.ts'
+import type { Place } from '../../core/bot-api.ts'
 import { monotonicNow } from '../../core/monotonic-time.ts'
-import type { Place } from '../../telegram/index.ts'
 import { moveWithChats } from './move-notices.ts'
 import { readPayload } from './payload.ts'
 import type { IngestSettings } from './settings.ts'
@@ -47,13 +47,13 @@ export class Waiting {
    * would stand for ever. Call it before messages are sent.
    */
   async recall(kinds: string[]): Promise<void> {
-    const { jobs, telegram } = this.#context
+    const { jobs, telegram, outbox } = this.#context
     for (const kind of kinds) {
       for (const job of await jobs.active(kind, maxRecalled)) {
         const { replyTo, chatId } = readPayload(job)?.place ?? {}
         // In a group that has become a supergroup the message that asked has another id.
         if (job.botId === telegram.id && chatId === job.chatId && replyTo !== undefined) {
-          telegram.messages.heard(chatId, replyTo)
+          outbox.heard(chatId, replyTo)
         }
       }
     }
@@ -109,7 +109,7 @@ export class Waiting {
 
   /** @param replyTo the message that a new one answers: in a group it shows who is meant */
   async #say(notice: Notice, replyTo?: number): Promise<void> {
-    const { database, telegram } = this.#context
+    const { database, outbox } = this.#context
     const { id, bot_id: botId, user_id: userId, chat_id: chatId, thread_id: threadId } = notice
     const [row] = await database.query<{ count: number; last: number | null }>(
       'SELECT COUNT(*) AS count, MAX(slot_at) AS last FROM waiting_files WHERE notice_id = $1',
@@ -120,14 +120,14 @@ export class Waiting {
     if (count === 0) {
       const ended = await database.query('DELETE FROM waiting_notices WHERE id = $1 RETURNING id', id)
       // Said at once: the file may be done long before the next edit would be due.
-      if (ended.length > 0) await telegram.messages.post({ ...message, text: noneWaits(notice.files) })
+      if (ended.length > 0) await outbox.post({ ...message, text: noneWaits(notice.files) })
       return
     }
     const last = Number(row?.last)
     const text = waiting(count, await this.#limitsOf(userId, chatId, last), (last - monotonicNow()) / 1000)
     if (text === notice.said) return
     await database.query('UPDATE waiting_notices SET said = $2 WHERE id = $1', id, text)
-    await telegram.messages.post({ ...message, text, every })
+    await outbox.post({ ...message, text, every })
   }
 
   /** The limits for which a file has its turn at a moment. */

@@ -18,7 +18,7 @@ const maxRows = 100_000
 
 /** Removes the rows of what ended long ago. Links stay: they are what statistics need. */
 export async function forgetHistory(
-  { jobs, telegram, database, clock, log }: BotContext,
+  { jobs, telegram, outbox, database, clock, log }: BotContext,
   signal: AbortSignal,
 ): Promise<void> {
   if (!clock.isTrusted) return
@@ -26,7 +26,7 @@ export async function forgetHistory(
   const removed = {
     jobs: await inBatches((limit) => jobs.forgetEnded(before, limit), signal),
     // Later than the jobs that they show: one that is tried again may still want to be told.
-    messages: await inBatches((limit) => telegram.forgetMessages(before - 10 * day, limit), signal),
+    messages: await inBatches((limit) => outbox.forget(before - 10 * day, limit), signal),
     updates: await inBatches((limit) => telegram.forgetHandled(limit), signal),
     cleanups: await inBatches((limit) => forgetCleanups(database, before, limit), signal),
   }

@@ -5,9 +5,9 @@ const quiet = 10 * 60_000
 
 /** What the administrators are told once, and then not again until it is over; over restarts too. */
 export class Notices {
-  readonly #context: Pick<BotContext, 'database' | 'telegram' | 'users'>
+  readonly #context: Pick<BotContext, 'database' | 'outbox' | 'users'>
 
-  constructor(context: Pick<BotContext, 'database' | 'telegram' | 'users'>) {
+  constructor(context: Pick<BotContext, 'database' | 'outbox' | 'users'>) {
     this.#context = context
   }
 
@@ -45,7 +45,7 @@ export class Notices {
   }
 
   async #tell(text: string): Promise<void> {
-    const { users, telegram } = this.#context
-    for (const chatId of await users.administrators()) await telegram.messages.post({ chatId, text })
+    const { users, outbox } = this.#context
+    for (const chatId of await users.administrators()) await outbox.post({ chatId, text })
   }
 }

@@ -16,7 +16,7 @@ import type {
   User,
 } from './records.ts'
 
-export type DiskSpace = {
+export type Conversation = {
   messages: Map<number, Message>
   lastMessageId: number
   answers: Answer[]
@@ -39,7 +39,7 @@ export class Cloud {
   /** Called with the id of a bot that has something new to hear. */
   onNews: (botId: number) => void = () => {}
   readonly #media = new Map<number, Media>()
-  readonly #rooms = new Map<string, DiskSpace>()
+  readonly #conversations = new Map<string, Conversation>()
   readonly #journal: Journal<CloudRecord>
   #seq = 0
 
@@ -74,15 +74,15 @@ export class Cloud {
     return account.tokenHash === hash
   }
 
-  /** A private chat belongs to one bot; a group or channel is the same room for all of its bots. */
-  room(botId: number, chatId: number): DiskSpace {
+  /** A private chat belongs to one bot; a group or channel is the same conversation for all of its bots. */
+  conversation(botId: number, chatId: number): Conversation {
     const key = chatId > 0 ? `${botId}:${chatId}` : `${chatId}`
-    let room = this.#rooms.get(key)
-    if (!room) {
-      room = { messages: new Map(), lastMessageId: 0, answers: [] }
-      this.#rooms.set(key, room)
+    let conversation = this.#conversations.get(key)
+    if (!conversation) {
+      conversation = { messages: new Map(), lastMessageId: 0, answers: [] }
+      this.#conversations.set(key, conversation)
     }
-    return room
+    return conversation
   }
 
   hasOpened(botId: number, chatId: number): boolean {
@@ -90,7 +90,7 @@ export class Cloud {
   }
 
   nextMessageId(botId: number, chatId: number): number {
-    return 1 + (chatId > 0 ? this.bot(botId).lastMessageId : this.room(botId, chatId).lastMessageId)
+    return 1 + (chatId > 0 ? this.bot(botId).lastMessageId : this.conversation(botId, chatId).lastMessageId)
   }
 
   /** As what, and by which name, a file was sent last. */
@@ -135,12 +135,12 @@ export class Cloud {
       case 'edit':
         return this.#editMessage(record)
       case 'delete': {
-        const message = this.room(record.bot_id, record.chat_id).messages.get(record.message_id)
+        const message = this.conversation(record.bot_id, record.chat_id).messages.get(record.message_id)
         if (message) message.deleted = true
         return []
       }
       case 'react': {
-        const message = this.room(record.bot_id, record.chat_id).messages.get(record.message_id)
+        const message = this.conversation(record.bot_id, record.chat_id).messages.get(record.message_id)
         if (message) message.reaction = record.reaction
         return []
       }
@@ -179,7 +179,7 @@ export class Cloud {
         const callback = this.callbacks.get(record.answer.callback_query_id)
         if (!callback) return []
         callback.answered = true
-        this.room(callback.bot_id, callback.chat_id).answers.push(record.answer)
+        this.conversation(callback.bot_id, callback.chat_id).answers.push(record.answer)
         return []
       }
       case 'profile':
@@ -193,9 +193,9 @@ export class Cloud {
 
   #addMessage(record: CloudRecord & { t: 'message' }): number[] {
     const { message } = record
-    const room = this.room(record.bot_id, record.chat_id)
-    room.messages.set(message.message_id, message)
-    room.lastMessageId = message.message_id
+    const conversation = this.conversation(record.bot_id, record.chat_id)
+    conversation.messages.set(message.message_id, message)
+    conversation.lastMessageId = message.message_id
     const { media } = message
     if (media) for (const id of [media.file, ...(media.smaller ?? [])]) this.#media.set(id, media)
     if (record.chat_id > 0) this.#account(record.bot_id).lastMessageId = message.message_id
@@ -205,7 +205,7 @@ export class Cloud {
   }
 
   #editMessage(record: CloudRecord & { t: 'edit' }): number[] {
-    const message = this.room(record.bot_id, record.chat_id).messages.get(record.message_id)
+    const message = this.conversation(record.bot_id, record.chat_id).messages.get(record.message_id)
     if (!message) return []
     applyChange(message, record.at, record.change)
     if (message.from.is_bot) return []
@@ -218,10 +218,14 @@ export class Cloud {
   #listeners(event: { bot_id: number; chat_id: number }, message: Message): number[] {
     if (this.bots.has(message.from.id)) return []
     if (event.chat_id > 0) return [event.bot_id]
-    const room = this.room(event.bot_id, event.chat_id)
+    const conversation = this.conversation(event.bot_id, event.chat_id)
     return [...(this.chats.get(event.chat_id)?.bots ?? [])].filter((id) => {
       if (!this.groups.isInside(id, event.chat_id)) return false
-      return !this.#account(id).hasPrivacy || this.#isChannel(event.chat_id) || isMeantFor(id, message, room)
+      return (
+        !this.#account(id).hasPrivacy ||
+        this.#isChannel(event.chat_id) ||
+        isMeantFor(id, message, conversation)
+      )
     })
   }
 

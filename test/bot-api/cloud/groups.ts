@@ -1,4 +1,4 @@
-import type { DiskSpace } from './cloud.ts'
+import type { Conversation } from './cloud.ts'
 import type { Membership, Message, TopicState } from './records.ts'
 
 /** What Telegram knows of groups besides their messages. */
@@ -46,10 +46,10 @@ export function usernameOf(botId: number): string {
  * Whether a bot with privacy mode hears a message of a group (core.telegram.org/bots/features#privacy-mode): commands
  * that name it or nobody, answers to it, mentions of it, and what nobody wrote.
  */
-export function isMeantFor(botId: number, message: Message, room: DiskSpace): boolean {
+export function isMeantFor(botId: number, message: Message, conversation: Conversation): boolean {
   if (message.service) return true
   const replied = message.reply_to_message_id
-  if (replied !== undefined && room.messages.get(replied)?.from.id === botId) return true
+  if (replied !== undefined && conversation.messages.get(replied)?.from.id === botId) return true
   const words = message.text ?? message.caption ?? ''
   const ours = `@${usernameOf(botId)}`
   return (message.entities ?? []).some(({ type, offset, length }) => {

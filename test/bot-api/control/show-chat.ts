@@ -33,10 +33,10 @@ export type ShownChat = {
 
 /** What a chat with this bot shows, deleted messages included; times in milliseconds. */
 export function showChat(cloud: Cloud, botId: number, chatId: number): object {
-  const room = cloud.room(botId, chatId)
+  const conversation = cloud.conversation(botId, chatId)
   return {
-    messages: [...room.messages.values()].map((message) => show(cloud, message)),
-    answers: room.answers,
+    messages: [...conversation.messages.values()].map((message) => show(cloud, message)),
+    answers: conversation.answers,
   }
 }
 

@@ -117,7 +117,7 @@ export class UserActions {
     caption?: string
   }): void {
     const botId = this.botId(spec.bot_id)
-    const message = this.#cloud.room(botId, spec.chat_id).messages.get(spec.message_id)
+    const message = this.#cloud.conversation(botId, spec.chat_id).messages.get(spec.message_id)
     if (!message || message.from.is_bot) throw new ControlError('There is no such message of a user')
     const { chat_id, message_id, text, caption } = spec
     const change = { text, caption, entities: findEntities(text ?? caption ?? '') }
@@ -127,7 +127,7 @@ export class UserActions {
 
   press(spec: { bot_id?: number; from: Sender; chat_id: number; message_id: number; data: string }): string {
     const botId = this.botId(spec.bot_id)
-    const message = this.#cloud.room(botId, spec.chat_id).messages.get(spec.message_id)
+    const message = this.#cloud.conversation(botId, spec.chat_id).messages.get(spec.message_id)
     if (!message || message.deleted) throw new ControlError('There is no such message')
     const buttons = message.inline_keyboard?.flat() ?? []
     const isThere = buttons.some((button) => button.callback_data === spec.data)

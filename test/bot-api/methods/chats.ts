@@ -56,7 +56,7 @@ export function knownChat(bot: Bot, params: Params, name = 'chat_id'): number {
 export function findMessage(bot: Bot, chatId: number, params: Params, missing: string): Message {
   const id = params.integer('message_id')
   if (id <= 0) throw badRequest('message identifier is not specified')
-  const message = bot.server.cloud.room(bot.id, chatId).messages.get(id)
+  const message = bot.server.cloud.conversation(bot.id, chatId).messages.get(id)
   if (!message || message.deleted) throw badRequest(missing)
   return message
 }

@@ -25,7 +25,7 @@ export function post(bot: Bot, chatId: number, params: Params, content: Partial<
   const { cloud } = bot.server
   const inline_keyboard = readInlineKeyboard(params)
   const reply_to_message_id = readReply(bot, chatId, params)
-  const replied = reply_to_message_id && cloud.room(bot.id, chatId).messages.get(reply_to_message_id)
+  const replied = reply_to_message_id && cloud.conversation(bot.id, chatId).messages.get(reply_to_message_id)
   const message_thread_id = topicToWrite(bot, chatId, params, replied || undefined)
   const at = Date.now()
   const message: Message = {
@@ -109,7 +109,7 @@ function readReply(bot: Bot, chatId: number, params: Params): number | undefined
     | undefined
   const id = given?.message_id ?? params.integer('reply_to_message_id')
   if (!id) return undefined
-  const replied = bot.server.cloud.room(bot.id, chatId).messages.get(Number(id))
+  const replied = bot.server.cloud.conversation(bot.id, chatId).messages.get(Number(id))
   if (replied && !replied.deleted) return Number(id)
   const isOptional = given?.allow_sending_without_reply || params.flag('allow_sending_without_reply')
   if (!isOptional) throw badRequest('message to be replied not found')

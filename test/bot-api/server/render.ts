@@ -37,7 +37,7 @@ export function renderMessage(cloud: Cloud, botId: number, chatId: number, messa
   const chat = renderChat(cloud, chatId)
   const isPost = chat.type === 'channel'
   const replied = message.reply_to_message_id
-  const repliedTo = replied && cloud.room(botId, chatId).messages.get(replied)
+  const repliedTo = replied && cloud.conversation(botId, chatId).messages.get(replied)
   const entities = message.entities?.length ? message.entities : undefined
   const origin = message.forwarded_from
   return {
@@ -73,7 +73,7 @@ export function renderMessage(cloud: Cloud, botId: number, chatId: number, messa
 
 /** What an answer shows of a message of another chat; where that one stands only of supergroups and channels. */
 function renderExternal(cloud: Cloud, botId: number, to: Message['external_reply_to']): Json | undefined {
-  const message = to && cloud.room(botId, to.chat_id).messages.get(to.message_id)
+  const message = to && cloud.conversation(botId, to.chat_id).messages.get(to.message_id)
   if (!message) return undefined
   const chat = renderChat(cloud, to.chat_id)
   const isShown = chat.type === 'supergroup' || chat.type === 'channel'
@@ -136,7 +136,7 @@ export function renderUpdate(cloud: Cloud, bot: BotAccount, entry: FeedEntry): J
   const { update, chat_id: chatId } = entry
   if (update.type === 'callback_query') {
     const callback = cloud.callbacks.get(update.callback_id)
-    const message = callback && cloud.room(bot.id, chatId).messages.get(callback.message_id)
+    const message = callback && cloud.conversation(bot.id, chatId).messages.get(callback.message_id)
     if (!callback || !message) return undefined
     return {
       callback_query: {
@@ -165,7 +165,7 @@ export function renderUpdate(cloud: Cloud, bot: BotAccount, entry: FeedEntry): J
       },
     }
   }
-  const message = cloud.room(bot.id, chatId).messages.get(update.message_id)
+  const message = cloud.conversation(bot.id, chatId).messages.get(update.message_id)
   return message && { [update.type]: renderMessage(cloud, bot.id, chatId, message) }
 }
 

@@ -1,14 +1,9 @@
 import test from 'ava'
+import { TelegramRefusal, TelegramUnreachable } from '../../../app/core/bot-api.ts'
 import { classify, type Fault } from '../../../app/features/ingest/failures.ts'
 import { JobCrashes, OtherBot } from '../../../app/jobs/index.ts'
 import { SizeMismatch, TooLarge } from '../../../app/store/index.ts'
-import {
-  ForeignPath,
-  LargerThanAnnounced,
-  Stalled,
-  TelegramRefusal,
-  TelegramUnreachable,
-} from '../../../app/telegram/index.ts'
+import { ForeignPath, LargerThanAnnounced, Stalled } from '../../../app/telegram/index.ts'
 
 const withCode = (code: string) => Object.assign(new Error(code), { code })
 const refused = (code: number, description = '') => new TelegramRefusal('getFile', code, description)

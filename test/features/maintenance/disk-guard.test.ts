@@ -17,8 +17,8 @@ function openGuard({ database, log }: Records) {
     database,
     health: new Health(database),
     users: { administrators: async () => [1] },
-    telegram: { messages: { post: async ({ text }: { text: string }) => void told.push(text) } },
-    store: { rooms: async () => rooms },
+    outbox: { post: async ({ text }: { text: string }) => void told.push(text) },
+    store: { disks: async () => rooms },
   } as unknown as BotContext
   return {
     told,

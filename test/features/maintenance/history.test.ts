@@ -3,6 +3,7 @@ import type { BotContext } from '../../../app/context.ts'
 import { Health } from '../../../app/core/health.ts'
 import { forgetHistory } from '../../../app/features/maintenance/history.ts'
 import { Jobs } from '../../../app/jobs/index.ts'
+import { Outbox } from '../../../app/outbox/index.ts'
 import { TelegramBot, telegramSettings } from '../../../app/telegram/index.ts'
 import { newToken } from '../../bot-api/fresh.ts'
 import { type JobsFixture, openJobs } from '../../helpers/open-jobs.ts'
@@ -13,13 +14,14 @@ const old = () => Date.now() - 91 * day
 const young = () => Date.now() - 89 * day
 
 /** As far as the sweep uses a context. */
-function houseOf({ jobs, database, log }: JobsFixture): BotContext {
+function contextOf({ jobs, database, log }: JobsFixture): BotContext {
   const settings = telegramSettings.parse({ TELEGRAM_BOT_TOKEN: newToken() })
   const telegram = new TelegramBot({ settings, database, health: new Health(database), log })
-  return { jobs, telegram, database, log, clock: { isTrusted: true } } as BotContext
+  const outbox = new Outbox(telegram.api, database, log)
+  return { jobs, telegram, outbox, database, log, clock: { isTrusted: true } } as BotContext
 }
 
-const sweep = (desk: JobsFixture) => forgetHistory(houseOf(desk), new AbortController().signal)
+const sweep = (desk: JobsFixture) => forgetHistory(contextOf(desk), new AbortController().signal)
 
 /** A job that came to a status at a moment. */
 async function jobOf(desk: JobsFixture, status: string, at: number): Promise<number> {
@@ -88,7 +90,7 @@ test('a run that is told to stop ends after the batch that it is at', async (t) 
     },
   }
   const jobs = new Jobs(database, desk.log)
-  await forgetHistory({ ...houseOf(desk), jobs, database }, stop.signal)
+  await forgetHistory({ ...contextOf(desk), jobs, database }, stop.signal)
   t.is((await jobIds(desk)).length, 250)
 })
 
@@ -126,7 +128,7 @@ test('what is to go is found by an index, and no table is read through', async (
   await using desk = await openJobs()
   const { database, statements } = recordStatements(desk.database)
   const jobs = new Jobs(database, desk.log)
-  await forgetHistory({ ...houseOf(desk), jobs, database }, new AbortController().signal)
+  await forgetHistory({ ...contextOf(desk), jobs, database }, new AbortController().signal)
   const steps: string[] = []
   for (const sql of statements) steps.push(...(await planOf(desk.database, sql)))
   for (const index of ['jobs_ended', 'job_events_job', 'cleanups_finished']) {

@@ -1,3 +1,25 @@
+export interface CallOptions {
+  /** Milliseconds for the whole call. */
+  timeout?: number
+  signal?: AbortSignal
+}
+
+/** Calls of one bot (core.telegram.org/bots/api#making-requests). Its errors are the two below, never with the token. */
+export interface BotApi {
+  readonly botId: number
+  /** @throws TelegramRefusal, TelegramUnreachable */
+  call<T>(method: string, payload?: object, options?: CallOptions): Promise<T>
+}
+
+/** Where a message stands. */
+export interface Place {
+  chatId: number
+  /** The topic of a group. */
+  threadId?: number | undefined
+  /** The message it answers; it is sent as well when that one is gone. */
+  replyTo?: number | undefined
+}
+
 /** What Telegram adds to a refusal (core.telegram.org/bots/api#responseparameters). */
 export interface RefusalParameters {
   retry_after?: number

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { MessageRows } from '../../app/telegram/message-rows.ts'
+import { MessageRows } from '../../app/outbox/message-rows.ts'
 import { openRecords } from '../helpers/records.ts'
 
 test('a message that is refused for half an hour no longer holds back those behind it', async (t) => {

@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
+import { Outbox } from '../../app/outbox/outbox.ts'
 import { TelegramApi } from '../../app/telegram/api.ts'
-import { Messages } from '../../app/telegram/messages.ts'
 import { callApi } from '../bot-api/call-api.ts'
 import { type StandIn, startBotApi } from '../bot-api/client.ts'
 import { saidIn } from '../helpers/chat.ts'
@@ -32,32 +32,32 @@ let lastGroup = 100_500
 export const newGroup = () => ++lastGroup
 
 /** The messages of a bot, over a database of their own. */
-export interface Sender extends AsyncDisposable {
+export interface OutboxFixture extends AsyncDisposable {
   depot: Depot
-  messages: Messages
+  outbox: Outbox
   restart(): Promise<void>
 }
 
-export async function startSender(of = server): Promise<Sender> {
+export async function startOutbox(of = server): Promise<OutboxFixture> {
   const depot = await openDepot()
   const api = new TelegramApi(of.url, of.token)
-  const create = () => new Messages(api, depot.database, depot.log)
-  const sender: Sender = {
+  const create = () => new Outbox(api, depot.database, depot.log)
+  const fixture: OutboxFixture = {
     depot,
-    messages: create(),
+    outbox: create(),
     async restart() {
-      await sender.messages.stop()
-      sender.messages = create()
-      sender.messages.start()
+      await fixture.outbox[Symbol.asyncDispose]()
+      fixture.outbox = create()
+      fixture.outbox.start()
     },
     async [Symbol.asyncDispose]() {
-      await sender.messages.stop()
+      await fixture.outbox[Symbol.asyncDispose]()
       api.close()
       await depot[Symbol.asyncDispose]()
     },
   }
-  sender.messages.start()
-  return sender
+  fixture.outbox.start()
+  return fixture
 }
 
 /** What Telegram answers to a call that it refuses. */

@@ -1,25 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { BotApi } from '../core/bot-api.ts'
 import type { Database } from '../core/database/database.ts'
 import type { Log } from '../core/log.ts'
-import type { TelegramApi } from './api.ts'
+import { edit } from './calls.ts'
 import { Chats } from './chats.ts'
 import { type DeliveryListener, MessageDelivery } from './delivery.ts'
 import type { NewMessage, Revision } from './message.ts'
 import { MessageRows } from './message-rows.ts'
-import { edit } from './outgoing.ts'
 import { SendRateLimiter } from './send-rate-limiter.ts'
 import { Sender } from './sender.ts'
 
 /** Milliseconds between two edits of one message that only show progress; Telegram limits edits per chat. */
 const progressEvery = 3000
 
+/** Milliseconds that calls under way have to end when the role stops. */
+const grace = 2000
+
 /**
  * Messages that must arrive. Each is a row that holds what the chat must show; the sender brings Telegram there
  * and keeps trying until Telegram has taken the newest revision or says that it never will. An edit that was taken
  * just before a crash is made again and answered with "not modified".
  */
-export class Messages {
-  readonly #api: TelegramApi
+export class Outbox implements AsyncDisposable {
+  readonly #api: BotApi
   readonly #database: Database
   readonly #log: Log
   readonly #rows: MessageRows
@@ -28,10 +31,12 @@ export class Messages {
   readonly #sender: Sender
   readonly chats: Chats
   readonly #stop = new AbortController()
+  readonly #cut = new AbortController()
   /** When a message last showed progress, by its key. */
   readonly #lastProgress = new Map<string, number>()
 
-  constructor(api: TelegramApi, database: Database, log: Log) {
+  constructor(bot: BotApi, database: Database, log: Log) {
+    const api = cuttable(bot, this.#cut.signal)
     this.#api = api
     this.#database = database
     this.#log = log
@@ -96,6 +101,7 @@ export class Messages {
    * nothing: Telegram has taken them, or never will. Returns how many; fewer than `limit` when no more are there.
    */
   async forget(before: number, limit: number): Promise<number> {
+    await this.chats.forget(before)
     return await this.#rows.forget(before, limit)
   }
 
@@ -114,10 +120,15 @@ export class Messages {
     this.#sender.start()
   }
 
-  /** Ends after the calls on their way; what waits is sent after the next start. */
-  async stop(): Promise<void> {
+  /**
+   * Ends after the calls on their way; what waits is sent after the next start. A call that hangs is cut: the row of its
+   * message says that it may have been sent, and the next start looks for it.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
+    const late = setTimeout(() => this.#cut.abort(), grace)
     await this.#sender.stop()
+    clearTimeout(late)
   }
 
   async #show(message: NewMessage & { key: string }, isFirst: boolean): Promise<void> {
@@ -139,5 +150,16 @@ export class Messages {
         },
       )
     })
+  }
+}
+
+/** The same calls, ended when `cut` is aborted. */
+function cuttable(api: BotApi, cut: AbortSignal): BotApi {
+  return {
+    botId: api.botId,
+    call: (method, payload, options = {}) => {
+      const signal = options.signal ? AbortSignal.any([options.signal, cut]) : cut
+      return api.call(method, payload, { ...options, signal })
+    },
   }
 }

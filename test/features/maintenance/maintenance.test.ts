@@ -97,9 +97,9 @@ test('what cannot be removed holds up neither the rest of its batch nor the next
     if (i < 250) await mkdir(store.pathOf(uuid(i)))
   }
   const told: string[] = []
-  const telegram = { messages: { post: async ({ text }: { text: string }) => void told.push(text) } }
+  const outbox = { post: async ({ text }: { text: string }) => void told.push(text) }
   const users = { administrators: async () => [1] }
-  const context = { links, store, log, database, users, telegram, clock: { isTrusted: true } }
+  const context = { links, store, log, database, users, outbox, clock: { isTrusted: true } }
   const stuck = new StuckFiles(log, new Notices(context as unknown as BotContext))
   const sweepAll = async () => {
     const signal = new AbortController().signal

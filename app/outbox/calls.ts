@@ -1,5 +1,5 @@
-import type { TelegramApi } from './api.ts'
-import { TelegramRefusal } from './errors.ts'
+import type { BotApi } from '../core/bot-api.ts'
+import { TelegramRefusal } from '../core/bot-api.ts'
 
 /** What one message is to show. */
 export interface Outgoing {
@@ -16,7 +16,7 @@ export interface Outgoing {
 const adoptable = 10
 
 /** Sends a message that is not there yet. Returns Telegram's id of it. */
-export async function send(api: TelegramApi, message: Outgoing): Promise<number> {
+export async function send(api: BotApi, message: Outgoing): Promise<number> {
   const { message_id } = await api.call<{ message_id: number }>('sendMessage', {
     chat_id: message.chat_id,
     ...(message.thread_id !== null && { message_thread_id: message.thread_id }),
@@ -29,7 +29,7 @@ export async function send(api: TelegramApi, message: Outgoing): Promise<number>
 }
 
 /** Makes a message that is there show its text; without effect when it shows it already. */
-export async function edit(api: TelegramApi, message: Outgoing): Promise<void> {
+export async function edit(api: BotApi, message: Outgoing): Promise<void> {
   try {
     const { chat_id, message_id } = message
     await api.call('editMessageText', { chat_id, message_id, ...content(message) })
@@ -45,7 +45,7 @@ export async function edit(api: TelegramApi, message: Outgoing): Promise<void> {
  * undefined when there is none.
  */
 export async function adopt(
-  api: TelegramApi,
+  api: BotApi,
   message: Outgoing,
   last: number,
   known: Set<number>,

@@ -1,4 +1,5 @@
-import type { Outgoing } from './outgoing.ts'
+import type { Place } from '../core/bot-api.ts'
+import type { Outgoing } from './calls.ts'
 
 export interface Button {
   text: string
@@ -12,15 +13,6 @@ export interface Revision {
   keyboard?: Button[][] | undefined
   /** Names what this text is about; whoever listens by `whenSent` is told how its delivery goes. */
   topic?: string | undefined
-}
-
-/** Where a message stands. */
-export interface Place {
-  chatId: number
-  /** The topic of a group. */
-  threadId?: number | undefined
-  /** The message it answers; it is sent as well when that one is gone. */
-  replyTo?: number | undefined
 }
 
 export interface NewMessage extends Place, Revision {

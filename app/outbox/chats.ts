@@ -1,7 +1,6 @@
-import type { Update } from 'telegraf/types'
+import type { TelegramRefusal } from '../core/bot-api.ts'
 import type { Database } from '../core/database/database.ts'
 import type { Log } from '../core/log.ts'
-import type { TelegramRefusal } from './errors.ts'
 import type { MessageRows } from './message-rows.ts'
 
 const day = 86_400_000
@@ -16,6 +15,16 @@ const closed =
 /** Whether a chat refuses whatever the bot says there. */
 export function isClosedBy(error: TelegramRefusal): boolean {
   return error.code === 403 || (error.code === 400 && closed.test(error.description))
+}
+
+/** What an update may tell of its chat (core.telegram.org/bots/api#update). */
+export interface ChatUpdate {
+  update_id: number
+  message?: { chat: { id: number }; migrate_to_chat_id?: number; migrate_from_chat_id?: number }
+  my_chat_member?: {
+    chat: { id: number }
+    new_chat_member: { status: string; can_send_messages?: boolean }
+  }
 }
 
 export type MoveListener = (from: number, to: number) => Promise<void>
@@ -49,19 +58,19 @@ export class Chats {
   }
 
   /** Takes what an update tells of its chat. Call it in the transaction that handles the update. */
-  async heard(update: Update): Promise<void> {
-    if ('my_chat_member' in update) {
-      const { chat, new_chat_member: member } = update.my_chat_member
+  async heard({ message, my_chat_member }: ChatUpdate): Promise<void> {
+    if (my_chat_member) {
+      const { chat, new_chat_member: member } = my_chat_member
       const mayWrite = member.status !== 'restricted' || member.can_send_messages
       if (['left', 'kicked'].includes(member.status) || !mayWrite) await this.close(chat.id, member.status)
       else await this.#open(chat.id)
       return
     }
-    if (!('message' in update)) return
-    const { message } = update
-    if ('migrate_to_chat_id' in message) await this.move(message.chat.id, message.migrate_to_chat_id)
-    else if ('migrate_from_chat_id' in message) await this.move(message.migrate_from_chat_id, message.chat.id)
-    else await this.#open(message.chat.id)
+    if (!message) return
+    const { chat, migrate_to_chat_id: to, migrate_from_chat_id: from } = message
+    if (to !== undefined) await this.move(chat.id, to)
+    else if (from !== undefined) await this.move(from, chat.id)
+    else await this.#open(chat.id)
   }
 
   async close(chatId: number, reason: string): Promise<void> {

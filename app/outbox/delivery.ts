@@ -1,11 +1,11 @@
+import type { BotApi } from '../core/bot-api.ts'
+import { TelegramRefusal, TelegramUnreachable } from '../core/bot-api.ts'
 import type { Database } from '../core/database/database.ts'
 import type { Log } from '../core/log.ts'
-import type { TelegramApi } from './api.ts'
+import { adopt, edit, refused, send } from './calls.ts'
 import { type Chats, isClosedBy } from './chats.ts'
-import { TelegramRefusal, TelegramUnreachable } from './errors.ts'
 import type { MessageRow } from './message.ts'
 import type { MessageRows } from './message-rows.ts'
-import { adopt, edit, refused, send } from './outgoing.ts'
 import { SeenIds } from './seen-ids.ts'
 import type { SendRateLimiter } from './send-rate-limiter.ts'
 
@@ -15,7 +15,7 @@ export type Delivery = 'started' | 'finished' | 'failed'
 export type DeliveryListener = (topic: string, delivery: Delivery, reason?: string) => Promise<void>
 
 interface Parts {
-  api: TelegramApi
+  api: BotApi
   database: Database
   rows: MessageRows
   limiter: SendRateLimiter

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { TelegramRefusal } from '../core/bot-api.ts'
 import { monotonicNow } from '../core/monotonic-time.ts'
-import { TelegramRefusal } from './errors.ts'
 
 /** So many calls in a row, and so many a second from then on. */
 class Bucket {

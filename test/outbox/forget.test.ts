@@ -1,27 +1,27 @@
 import test from 'ava'
+import { Outbox } from '../../app/outbox/outbox.ts'
 import { TelegramApi } from '../../app/telegram/api.ts'
-import { Messages } from '../../app/telegram/messages.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 
 interface JobsFixture extends AsyncDisposable {
   depot: Depot
-  messages: Messages
+  outbox: Outbox
   /** Writes a message and sets what became of it. Returns its id. */
   write(row: { createdAt: number; sent?: boolean; failure?: string }): Promise<number>
   ids(): Promise<number[]>
 }
 
-/** Messages that nobody sends. */
+/** Outbox that nobody sends. */
 async function openJobs(): Promise<JobsFixture> {
   const depot = await openDepot()
   const { database, log } = depot
   const api = new TelegramApi('http://127.0.0.1:1', '42:token')
-  const messages = new Messages(api, database, log)
+  const outbox = new Outbox(api, database, log)
   return {
     depot,
-    messages,
+    outbox,
     async write({ createdAt, sent = false, failure }) {
-      const id = await messages.post({ chatId: 5, text: 'hello' })
+      const id = await outbox.post({ chatId: 5, text: 'hello' })
       await database.query(
         'UPDATE messages SET created_at = $2, sent_revision = $3, failure = $4 WHERE id = $1',
         id,
@@ -36,7 +36,7 @@ async function openJobs(): Promise<JobsFixture> {
       return rows.map(({ id }) => id)
     },
     async [Symbol.asyncDispose]() {
-      await messages.stop()
+      await outbox[Symbol.asyncDispose]()
       api.close()
       await depot[Symbol.asyncDispose]()
     },
@@ -50,27 +50,27 @@ test('old messages are forgotten when they are delivered or have failed, and no 
   await desk.write({ createdAt: 100, failure: 'Forbidden: bot was blocked by the user' })
   const young = await desk.write({ createdAt: 1000, sent: true })
   const revised = await desk.write({ createdAt: 100, sent: true })
-  await desk.messages.revise(revised, { text: 'the link' })
+  await desk.outbox.revise(revised, { text: 'the link' })
   const newest = await desk.write({ createdAt: 1001, sent: true })
-  t.is(await desk.messages.forget(1000, 10), 2)
+  t.is(await desk.outbox.forget(1000, 10), 2)
   t.deepEqual(await desk.ids(), [waiting, young, revised, newest])
-  t.is(await desk.messages.forget(1000, 10), 0)
+  t.is(await desk.outbox.forget(1000, 10), 0)
 })
 
 test('one call forgets no more than it may, the oldest first', async (t) => {
   await using desk = await openJobs()
   const ids = []
   for (const createdAt of [300, 100, 200, 400, 500]) ids.push(await desk.write({ createdAt, sent: true }))
-  t.is(await desk.messages.forget(1000, 2), 2)
+  t.is(await desk.outbox.forget(1000, 2), 2)
   t.deepEqual(await desk.ids(), [ids[0], ids[3], ids[4]])
-  t.is(await desk.messages.forget(1000, 10), 2)
+  t.is(await desk.outbox.forget(1000, 10), 2)
 })
 
 test('a new message never gets the id of a forgotten one', async (t) => {
   await using desk = await openJobs()
   const ids = []
   for (let row = 0; row < 3; row++) ids.push(await desk.write({ createdAt: 100, sent: true }))
-  await desk.messages.forget(1000, 10)
+  await desk.outbox.forget(1000, 10)
   const next = await desk.write({ createdAt: 2000 })
   t.true(next > Math.max(...ids), `${next} after ${ids}`)
 })
@@ -79,8 +79,8 @@ test('a change of a forgotten message is logged, and nothing else', async (t) =>
   await using desk = await openJobs()
   const id = await desk.write({ createdAt: 100, sent: true })
   const newest = await desk.write({ createdAt: 2000, sent: true })
-  await desk.messages.forget(1000, 10)
-  await desk.messages.revise(id, { text: 'the link', topic: 'job:7' })
+  await desk.outbox.forget(1000, 10)
+  await desk.outbox.revise(id, { text: 'the link', topic: 'job:7' })
   t.deepEqual(await desk.ids(), [newest])
   t.like(
     desk.depot.lines.find(({ level }) => Number(level) >= 40),

@@ -1,0 +1,6 @@
+export { escapeHtml } from './calls.ts'
+export type { MoveListener } from './chats.ts'
+export type { Delivery } from './delivery.ts'
+export type { Button, NewMessage, Revision } from './message.ts'
+export { outboxMigrations } from './migrations.ts'
+export { Outbox } from './outbox.ts'
