@@ -179,7 +179,10 @@ test('what fails for several in a row counts for nobody’s end, and they are tr
   })
   // A second, counted in whole milliseconds at both its ends.
   const gaps = at.slice(1).map((moment, i) => Math.round(moment - Number(at[i])))
-  t.true(gaps.slice(1).some((gap) => gap >= 998), gaps.join(', '))
+  t.true(
+    gaps.slice(1).some((gap) => gap >= 998),
+    gaps.join(', '),
+  )
   isWell = true
   await until('both are done', async () => {
     await desk.database.query('UPDATE jobs SET due_at = 0')
