@@ -23,7 +23,7 @@ choose_jobs() {
 
 will_build() { [[ ${ANSWERS[TGDEPOT_BOT_API]:-build} == build && ! -x $OPT/bot-api/${BOT_API_COMMIT:0:12}/telegram-bot-api ]]; }
 
-# From a measured build: 80 minutes of one processor, half as much again where the files are split.
+# From a measured build of Bot API 8.2: 80 minutes of one processor, half as much again where the files are split.
 estimate_build() {
   local compiler jobs work=80
   compiler=$(choose_compiler "$(memory_mb)")
