@@ -2,29 +2,28 @@ import type { Database } from '../core/database/database.ts'
 import { type Log, scrub } from '../core/log.ts'
 import type { Job } from './job.ts'
 
-/** What can happen to a job, and the part of the program where it happens; every one is a row and a line of the log. */
-export const stages = {
+/** What can happen to any job, and the part of the program where it happens. */
+const stages = {
   JOB_CREATED: 'BOT',
   STATUS_CHANGED: 'ORCHESTRATOR',
   WORKER_ASSIGNED: 'QUEUE',
-  DOWNLOAD_STARTED: 'DOWNLOAD',
-  DOWNLOAD_FINISHED: 'DOWNLOAD',
-  DOWNLOAD_FAILED: 'DOWNLOAD',
-  OUTPUT_VALIDATED: 'WORKER',
   RETRY_SCHEDULED: 'QUEUE',
   RETRY_SKIPPED: 'QUEUE',
   MAX_RETRIES_REACHED: 'QUEUE',
   JOB_RECOVERED_STALE: 'QUEUE',
   JOB_COMPLETED: 'WORKER',
   JOB_FAILED: 'WORKER',
-  TELEGRAM_SEND_STARTED: 'TELEGRAM_SEND',
-  TELEGRAM_SEND_FINISHED: 'TELEGRAM_SEND',
-  TELEGRAM_SEND_FAILED: 'TELEGRAM_SEND',
 } as const
 
-export type JobEvent = keyof typeof stages
+/** What happens to jobs of one kind only. */
+export interface OwnEvent {
+  name: string
+  stage: string
+}
 
-/** What happened to jobs, for whoever looks into a file that did not arrive. */
+export type JobEvent = keyof typeof stages | OwnEvent
+
+/** What happened to jobs, for whoever looks into one that did not end well: a row and a line of the log for each event. */
 export class JobEvents {
   readonly #database: Database
   readonly #log: Log
@@ -40,15 +39,13 @@ export class JobEvents {
     event: JobEvent,
     data: object = {},
   ): Promise<void> {
+    const { name, stage } = typeof event === 'string' ? { name: event, stage: stages[event] } : event
     const context = { job_id: job.id, user_id: job.userId, chat_id: job.chatId, kind: job.kind }
-    this.#log.info(
-      { ...context, stage: stages[event], event, ...data },
-      event.toLowerCase().replaceAll('_', ' '),
-    )
+    this.#log.info({ ...context, stage, event: name, ...data }, name.toLowerCase().replaceAll('_', ' '))
     await this.#database.query(
       'INSERT INTO job_events (job_id, event_type, data, created_at) VALUES ($1, $2, $3, $4)',
       job.id,
-      event,
+      name,
       scrub(JSON.stringify(data)),
       Date.now(),
     )

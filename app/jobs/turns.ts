@@ -1,9 +1,19 @@
-/** The oldest job that a user may have done now, of one kind. */
+/** The oldest job that a user may have done now, of the kinds of a lane. */
 export interface Waiting extends Record<string, unknown> {
   user_id: number
   id: number
   /** Since when it was this job's turn under the rate limits (`monotonicNow`). */
   since: number | null
+  worker: null
+}
+
+/** A job that another process is at. */
+export interface Elsewhere extends Record<string, unknown> {
+  user_id: number
+  id: number
+  /** When it was begun. */
+  since: number
+  worker: string
 }
 
 /** Users remembered; who is forgotten is served by the age of the job, once. */
@@ -12,15 +22,18 @@ const maxUsers = 10_000
 /**
  * Users take turns: served next is who has waited longest, since the job came or since the user was last served. A
  * user with hundreds of jobs is behind everyone else after each of them; a newcomer is behind those who waited before;
- * and jobs that wait for their time have no say in it.
+ * and jobs that wait for their time have no say in it. Of other processes it is known whom they serve at each look, so
+ * nobody is passed by more often than there are processes.
  */
 export class Turns {
   /** By kind and user, the last time that one of the jobs began or ended. */
   readonly #served = new Map<string, number>()
+  /** By the first kind of a lane, what others were at by the last look. */
+  readonly #elsewhere = new Map<string, Map<string, number>>()
   #last = 0
 
-  next(kind: string, waiting: Waiting[]): Waiting | undefined {
-    const since = new Map(waiting.map((job) => [job, this.#since(kind, job)]))
+  next(kinds: string[], waiting: Waiting[]): Waiting | undefined {
+    const since = new Map(waiting.map((job) => [job, this.#since(kinds, job)]))
     const order = (one: Waiting, other: Waiting) =>
       Number(since.get(one)) - Number(since.get(other)) || one.id - other.id
     return waiting.reduce<Waiting | undefined>(
@@ -38,7 +51,18 @@ export class Turns {
     if (this.#served.size > maxUsers) this.#served.delete(this.#served.keys().next().value as string)
   }
 
-  #since(kind: string, { user_id, since }: Waiting): number {
-    return Math.max(Number(since), this.#served.get(`${kind} ${user_id}`) ?? 0)
+  /** What other processes are at now: whose job is new there, or is there no more, has had a turn. */
+  seen(kinds: string[], elsewhere: Elsewhere[]): void {
+    const [lane = ''] = kinds
+    const before = this.#elsewhere.get(lane) ?? new Map<string, number>()
+    const now = new Map(elsewhere.map(({ id, since, user_id }) => [`${id} ${since}`, Number(user_id)]))
+    this.#elsewhere.set(lane, now)
+    for (const [job, userId] of before) if (!now.has(job)) this.served(lane, userId)
+    for (const [job, userId] of now) if (!before.has(job)) this.served(lane, userId)
+  }
+
+  #since(kinds: string[], { user_id, since }: Waiting): number {
+    const served = kinds.map((kind) => this.#served.get(`${kind} ${user_id}`) ?? 0)
+    return Math.max(Number(since), ...served)
   }
 }

@@ -1,5 +1,6 @@
 import type { BotContext } from '../../context.ts'
 import type { Attachment } from './attachment.ts'
+import { fileLimits } from './kinds.ts'
 import { spaceRefusal } from './room.ts'
 import type { IngestSettings } from './settings.ts'
 import { jobRefused, type NotTaken, strange, tooLarge } from './texts.ts'
@@ -24,7 +25,7 @@ export async function refusalOf(
   if (size !== undefined && size > settings.MAX_FILE_SIZE) {
     return tooLarge({ ...file, size }, settings.MAX_FILE_SIZE)
   }
-  const refused = await context.jobLimits(of)
+  const refused = await context.jobRefusal(fileLimits(settings), of.userId)
   if (refused) return jobRefused(file, refused)
   return await spaceRefusal(context, of.userId, file)
 }

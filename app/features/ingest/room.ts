@@ -12,14 +12,14 @@ export async function spaceRefusal(
 ): Promise<NotTaken | undefined> {
   const size = file.size ?? 0
   const left = await links.remainingQuota(userId)
-  const reserved = await jobs.load.reserved(userId)
+  const reserved = await jobs.reservations.reserved(userId)
   const mine = left.user - reserved.user
   if (size > mine) return overQuota(file, 'user', mine)
   // A known content takes no room; it only counts for its owner.
   if ((await links.findByContent(file.fileUniqueId, size)) !== undefined) return undefined
   const all = left.store - reserved.store
   if (size > all) return overQuota(file, 'store', all)
-  const promised = await jobs.load.promised()
+  const promised = await jobs.reservations.promised()
   const { free, total, spare } = await store.space()
   // Promises were made when they fitted: another program has taken that room, and the file waits like those before it.
   if (spare <= 0 || spare < promised) return size > total - (free - spare) ? noRoom(file, 0) : undefined
@@ -51,7 +51,7 @@ export async function checkQuotas(
 ): Promise<void> {
   const left = await links.remainingQuota(userId)
   if (left.user === Number.POSITIVE_INFINITY && left.store === Number.POSITIVE_INFINITY) return
-  const others = await jobs.load.reserved(userId, id)
+  const others = await jobs.reservations.reserved(userId, id)
   if (size > left.user - others.user) throw new OverQuota()
   const isNew = (await links.findByContent(fileUniqueId, size)) === undefined
   if (isNew && size > left.store - others.store) throw new OverQuota()
