@@ -8,6 +8,7 @@ import type { PartHealth } from '../core/health.ts'
 import { Schedule } from '../core/schedule.ts'
 import { WallClock } from '../core/wall-clock.ts'
 import type { Watchdog } from '../core/watchdog.ts'
+import { thisWorker } from '../core/worker.ts'
 import { features } from '../features.ts'
 import { Breaker, InHand, Jobs, type JobsSettings, Queue, refusalOf, type Trouble } from '../jobs/index.ts'
 import { type Delivery, Outbox } from '../outbox/index.ts'
@@ -42,7 +43,7 @@ export async function startBot(
   const claims = async () => ({ any: await links.any(), sample: await links.sample(50), knowAny })
   store.attach(database)
   await telegram.check()
-  await store.open(claims, settings.telegram.BOT_API_DIR)
+  await store.open(claims, settings.telegram.BOT_API_DIR, thisWorker(bootId))
   await using started = new AsyncDisposableStack()
   started.use(telegram)
   started.use(outbox)
