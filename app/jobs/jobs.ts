@@ -9,13 +9,16 @@ import { places } from './places.ts'
 import { longestSpan, RateSlots } from './rate-slots.ts'
 import { JobReservations } from './reservations.ts'
 import { active, ended, type Move, mayMove, type Status } from './states.ts'
-import { type Elsewhere, Turns, type Waiting } from './turns.ts'
+import { type Last, type Served, Turns, type Waiting } from './turns.ts'
 
 /** Where a job that has no subject names its UUID, if it does: payloads of files begin with it. */
 const payloadUuid = 'SUBSTR(payload, 10, 36)'
 
 /** Milliseconds for which a job that may have ended the process runs without another such one. */
 const suspectAlone = 60_000
+
+/** Events, of the newest, that one look for the turns in other processes may go through. */
+const maxSeen = 5000
 
 /** Rows of jobs; every change of a status is made by one statement, in `#move`. */
 export class Jobs {
@@ -25,6 +28,8 @@ export class Jobs {
   readonly #database: Database
   readonly #log: Log
   readonly #turns = new Turns()
+  /** The last event among those that were looked through for the turns in other processes. */
+  #seen = 0
   #queued = (_kind: string) => {}
 
   constructor(database: Database, log: Log) {
@@ -83,58 +88,64 @@ export class Jobs {
   }
 
   /**
-   * Gives the next job of a lane's kinds to a worker; users take turns. Of several processes that choose the same one,
-   * one gets it: {@link #move} looks at its status again.
+   * Gives the next job of a lane's kinds to a worker; users take turns. One worker of all processes chooses at a time, so
+   * that each knows whom the others serve.
    * @param botId the bot whose jobs are wanted, or `noBot`
    */
   async claim(kinds: string[], botId: number, lease: Lease): Promise<ClaimedJob | undefined> {
-    for (;;) {
+    const due = this.#due(kinds, botId)
+    const any = `SELECT 1 FROM jobs WHERE ${due.sql} LIMIT 1`
+    if ((await this.#database.query(any, ...due.parameters)).length === 0) return undefined
+    return await this.#database.transaction(async () => {
+      await this.#database.serialize('turns')
       const next = this.#turns.next(kinds, await this.#waiting(kinds, botId, lease.worker))
-      if (!next) return undefined
-      // Whoever asks at the same moment sees that this user has had a turn.
-      this.#turns.served(kinds[0] as string, next.user_id)
-      const job = await this.#database.transaction(async () => {
-        const row = await this.#move({ id: next.id }, 'QUEUED', 'RUNNING', {}, lease)
-        if (!row) return undefined
-        const claimed = { ...fromRow(row), worker: lease.worker }
-        await this.events.record(claimed, 'WORKER_ASSIGNED', {
-          worker: lease.worker,
-          attempts: claimed.attempts,
-        })
-        return claimed
+      const row = next && (await this.#move({ id: next.id }, 'QUEUED', 'RUNNING', {}, lease))
+      if (!row) return undefined
+      this.#turns.served(row.kind, row.user_id)
+      const claimed = { ...fromRow(row), worker: lease.worker }
+      await this.events.record(claimed, 'WORKER_ASSIGNED', {
+        worker: lease.worker,
+        attempts: claimed.attempts,
       })
-      // Another worker was faster: there is one less to choose from.
-      if (job) return job
-    }
+      return claimed
+    })
   }
 
   /**
-   * Of each user the oldest job that may begin now; and what other processes are at, which is whose turn it was there.
-   * Jobs that were running when a process ended, each of which may have ended it, begin one at a time: so one that does
-   * it again takes none of them along. After a minute the next one begins all the same: a large file may run for hours.
+   * What may begin now. Jobs that were running when a process ended, each of which may have ended it, begin one at a
+   * time: so one that does it again takes none of them along. After a minute the next one begins all the same: a large
+   * file may run for hours.
    */
-  async #waiting(kinds: string[], botId: number, worker: string): Promise<Waiting[]> {
+  #due(kinds: string[], botId: number): { sql: string; parameters: unknown[] } {
     const now = monotonicNow()
-    const rows = await this.#database.query<Waiting | Elsewhere>(
-      `SELECT user_id, MIN(id) AS id, MIN(slot_at) AS since, NULL AS worker FROM jobs
-       WHERE kind IN (${places(kinds, 5)}) AND bot_id = $1 AND status = 'QUEUED' AND due_at <= $2 AND (crashes = 0
-         OR NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.status = 'RUNNING' AND other.crashes > 0
-           AND other.due_at > $3))
-       GROUP BY user_id
-       UNION ALL SELECT user_id, id, started_at, worker FROM jobs
-       WHERE status = 'RUNNING' AND worker <> $4 AND kind IN (${places(kinds, 5)})`,
-      botId,
-      now,
-      // A running job was due, for the last time, when it began.
-      now - suspectAlone,
-      worker,
-      ...kinds,
+    const sql = `kind IN (${places(kinds, 4)}) AND bot_id = $1 AND status = 'QUEUED' AND due_at <= $2 AND (crashes = 0
+      OR NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.status = 'RUNNING' AND other.crashes > 0
+        AND other.due_at > $3))`
+    // A running job was due, for the last time, when it began.
+    return { sql, parameters: [botId, now, now - suspectAlone, ...kinds] }
+  }
+
+  /** Of each user the oldest job that may begin now. What other processes have begun since the last look was a turn. */
+  async #waiting(kinds: string[], botId: number, worker: string): Promise<Waiting[]> {
+    const { sql, parameters } = this.#due(kinds, botId)
+    const [seen, others] = [`$${kinds.length + 4}`, `$${kinds.length + 5}`]
+    const rows = await this.#database.query<Waiting | Served | Last>(
+      `SELECT 'waiting' AS sort, user_id, MIN(id) AS id, MIN(slot_at) AS since, NULL AS kind FROM jobs
+         WHERE ${sql} GROUP BY user_id
+       UNION ALL SELECT 'served', jobs.user_id, job_events.id, NULL, jobs.kind
+         FROM job_events JOIN jobs ON jobs.id = job_events.job_id
+         WHERE job_events.id > (SELECT CASE WHEN MAX(id) - ${maxSeen} > ${seen} THEN MAX(id) - ${maxSeen} ELSE ${seen} END
+             FROM job_events)
+           AND event_type = 'WORKER_ASSIGNED' AND data NOT LIKE ${others}
+       UNION ALL SELECT 'last', NULL, MAX(id), NULL, NULL FROM job_events`,
+      ...parameters,
+      this.#seen,
+      `{"worker":"${worker}"%`,
     )
-    this.#turns.seen(
-      kinds,
-      rows.filter((row) => row.worker !== null),
-    )
-    return rows.filter((row) => row.worker === null)
+    const served = rows.filter((row) => row.sort === 'served').sort((one, other) => one.id - other.id)
+    for (const { kind, user_id } of served) this.#turns.served(kind, user_id)
+    this.#seen = Number(rows.find((row) => row.sort === 'last')?.id ?? this.#seen)
+    return rows.filter((row) => row.sort === 'waiting')
   }
 
   /** The one statement that writes a status: it checks the old one, so of two processes one loses. */

@@ -1,19 +1,25 @@
 /** The oldest job that a user may have done now, of the kinds of a lane. */
 export interface Waiting extends Record<string, unknown> {
+  sort: 'waiting'
   user_id: number
   id: number
   /** Since when it was this job's turn under the rate limits (`monotonicNow`). */
   since: number | null
-  worker: null
 }
 
-/** A job that another process is at. */
-export interface Elsewhere extends Record<string, unknown> {
-  user_id: number
+/** That another process has begun a job of a user. */
+export interface Served extends Record<string, unknown> {
+  sort: 'served'
+  /** Of the event: they come in this order. */
   id: number
-  /** When it was begun. */
-  since: number
-  worker: string
+  user_id: number
+  kind: string
+}
+
+/** The newest of all events. */
+export interface Last extends Record<string, unknown> {
+  sort: 'last'
+  id: number | null
 }
 
 /** Users remembered; who is forgotten is served by the age of the job, once. */
@@ -22,14 +28,11 @@ const maxUsers = 10_000
 /**
  * Users take turns: served next is who has waited longest, since the job came or since the user was last served. A
  * user with hundreds of jobs is behind everyone else after each of them; a newcomer is behind those who waited before;
- * and jobs that wait for their time have no say in it. Of other processes it is known whom they serve at each look, so
- * nobody is passed by more often than there are processes.
+ * and jobs that wait for their time have no say in it.
  */
 export class Turns {
   /** By kind and user, the last time that one of the jobs began or ended. */
   readonly #served = new Map<string, number>()
-  /** By the first kind of a lane, what others were at by the last look. */
-  readonly #elsewhere = new Map<string, Map<string, number>>()
   #last = 0
 
   next(kinds: string[], waiting: Waiting[]): Waiting | undefined {
@@ -49,16 +52,6 @@ export class Turns {
     this.#served.delete(key)
     this.#served.set(key, this.#last)
     if (this.#served.size > maxUsers) this.#served.delete(this.#served.keys().next().value as string)
-  }
-
-  /** What other processes are at now: whose job is new there, or is there no more, has had a turn. */
-  seen(kinds: string[], elsewhere: Elsewhere[]): void {
-    const [lane = ''] = kinds
-    const before = this.#elsewhere.get(lane) ?? new Map<string, number>()
-    const now = new Map(elsewhere.map(({ id, since, user_id }) => [`${id} ${since}`, Number(user_id)]))
-    this.#elsewhere.set(lane, now)
-    for (const [job, userId] of before) if (!now.has(job)) this.served(lane, userId)
-    for (const [job, userId] of now) if (!before.has(job)) this.served(lane, userId)
   }
 
   #since(kinds: string[], { user_id, since }: Waiting): number {

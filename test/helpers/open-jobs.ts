@@ -49,19 +49,19 @@ export function kindOf(jobs: Jobs, parts: Partial<JobKind & Lane> = {}): JobKind
 
 export const aLease = (worker = 'there:1:1') => ({ worker, until: Date.now() + 60_000 })
 
-/** A queue of the bot 1, on a machine that `probe` finds well. */
+/** A queue, of the bot 1 if of any, on a machine that `probe` finds well. */
 export function queueOf(
   { database, log }: Pick<Records, 'database' | 'log'>,
   jobs: Jobs,
   kinds: JobKind[],
-  { botId = 1, probe = async () => {} }: QueueOptions = {},
+  { hasBot = true, probe = async () => {} }: QueueOptions = {},
 ): Queue {
   const machine = new Breaker({ name: 'machine', probe, log })
   const inHand = new InHand(`${database.file}.in-hand`, log)
   return new Queue({
     jobs,
     kinds,
-    bot: { id: botId },
+    ...(hasBot && { bot: { id: 1 } }),
     machine,
     inHand,
     transaction: database.transaction,
@@ -70,7 +70,8 @@ export function queueOf(
 }
 
 interface QueueOptions {
-  botId?: number
+  /** By default true. */
+  hasBot?: boolean
   probe?: () => Promise<void>
 }
 
