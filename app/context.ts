@@ -9,7 +9,7 @@ import type { Shortcut, Site } from './core/http.ts'
 import type { Log } from './core/log.ts'
 import type { ScheduledTask } from './core/schedule.ts'
 import type { WallClock } from './core/wall-clock.ts'
-import type { Breaker, JobKind, Jobs, RateLimit, Refusal } from './jobs/index.ts'
+import type { Breaker, JobKind, JobLimits, Jobs, Refusal } from './jobs/index.ts'
 import type { LinkLookup, Links } from './links/index.ts'
 import type { Outbox } from './outbox/index.ts'
 import type { Store } from './store/index.ts'
@@ -37,9 +37,7 @@ export interface BotContext extends DataContext {
   outbox: Outbox
   jobs: Jobs
   /** Why one more job of a user is not taken now, if it is not. */
-  jobLimits(of: { userId: number }): Promise<Refusal | undefined>
-  /** Above which rate a user's jobs in a chat wait for their turn: for `jobs.load.nextSlot`. */
-  jobRates(of: { userId: number; chatId: number }): { user: RateLimit; chat: RateLimit }
+  jobRefusal(limits: JobLimits, userId: number): Promise<Refusal | undefined>
   users: Users
   clock: WallClock
   /** What jobs need and cannot mend: this machine's disk and database, and Telegram. */

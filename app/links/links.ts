@@ -31,6 +31,11 @@ export class Links extends LinkLookup {
     this.usage = new Usage(database)
   }
 
+  /** Whether anyone's bytes are limited. */
+  get hasQuotas(): boolean {
+    return this.#settings.USER_QUOTA > 0 || this.#settings.STORAGE_QUOTA > 0
+  }
+
   /** The address that the owner of a link is given. The UUID alone is the link; its name is for whoever saves it. */
   urlOf(uuid: string, name: string): string {
     return `${this.#settings.DOWNLOAD_URL_BASE}/download/${uuid}${nameInUrl(name)}`

@@ -8,17 +8,9 @@ import type { PartHealth } from '../core/health.ts'
 import { Schedule } from '../core/schedule.ts'
 import { WallClock } from '../core/wall-clock.ts'
 import type { Watchdog } from '../core/watchdog.ts'
+import { thisWorker } from '../core/worker.ts'
 import { features } from '../features.ts'
-import {
-  Breaker,
-  InHand,
-  Jobs,
-  type JobsSettings,
-  Queue,
-  rateLimits,
-  refusalOf,
-  type Trouble,
-} from '../jobs/index.ts'
+import { Breaker, InHand, Jobs, type JobsSettings, Queue, refusalOf, type Trouble } from '../jobs/index.ts'
 import { type Delivery, Outbox } from '../outbox/index.ts'
 import { sayNow, TelegramBot, type telegramSettings } from '../telegram/index.ts'
 import { Users, type usersSettings } from '../users/index.ts'
@@ -47,11 +39,11 @@ export async function startBot(
   const jobs = new Jobs(database, log)
   const outbox = new Outbox(telegram.api, database, log)
   const knowAny = async (names: string[]) =>
-    (await jobs.making(names)).size + (await links.filterKnown(names)).size > 0
+    (await jobs.held(names)).size + (await links.filterKnown(names)).size > 0
   const claims = async () => ({ any: await links.any(), sample: await links.sample(50), knowAny })
   store.attach(database)
   await telegram.check()
-  await store.open(claims, settings.telegram.BOT_API_DIR)
+  await store.open(claims, settings.telegram.BOT_API_DIR, thisWorker(bootId))
   await using started = new AsyncDisposableStack()
   started.use(telegram)
   started.use(outbox)
@@ -88,20 +80,16 @@ export async function startBot(
     clock,
     users,
     breakers,
-    jobLimits: (of) => refusalOf(jobs, settings.jobs, of),
-    jobRates: (of) => rateLimits(settings.jobs, of),
+    jobRefusal: (limits, userId) => refusalOf(jobs, settings.jobs, limits, userId),
   }
   const offered = await Promise.all(features.map((feature) => feature.bot?.(bot, settingsOf(feature))))
   const parts = offered.filter((part) => part !== undefined)
   await openClock(bot, parts)
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
-  const delays = settings.jobs.RETRY_DELAYS
   const { transaction } = database
   const inHand = started.use(new InHand(`${database.file}.in-hand`, log, bootId))
-  const endedOthers = (count: number) => tellOwners(describeOthers(count))
-  const queue = started.use(
-    new Queue({ jobs, kinds, botId: telegram.id, machine, delays, inHand, transaction, log, endedOthers }),
-  )
+  const own = { id: telegram.id, endedOthers: (count: number) => tellOwners(describeOthers(count)) }
+  const queue = started.use(new Queue({ jobs, kinds, bot: own, machine, inHand, transaction, log }))
   const reportQueue = async () => await health.report('queue', faultOf(database) ?? (await queue.health()))
   const watch = { name: 'queue health', schedule: '*/10 * * * * *', atStart: true, run: reportQueue }
   const schedule = started.use(new Schedule([watch, ...parts.flatMap((part) => part.schedule ?? [])], log))
@@ -196,11 +184,13 @@ function describeOthers(count: number): string {
   )
 }
 
+const stage = 'TELEGRAM_SEND'
+
 const deliveryEvents = {
-  started: 'TELEGRAM_SEND_STARTED',
-  finished: 'TELEGRAM_SEND_FINISHED',
-  failed: 'TELEGRAM_SEND_FAILED',
-} as const
+  started: { name: 'TELEGRAM_SEND_STARTED', stage },
+  finished: { name: 'TELEGRAM_SEND_FINISHED', stage },
+  failed: { name: 'TELEGRAM_SEND_FAILED', stage },
+}
 
 /** A message about a job has the topic `job:<id>`. */
 async function recordDelivery(jobs: Jobs, topic: string, delivery: Delivery, reason?: string): Promise<void> {

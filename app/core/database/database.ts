@@ -22,6 +22,11 @@ export interface Database extends AsyncDisposable {
    * without being told. A throw rolls back. Keep it short: others of this process wait for it.
    */
   transaction<T>(work: () => Promise<T>): Promise<T>
+  /**
+   * For what is first looked at and then written: from here to the end of the caller's transaction no other process is
+   * between the same two with this name. SQLite has one writer at a time, and so needs nothing.
+   */
+  serialize(name: string): Promise<void>
   /** Runs `action` when the caller's transaction has committed, never if it fails, or at once when there is none. */
   afterCommit(action: () => void): void
   /** Rows of one SQL statement with `$1`, `$2` … in it; also of UPDATE … RETURNING. Undefined is written as NULL. */
@@ -134,6 +139,7 @@ export async function openDatabase(settings: DatabaseSettings, migrations: Migra
   reader = reads
   return {
     ...database,
+    serialize: async () => {},
     newer,
     get isDamaged() {
       return isDamaged

@@ -14,7 +14,7 @@ export async function intakeOf(context: BotContext, settings: IngestSettings): P
   const refusals = new Refusals(context)
   const intake = new Intake({ context, settings, waiting, refusals, status })
   const jobKinds = transfers(context, settings, status)
-  await waiting.recall(jobKinds.map(({ name }) => name))
+  await waiting.recall()
   return {
     handlers: handlers(context, settings, intake),
     commands: [

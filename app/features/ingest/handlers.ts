@@ -8,6 +8,7 @@ import { Albums } from './albums.ts'
 import { attachmentOf } from './attachment.ts'
 import { rateLimited } from './failures.ts'
 import type { Asked, Intake } from './intake.ts'
+import { isOfFile } from './kinds.ts'
 import { readPayload } from './payload.ts'
 import type { IngestSettings } from './settings.ts'
 import {
@@ -142,7 +143,7 @@ async function retry(context: BotContext, intake: Intake, userId: number, jobId:
   const { jobs, users } = context
   const job = await jobs.find(jobId)
   if (!job) return 'That was too long ago. Send the file again.'
-  if (!job.kind.startsWith('ingest') || job.userId !== userId || !(await users.mayUse(userId))) {
+  if (!isOfFile(job) || job.userId !== userId || !(await users.mayUse(userId))) {
     return 'Only the person who asked for the link can do that.'
   }
   if (job.status === 'COMPLETED') return 'It is done already.'

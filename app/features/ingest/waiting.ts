@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { BotContext } from '../../context.ts'
 import type { Place } from '../../core/bot-api.ts'
 import { monotonicNow } from '../../core/monotonic-time.ts'
+import { fileKinds, fileRates } from './kinds.ts'
 import { moveWithChats } from './move-notices.ts'
 import { readPayload } from './payload.ts'
 import type { IngestSettings } from './settings.ts'
@@ -46,9 +47,9 @@ export class Waiting {
    * for among the next few ids that nobody else has: behind a burst it would not be found, sent again, and the first one
    * would stand for ever. Call it before messages are sent.
    */
-  async recall(kinds: string[]): Promise<void> {
+  async recall(): Promise<void> {
     const { jobs, telegram, outbox } = this.#context
-    for (const kind of kinds) {
+    for (const kind of fileKinds) {
       for (const job of await jobs.active(kind, maxRecalled)) {
         const { replyTo, chatId } = readPayload(job)?.place ?? {}
         // In a group that has become a supergroup the message that asked has another id.
@@ -132,11 +133,10 @@ export class Waiting {
 
   /** The limits for which a file has its turn at a moment. */
   async #limitsOf(userId: number, chatId: number, at: number): Promise<Limits> {
-    const { jobRates, jobs } = this.#context
-    const { user, chat } = jobRates({ userId, chatId })
-    const minute = this.#settings.RATE_LIMIT_PER_MINUTE
+    const { minute, hour, chat } = fileRates(this.#settings, { userId, chatId })
     // A private chat is its user's own.
-    if (chatId === userId) return { minute, hour: Math.min(user.most, chat.most) }
-    return (await jobs.load.hasActed(chat, at)) ? { chat: chat.most } : { minute, hour: user.most }
+    if (chatId === userId) return { minute: minute.most, hour: Math.min(hour.most, chat.most) }
+    const isOfChat = await this.#context.jobs.slots.heldBack(fileKinds, chat, at)
+    return isOfChat ? { chat: chat.most } : { minute: minute.most, hour: hour.most }
   }
 }

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 
-/** Which process works on a job: whoever finds the job later can tell what became of that process. */
-export interface Worker {
+/** Which process works on something: whoever finds it later can tell what became of that process. */
+interface Worker {
   host: string
   pid: string
   /** A process id is used again after a while. */
@@ -25,7 +25,8 @@ export function thisWorker(boot = bootId()): string {
 export function isGone(worker: string, self: string): boolean {
   const [its, ours] = [parse(worker), parse(self)]
   if (its.host !== ours.host) return false
-  if (its.boot !== undefined && its.boot !== ours.boot) return true
+  // Of two processes of one machine, one may be in a sandbox that hides the boot id.
+  if (its.boot && ours.boot && its.boot !== ours.boot) return true
   if (its.pid === ours.pid) return its.started !== ours.started
   try {
     process.kill(Number(its.pid), 0)
