@@ -1,7 +1,7 @@
 import type { TelegramRefusal } from '../core/bot-api.ts'
 import type { Database } from '../core/database/database.ts'
 import type { Log } from '../core/log.ts'
-import type { MessageRows } from './message-rows.ts'
+import type { SendingRows } from './sending-rows.ts'
 
 const day = 86_400_000
 
@@ -33,7 +33,7 @@ interface Parts {
   botId: number
   database: Database
   log: Log
-  rows: MessageRows
+  rows: SendingRows
   /** Looks for messages to send. */
   wake: () => void
 }
@@ -113,11 +113,6 @@ export class Chats {
       this.#moved.set(from, to)
       wake()
     })
-  }
-
-  /** Forgets chats that were closed before a moment (milliseconds since 1970): there is nothing left to tell them. */
-  async forget(before: number): Promise<void> {
-    await this.#parts.database.query('DELETE FROM closed_chats WHERE closed_at < $1', before)
   }
 
   async #open(chatId: number): Promise<void> {

@@ -5,19 +5,27 @@ import type { Log } from '../core/log.ts'
 import { adopt, edit, refused, send } from './calls.ts'
 import { type Chats, isClosedBy } from './chats.ts'
 import type { MessageRow } from './message.ts'
-import type { MessageRows } from './message-rows.ts'
 import { SeenIds } from './seen-ids.ts'
 import type { SendRateLimiter } from './send-rate-limiter.ts'
+import type { SendingRows } from './sending-rows.ts'
 
 /** How the delivery of a text with a topic goes: begun, taken by Telegram, or impossible. */
 export type Delivery = 'started' | 'finished' | 'failed'
 
-export type DeliveryListener = (topic: string, delivery: Delivery, reason?: string) => Promise<void>
+/** What is told of a delivery. */
+export interface DeliveryEvent {
+  topic: string
+  delivery: Delivery
+  /** Telegram's, or ours, why it failed. */
+  reason?: string
+}
+
+export type DeliveryListener = (event: DeliveryEvent) => Promise<void>
 
 interface Parts {
   api: BotApi
   database: Database
-  rows: MessageRows
+  rows: SendingRows
   limiter: SendRateLimiter
   chats: Chats
   log: Log
@@ -38,11 +46,15 @@ const goneMessage = /message to edit not found|message can't be edited|MESSAGE_I
 export class MessageDelivery {
   readonly #parts: Parts
   readonly #ids = new SeenIds()
-  /** Told of deliveries; of an end within the transaction that records it. */
-  listener: DeliveryListener = async () => {}
+  readonly #listeners: DeliveryListener[] = []
 
   constructor(parts: Parts) {
     this.#parts = parts
+  }
+
+  /** Has `listener` told of deliveries; of an end within the transaction that records it. */
+  whenSent(listener: DeliveryListener): void {
+    this.#listeners.push(listener)
   }
 
   /** Notes the id of a message that someone else has written. */
@@ -68,7 +80,7 @@ export class MessageDelivery {
       limiter.passed()
       await database.transaction(async () => {
         await rows.markSent(row, sent)
-        await this.#tellEnd(row, 'finished')
+        await this.#tellEnd(row, { delivery: 'finished' })
       })
     } catch (error) {
       // Stopped while it waited for its turn, or for an answer: what the row says is still so.
@@ -97,7 +109,8 @@ export class MessageDelivery {
     await turn()
     await database.transaction(async () => {
       await rows.markSending(id, Math.max(reply_to ?? 0, this.#ids.last(chat_id)))
-      if (row.topic !== null && row.attempts === 0) await this.listener(row.topic, 'started')
+      if (row.topic !== null && row.attempts === 0)
+        await this.#tell({ topic: row.topic, delivery: 'started' })
     })
     const sent = await send(api, row)
     this.#ids.seen(chat_id, sent)
@@ -105,10 +118,14 @@ export class MessageDelivery {
   }
 
   /** The start of an edit is told with its end: a transaction of its own would wait for the disk. */
-  async #tellEnd({ topic, message_id }: MessageRow, end: Delivery, reason?: string): Promise<void> {
+  async #tellEnd({ topic, message_id }: MessageRow, end: Omit<DeliveryEvent, 'topic'>): Promise<void> {
     if (topic === null) return
-    if (message_id !== null) await this.listener(topic, 'started')
-    await this.listener(topic, end, reason)
+    if (message_id !== null) await this.#tell({ topic, delivery: 'started' })
+    await this.#tell({ topic, ...end })
+  }
+
+  async #tell(event: DeliveryEvent): Promise<void> {
+    for (const listener of this.#listeners) await listener(event)
   }
 
   async #failed(row: MessageRow, error: unknown): Promise<void> {
@@ -141,7 +158,8 @@ export class MessageDelivery {
     log.warn({ outgoing: id, chat_id, reason: description }, 'message cannot be delivered')
     await database.transaction(async () => {
       if (isClosedBy(error)) await chats.close(chat_id, description)
-      if (await rows.markFailed(row, description, isUnsent)) await this.#tellEnd(row, 'failed', description)
+      const isEnd = await rows.markFailed(row, description, isUnsent)
+      if (isEnd) await this.#tellEnd(row, { delivery: 'failed', reason: description })
     })
   }
 }

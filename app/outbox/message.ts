@@ -1,5 +1,9 @@
 import type { Place } from '../core/bot-api.ts'
+import type { Database } from '../core/database/database.ts'
 import type { Outgoing } from './calls.ts'
+
+/** What writing messages asks of a database: a role that only runs single statements can do it as well. */
+export type OutboxDatabase = Pick<Database, 'query'> & Partial<Pick<Database, 'afterCommit'>>
 
 export interface Button {
   text: string
@@ -16,7 +20,7 @@ export interface Revision {
 }
 
 export interface NewMessage extends Place, Revision {
-  /** The bot that sends it, when it is not this one: that bot finds it here should it come back. */
+  /** The bot that sends it, when it is not the outbox's: it finds it here, should it not run now. */
   botId?: number | undefined
   /** Names the message: written again, it shows the new text instead of being sent twice. */
   key?: string | undefined
@@ -26,6 +30,7 @@ export interface NewMessage extends Place, Revision {
 
 export interface MessageRow extends Record<string, unknown>, Outgoing {
   id: number
+  bot_id: number
   /** The last id in use when a sending began whose end is not recorded; 0 when none was known. */
   sending_after: number | null
   revision: number
@@ -33,4 +38,6 @@ export interface MessageRow extends Record<string, unknown>, Outgoing {
   failure: string | null
   topic: string | null
   attempts: number
+  /** A text that another process wants shown until the next revision. */
+  progress: string | null
 }

@@ -57,4 +57,11 @@ export const outboxMigrations: Migration[] = [
         WHERE topic IS NOT NULL AND sent_revision < revision AND failure IS NULL`,
     ],
   },
+  {
+    name: 'outbox-1',
+    statements: [
+      'ALTER TABLE messages ADD COLUMN progress TEXT',
+      'CREATE INDEX messages_progress ON messages (bot_id) WHERE progress IS NOT NULL',
+    ],
+  },
 ]

@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava'
-import { Outbox } from '../../app/outbox/outbox.ts'
+import { Outbox, OutboxSender } from '../../app/outbox/index.ts'
 import { TelegramApi } from '../../app/telegram/api.ts'
 import { callApi } from '../bot-api/call-api.ts'
 import { type StandIn, startBotApi } from '../bot-api/client.ts'
@@ -35,28 +35,33 @@ export const newGroup = () => ++lastGroup
 export interface OutboxFixture extends AsyncDisposable {
   depot: Depot
   outbox: Outbox
+  outboxSender: OutboxSender
   restart(): Promise<void>
 }
 
 export async function startOutbox(of = server): Promise<OutboxFixture> {
   const depot = await openDepot()
   const api = new TelegramApi(of.url, of.token)
-  const create = () => new Outbox(api, depot.database, depot.log)
+  const { database, log } = depot
+  const create = () => {
+    const outbox = new Outbox(database, log, api.botId)
+    return { outbox, outboxSender: new OutboxSender({ api, outbox, database, log }) }
+  }
   const fixture: OutboxFixture = {
     depot,
-    outbox: create(),
+    ...create(),
     async restart() {
-      await fixture.outbox[Symbol.asyncDispose]()
-      fixture.outbox = create()
-      fixture.outbox.start()
+      await fixture.outboxSender[Symbol.asyncDispose]()
+      Object.assign(fixture, create())
+      fixture.outboxSender.start()
     },
     async [Symbol.asyncDispose]() {
-      await fixture.outbox[Symbol.asyncDispose]()
+      await fixture.outboxSender[Symbol.asyncDispose]()
       api.close()
       await depot[Symbol.asyncDispose]()
     },
   }
-  fixture.outbox.start()
+  fixture.outboxSender.start()
   return fixture
 }
 

@@ -144,7 +144,7 @@ interface Parts {
 
 async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Promise<void> {
   const { context, status } = parts
-  const { jobs, store, links, telegram, outbox, database } = context
+  const { jobs, store, links, telegram, sender, database } = context
   const payload = payloadOf(job)
   const began = performance.now()
   // Until the link is recorded, for others with the same content.
@@ -163,7 +163,7 @@ async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Pro
     // In one transaction with the end: each one of its own would wait for the disk.
     if (intake !== 'known') await jobs.events.record(job, 'DOWNLOAD_FINISHED', { intake, size })
     await jobs.events.record(job, 'OUTPUT_VALIDATED', { size, intake })
-    const chatId = outbox.chats.idNow(job.chatId)
+    const chatId = sender.chats.idNow(job.chatId)
     const source = { botId: job.botId, fileId, chatId, messageId }
     await links.create({ uuid, userId: job.userId, name, mimeType, size, fileUniqueId, source, expiresAt })
     const isOurs = await jobs.transition(job.id, 'RUNNING', 'COMPLETED', {}, job.worker)

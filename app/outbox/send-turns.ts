@@ -1,9 +1,9 @@
 import type { Log } from '../core/log.ts'
-import type { MessageRows } from './message-rows.ts'
 import type { SendRateLimiter, Weight } from './send-rate-limiter.ts'
+import type { SendingRows } from './sending-rows.ts'
 
 interface Parts {
-  rows: MessageRows
+  rows: SendingRows
   limiter: SendRateLimiter
   log: Log
   /** Makes one attempt to deliver a message. */
@@ -26,14 +26,13 @@ const maxWithSlow = 40
 const looks = [20, 500]
 
 /** Decides who is sent when: what waits in the table, one call at a time in each chat, as fast as the limiter allows. */
-export class Sender {
+export class SendTurns {
   readonly #parts: Parts
   /** Chats with a call on its way: their order is kept by waiting. */
   readonly #busy = new Set<number>()
   /** With the time at which each began. */
   readonly #inFlight = new Map<Promise<void>, number>()
   #stopped = false
-  #timer: NodeJS.Timeout | undefined
   #soon: NodeJS.Timeout | undefined
   #looking = false
   #lookAgain = false
@@ -42,16 +41,9 @@ export class Sender {
     this.#parts = parts
   }
 
-  /** Begins to send what is waiting; once is enough. */
-  start(): void {
-    this.#timer ??= setInterval(() => this.wake(), 1000)
-    this.wake()
-  }
-
   /** Ends after the calls on their way; what waits is sent after the next start. */
   async stop(): Promise<void> {
     this.#stopped = true
-    clearInterval(this.#timer)
     await Promise.allSettled(this.#inFlight.keys())
   }
 
