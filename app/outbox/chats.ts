@@ -12,8 +12,13 @@ const remembered = 30
 const closed =
   /chat not found|not enough rights|no (write )?access to the chat|have no rights|need administrator rights|_FORBIDDEN|_BLOCKED|BANNED|CHAT_ADMIN_REQUIRED|TOPIC_CLOSED|_RESTRICTED|CHANNEL_PRIVATE|PEER_ID_INVALID|deactivated/
 
+/** What a chat refuses of files, and takes as words. */
+const onlyFiles =
+  /VOICE_MESSAGES_FORBIDDEN|CHAT_SEND_(?!PLAIN)\w+_FORBIDDEN|not enough rights to send (?!text|messages)/
+
 /** Whether a chat refuses whatever the bot says there. */
 export function isClosedBy(error: TelegramRefusal): boolean {
+  if (onlyFiles.test(error.description)) return false
   return error.code === 403 || (error.code === 400 && closed.test(error.description))
 }
 

@@ -1,5 +1,15 @@
 import { monotonicNow } from '../core/monotonic-time.ts'
-import type { MessageRow, NewMessage, OutboxDatabase, Revision } from './message.ts'
+import { encodeContent, isUpload, type Words } from './content.ts'
+import type {
+  GrowingMessage,
+  MessageRow,
+  NewMessage,
+  OutboxDatabase,
+  Revision,
+  RowKind,
+  SendingOptions,
+  Showing,
+} from './message.ts'
 
 /**
  * Messages as they are written, of all bots: each row holds the text that the chat must show, its revision, and the
@@ -13,22 +23,16 @@ export class MessageRows {
   }
 
   /** Returns the id of the row: a new one, or that of its key. */
-  async write({
-    botId,
-    chatId,
-    threadId,
-    replyTo,
-    text,
-    keyboard,
-    topic,
-    key,
-    every = 0,
-  }: NewMessage & { botId: number }): Promise<number> {
+  async write(message: NewMessage & { botId: number }): Promise<number> {
+    const { botId, chatId, threadId, replyTo, keyboard, topic, key, every = 0 } = message
+    const { text, content, kind } = columnsOf(message)
     const [row] = await this.#database.query<{ id: number }>(
-      `INSERT INTO messages (bot_id, chat_id, thread_id, reply_to, text, keyboard, topic, message_key, due_at, created_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+      `INSERT INTO messages (bot_id, chat_id, thread_id, reply_to, text, keyboard, topic, message_key, due_at, created_at,
+         content, options, kind)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $13, $14)
        ON CONFLICT (bot_id, message_key) WHERE message_key IS NOT NULL DO UPDATE SET
-         text = $5, keyboard = $6, topic = $7, progress = NULL, revision = messages.revision + 1, attempts = 0, failure = NULL,
+         text = $5, keyboard = $6, topic = $7, content = $12, options = $13, kind = $14, withdrawn = 0, progress = NULL,
+         revision = messages.revision + 1, attempts = 0, failure = NULL,
          due_at = CASE WHEN messages.sent_revision < messages.revision OR messages.due_at > $9 + $11
            THEN messages.due_at ELSE $9 + $11 END
        RETURNING id`,
@@ -43,6 +47,9 @@ export class MessageRows {
       monotonicNow(),
       Date.now(),
       every,
+      content,
+      optionsOf(message),
+      kind,
     )
     return (row as { id: number }).id
   }
@@ -72,10 +79,38 @@ export class MessageRows {
     return rows.length > 0
   }
 
-  /** A text that waits keeps its place in the line. Returns the bot that sends it; undefined when the row is not there. */
-  async revise(id: number, { text, keyboard, topic }: Revision): Promise<number | undefined> {
+  /** Writes how far a message has grown, unless it has its last text. */
+  async grow(message: GrowingMessage & { botId: number }): Promise<void> {
+    const { botId, chatId, threadId, replyTo, key } = message
+    const words: Words =
+      'html' in message ? { html: message.html } : { text: message.text, entities: message.entities }
+    await this.#database.query(
+      `INSERT INTO messages (bot_id, chat_id, thread_id, reply_to, text, message_key, due_at, created_at, content, options,
+         kind)
+       VALUES ($1, $2, $3, $4, '', $5, $6, $7, $8, $9, 'live')
+       ON CONFLICT (bot_id, message_key) WHERE message_key IS NOT NULL DO UPDATE SET
+         content = $8, revision = messages.revision + 1,
+         due_at = CASE WHEN messages.due_at > $6 THEN messages.due_at ELSE $6 END
+       WHERE messages.kind = 'live' AND messages.withdrawn = 0`,
+      botId,
+      chatId,
+      threadId,
+      replyTo,
+      key,
+      monotonicNow(),
+      Date.now(),
+      encodeContent({ type: 'parts', parts: [words] }),
+      optionsOf(message),
+    )
+  }
+
+  /** What waits keeps its place in the line. Returns the bot that sends it; undefined when the row is not there. */
+  async revise(id: number, revision: Revision): Promise<number | undefined> {
+    const { keyboard, topic } = revision
+    const { text, content, kind } = columnsOf(revision)
     const [row] = await this.#database.query<{ bot_id: number }>(
-      `UPDATE messages SET text = $2, keyboard = $3, topic = $5, progress = NULL, revision = revision + 1, attempts = 0, failure = NULL,
+      `UPDATE messages SET text = $2, keyboard = $3, topic = $5, content = $6, kind = $7, withdrawn = 0, progress = NULL,
+         revision = revision + 1, attempts = 0, failure = NULL,
          due_at = CASE WHEN due_at > $4 OR sent_revision < revision THEN due_at ELSE $4 END
        WHERE id = $1 RETURNING bot_id`,
       id,
@@ -83,8 +118,27 @@ export class MessageRows {
       keyboard && JSON.stringify(keyboard),
       monotonicNow(),
       topic,
+      content,
+      kind,
     )
     return row?.bot_id
+  }
+
+  /**
+   * The chat must show it no more. What was never begun is settled by that; what may have been sent keeps what it holds,
+   * by which it is found.
+   */
+  async withdraw(botId: number, key: string): Promise<void> {
+    await this.#database.query(
+      `UPDATE messages SET withdrawn = 1, topic = NULL, progress = NULL, revision = revision + 1, attempts = 0,
+         failure = NULL, sent_revision = CASE WHEN message_id IS NULL AND sending_after IS NULL THEN revision + 1
+           ELSE sent_revision END,
+         due_at = CASE WHEN due_at > $3 THEN due_at ELSE $3 END
+       WHERE bot_id = $1 AND message_key = $2 AND withdrawn = 0`,
+      botId,
+      key,
+      monotonicNow(),
+    )
   }
 
   async findByKey(botId: number, key: string): Promise<MessageRow | undefined> {
@@ -130,4 +184,15 @@ export class MessageRows {
   async forgetClosedChats(before: number): Promise<void> {
     await this.#database.query('DELETE FROM closed_chats WHERE closed_at < $1', before)
   }
+}
+
+/** What a message shows, as the columns have it. */
+function columnsOf({ text = '', content }: Showing): { text: string; content?: string; kind?: RowKind } {
+  if (!content) return { text }
+  return { text: '', content: encodeContent(content), ...(isUpload(content) && { kind: 'upload' }) }
+}
+
+function optionsOf({ silent, protect, quote, preview }: SendingOptions): string | undefined {
+  const options = JSON.stringify({ silent, protect, quote, preview })
+  return options === '{}' ? undefined : options
 }

@@ -4,6 +4,7 @@ import type { Log } from '../core/log.ts'
 import { edit } from './calls.ts'
 import { Chats } from './chats.ts'
 import { type DeliveryListener, MessageDelivery } from './delivery.ts'
+import { Drafts } from './drafts.ts'
 import type { MessageRow } from './message.ts'
 import type { LocalSender, Outbox } from './outbox.ts'
 import { SendRateLimiter } from './send-rate-limiter.ts'
@@ -39,6 +40,7 @@ export class OutboxSender implements LocalSender, AsyncDisposable {
   readonly #limiter = new SendRateLimiter()
   readonly #delivery: MessageDelivery
   readonly #turns: SendTurns
+  readonly #drafts: Drafts
   readonly chats: Chats
   readonly #stop = new AbortController()
   readonly #cut = new AbortController()
@@ -51,7 +53,9 @@ export class OutboxSender implements LocalSender, AsyncDisposable {
     this.#rows = new SendingRows(database, api.botId)
     const wake = () => this.wake()
     this.chats = new Chats({ botId: api.botId, database, log, rows: this.#rows, wake })
-    const parts = { api, database, log, rows: this.#rows, limiter: this.#limiter, chats: this.chats }
+    this.#drafts = new Drafts({ api, rows: this.#rows, limiter: this.#limiter, log })
+    const [rows, limiter, chats, drafts] = [this.#rows, this.#limiter, this.chats, this.#drafts]
+    const parts = { api, database, log, rows, limiter, chats, drafts }
     this.#delivery = new MessageDelivery({ ...parts, signal: this.#stop.signal })
     this.#turns = new SendTurns({ ...parts, deliver: (id) => this.#delivery.deliver(id) })
     outbox.attach(this)
@@ -76,9 +80,13 @@ export class OutboxSender implements LocalSender, AsyncDisposable {
     if (this.#timer || this.#stop.signal.aborted) return
     this.#timer = setInterval(() => {
       this.wake()
+      for (const [row, renew] of this.#drafts.fading()) this.#show(row, renew)
       this.#showLeft().catch((error) => this.#log.debug({ error }, 'progress not shown'))
     }, lookEvery)
-    this.wake()
+    this.#rows
+      .reviveUnknown()
+      .catch((error) => this.#log.error({ error }, 'messages of another release are not looked at'))
+      .finally(() => this.wake())
   }
 
   wake(): void {
@@ -86,15 +94,10 @@ export class OutboxSender implements LocalSender, AsyncDisposable {
   }
 
   showProgress(row: MessageRow, text: string): void {
-    this.#turns.offer(row, 'progress', async () => {
-      await edit(this.#api, { ...row, text, keyboard: null }).then(
-        () => this.#limiter.passed(),
-        (error) => {
-          this.#limiter.heed(row.chat_id, error)
-          this.#log.debug({ outgoing: row.id, error }, 'progress not shown')
-        },
-      )
-    })
+    const id = row.message_id
+    if (id === null) return
+    const item = { type: 'text', words: { html: text } } as const
+    this.#show(row, () => edit(this.#api, row.chat_id, item, { id, type: 'text' }))
   }
 
   /**
@@ -107,6 +110,19 @@ export class OutboxSender implements LocalSender, AsyncDisposable {
     const late = setTimeout(() => this.#cut.abort(), grace)
     await this.#turns.stop()
     clearTimeout(late)
+  }
+
+  /** Makes one call now, or never: what it shows is not needed later. */
+  #show(row: MessageRow, call: () => Promise<unknown>): void {
+    this.#turns.offer(row, 'progress', async () => {
+      await call().then(
+        () => this.#limiter.passed(),
+        (error) => {
+          this.#limiter.heed(row.chat_id, error)
+          this.#log.debug({ outgoing: row.id, error }, 'progress not shown')
+        },
+      )
+    })
   }
 
   /** Shows what other processes have left; what is newer than the text goes before it. */

@@ -1,10 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../core/log.ts'
-import type { MessageRow, NewMessage, OutboxDatabase, Revision } from './message.ts'
+import type { GrowingMessage, MessageRow, NewMessage, OutboxDatabase, Revision } from './message.ts'
 import { MessageRows } from './message-rows.ts'
 
 /** Milliseconds between two edits of one message that only show progress; Telegram limits edits per chat. */
 const progressEvery = 3000
+
+/** Milliseconds between two texts of a message that grows; in a group everybody's edits are counted together. */
+const growsEvery = { private: 1200, group: 3000 }
 
 /** Keys of which the last progress is remembered. */
 const maxKeys = 10_000
@@ -71,15 +74,35 @@ export class Outbox {
    * Shows a text in the message with this key if that can be done now, and makes the message when there is none; the
    * next call will show something newer anyway.
    */
-  showProgress(key: string, message: () => NewMessage): void {
-    const last = this.#lastProgress.get(key)
-    if (last !== undefined && performance.now() - last < progressEvery) return
-    this.#lastProgress.set(key, performance.now())
-    if (this.#lastProgress.size > maxKeys)
-      this.#lastProgress.delete(String(this.#lastProgress.keys().next().value))
-    this.#show({ ...message(), key }, last === undefined).catch((error) =>
+  showProgress(key: string, message: () => NewMessage & { text: string }): void {
+    const isFirst = !this.#lastProgress.has(key)
+    if (!this.#mayShow(key, progressEvery)) return
+    this.#show({ ...message(), key }, isFirst).catch((error) =>
       this.#log.debug({ key, error }, 'progress not shown'),
     )
+  }
+
+  /**
+   * Shows how far a message has grown: as a draft where the chat takes one, else as a message that is edited. Call it as
+   * often as there is more; what comes too fast is left out, and what follows shows it. The last text is a `post` with
+   * this key, which is delivered as any other; a text that comes after it is without effect.
+   */
+  async grow(message: GrowingMessage): Promise<void> {
+    const { key, chatId } = message
+    if (!this.#mayShow(key, chatId > 0 ? growsEvery.private : growsEvery.group)) return
+    const botId = this.#botOf(message)
+    await this.#rows.grow({ ...message, botId })
+    this.#wake(botId)
+  }
+
+  /**
+   * Takes a message out of its chat, or keeps it from being sent; without effect when there is none with this key.
+   * Telegram deletes what is no older than two days.
+   */
+  async withdraw(key: string, botId = this.#botOf({})): Promise<void> {
+    await this.#rows.withdraw(botId, key)
+    this.#lastProgress.delete(key)
+    this.#wake(botId)
   }
 
   /** Waits until Telegram has said yes or no to the message with this key, or until `ms` are over. */
@@ -106,7 +129,7 @@ export class Outbox {
     await this.#rows.shiftTimes(by)
   }
 
-  async #show(message: NewMessage & { key: string }, isFirst: boolean): Promise<void> {
+  async #show(message: NewMessage & { key: string; text: string }, isFirst: boolean): Promise<void> {
     const { key, text } = message
     const botId = this.#botOf(message)
     const row = await this.#rows.findByKey(botId, key)
@@ -115,11 +138,24 @@ export class Outbox {
       if (!isFirst && (await this.#rows.begin({ ...message, botId }))) this.#wake(botId)
       return
     }
-    const isShown = row.sent_revision === row.revision && row.failure === null && row.message_id !== null
+    const isText = row.message_id !== null && row.delivered === null
+    const isShown = row.sent_revision === row.revision && row.failure === null && isText
     if (!isShown) return
     const sender = this.#senders.get(botId)
     if (sender) sender.showProgress(row, text)
     else await this.#rows.leaveProgress(row.id, text)
+  }
+
+  /** Whether so long has passed since the last text of this message. */
+  #mayShow(key: string, every: number): boolean {
+    const now = performance.now()
+    const last = this.#lastProgress.get(key)
+    if (last !== undefined && now - last < every) return false
+    this.#lastProgress.set(key, now)
+    if (this.#lastProgress.size > maxKeys) {
+      this.#lastProgress.delete(String(this.#lastProgress.keys().next().value))
+    }
+    return true
   }
 
   #wake(botId: number): void {

@@ -1,12 +1,20 @@
 import type { Database } from '../core/database/database.ts'
 import { monotonicNow } from '../core/monotonic-time.ts'
-import type { MessageRow } from './message.ts'
+import type { MessageRow, RowKind, SendingOptions } from './message.ts'
+import { deliveredOf, idsIn, type ShownPiece, shownOf, unknownContent } from './pieces.ts'
 
 /** Milliseconds by which the end of a job, most often a link, goes before words that only say how it goes. */
 const endsFirst = 30_000
 
 /** Attempts, the last ones 5 min apart, after which a message no longer holds back those behind it in its chat. */
 const maxInTheWay = 10
+
+/** A message whose time has come. */
+export interface DueRow extends Record<string, unknown> {
+  id: number
+  chat_id: number
+  kind: RowKind | null
+}
 
 /** The messages of one bot as they are sent: which is due, and what has become of it. */
 export class SendingRows {
@@ -21,27 +29,33 @@ export class SendingRows {
   /**
    * The oldest waiting one of each chat, of those whose time has come: `most` ends of jobs and as many others, in the order
    * in which they should go. An older one that waits holds the newer back, but for one that the chat shows already and that
-   * waits for its next edit, and one that was refused for half an hour.
+   * waits for its next edit, one that was refused for half an hour, one whose bytes go to Telegram for minutes, and one that still grows.
+   * @param uploads whether such ones may begin
    */
-  async due(most: number): Promise<{ id: number; chat_id: number }[]> {
+  async due(most: number, uploads: boolean): Promise<DueRow[]> {
     const [ends, words] = await Promise.all(
       ['topic IS NOT NULL', 'topic IS NULL'].map((which) =>
-        this.#database.query<{ id: number; chat_id: number; due_at: number }>(
-          `SELECT id, chat_id, due_at FROM messages AS m WHERE bot_id = $1 AND due_at <= $2 AND ${which}
-             AND sent_revision < revision AND failure IS NULL AND NOT EXISTS (
+        this.#database.query<DueRow & { due_at: number }>(
+          `SELECT id, chat_id, due_at, kind FROM messages AS m WHERE bot_id = $1 AND due_at <= $2 AND ${which}
+             AND sent_revision < revision AND failure IS NULL
+             AND ($5 = 1 OR kind IS NULL OR kind <> 'upload') AND NOT EXISTS (
                SELECT 1 FROM messages AS older WHERE older.bot_id = m.bot_id AND older.chat_id = m.chat_id
                  AND older.id < m.id AND older.sent_revision < older.revision AND older.failure IS NULL
+                 AND older.kind IS NULL
                  AND (older.message_id IS NULL OR older.due_at <= $2) AND (older.attempts < $3 OR older.due_at <= $2)
              ) ORDER BY due_at, id LIMIT $4`,
           this.#botId,
           monotonicNow(),
           maxInTheWay,
           most,
+          Number(uploads),
         ),
       ),
     )
     const all = [...(ends ?? []).map((row) => ({ ...row, due_at: row.due_at - endsFirst })), ...(words ?? [])]
-    return all.sort((a, b) => a.due_at - b.due_at || a.id - b.id).map(({ id, chat_id }) => ({ id, chat_id }))
+    return all
+      .sort((a, b) => a.due_at - b.due_at || a.id - b.id)
+      .map(({ id, chat_id, kind }) => ({ id, chat_id, kind }))
   }
 
   async find(id: number): Promise<MessageRow | undefined> {
@@ -62,28 +76,48 @@ export class SendingRows {
       chat_id,
       sending_after,
     )
-    return new Set(rows.map(({ id }) => id))
+    const several = await this.#database.query<MessageRow>(
+      `SELECT delivered FROM messages WHERE bot_id = $1 AND ${there} AND last_message_id > $3`,
+      this.#botId,
+      chat_id,
+      sending_after,
+    )
+    const theirs = several.flatMap((row) => idsIn(shownOf(row)))
+    return new Set([...rows.map(({ id }) => id), ...theirs])
   }
 
-  async markSending(id: number, after: number): Promise<void> {
-    await this.#database.query('UPDATE messages SET sending_after = $2 WHERE id = $1', id, after)
-  }
-
-  /** Telegram shows this revision, under `messageId`. */
-  async markSent({ id, revision }: MessageRow, messageId: number): Promise<void> {
+  /** One more piece is being sent, besides what the chat shows of it already. */
+  async markSending({ id }: MessageRow, shown: ShownPiece[], after: number): Promise<void> {
     await this.#database.query(
-      `UPDATE messages SET message_id = $2, sent_revision = $3, attempts = 0, sending_after = NULL WHERE id = $1`,
+      `UPDATE messages SET sending_after = $2, message_id = $3, delivered = $4, last_message_id = $5 WHERE id = $1`,
       id,
-      messageId,
-      revision,
+      after,
+      ...idsOf(shown),
     )
   }
 
-  /** The chat has lost the message: it is to be sent again. */
-  async markGone(id: number): Promise<void> {
+  /** Telegram shows this revision. */
+  async markSent({ id, revision }: MessageRow, shown: ShownPiece[]): Promise<void> {
     await this.#database.query(
-      'UPDATE messages SET message_id = NULL, sending_after = NULL, attempts = 0 WHERE id = $1',
+      `UPDATE messages SET sent_revision = $2, attempts = 0, sending_after = NULL, message_id = $3, delivered = $4,
+         last_message_id = $5 WHERE id = $1`,
       id,
+      revision,
+      ...idsOf(shown),
+    )
+  }
+
+  /**
+   * Nothing more is to be done for this revision of a text that grows: its chat has seen it, or never will.
+   * @param isUnsent whether Telegram has certainly not made a message of it
+   */
+  async markPassed({ id, revision }: MessageRow, isUnsent: boolean): Promise<void> {
+    await this.#database.query(
+      `UPDATE messages SET sent_revision = $2, attempts = 0,
+         sending_after = CASE WHEN $3 = 1 THEN NULL ELSE sending_after END WHERE id = $1`,
+      id,
+      revision,
+      Number(isUnsent),
     )
   }
 
@@ -106,8 +140,30 @@ export class SendingRows {
   /** Its topic has refused it: it is sent to the group, where everyone can read it as well. */
   async leaveTopic(id: number): Promise<void> {
     await this.#database.query(
-      'UPDATE messages SET thread_id = NULL, reply_to = NULL, message_id = NULL, sending_after = NULL WHERE id = $1',
+      `UPDATE messages SET thread_id = NULL, reply_to = NULL, message_id = NULL, delivered = NULL,
+         last_message_id = NULL, sending_after = NULL WHERE id = $1`,
       id,
+    )
+  }
+
+  /** Telegram has refused how it was to be sent: it is sent like this. */
+  async setOptions(id: number, options: SendingOptions): Promise<void> {
+    await this.#database.query(
+      'UPDATE messages SET options = $2, sending_after = NULL WHERE id = $1',
+      id,
+      JSON.stringify(options),
+    )
+  }
+
+  /** Tries what an older release could not read and gave up. */
+  async reviveUnknown(): Promise<void> {
+    await this.#database.query(
+      `UPDATE messages SET failure = NULL, attempts = 0, due_at = $2
+       WHERE bot_id = $1 AND failure IS NOT NULL AND content IS NOT NULL AND sent_revision < revision
+         AND (failure = $3 OR failure LIKE '%message text is empty%')`,
+      this.#botId,
+      monotonicNow(),
+      unknownContent,
     )
   }
 
@@ -128,7 +184,8 @@ export class SendingRows {
   /** A group has another id now, and its messages have other ids there: those that are to change are sent anew. */
   async move(from: number, to: number): Promise<void> {
     await this.#database.query(
-      `UPDATE messages SET chat_id = $3, message_id = NULL, reply_to = NULL, thread_id = NULL, sending_after = NULL
+      `UPDATE messages SET chat_id = $3, message_id = NULL, delivered = NULL, last_message_id = NULL, reply_to = NULL,
+         thread_id = NULL, sending_after = NULL
        WHERE bot_id = $1 AND chat_id = $2`,
       this.#botId,
       from,
@@ -167,4 +224,10 @@ export class SendingRows {
       progress,
     )
   }
+}
+
+/** As the columns `message_id`, `delivered` and `last_message_id` have it. */
+function idsOf(shown: ShownPiece[]): [number | undefined, string | null, number | undefined] {
+  const ids = idsIn(shown)
+  return [ids[0], deliveredOf(shown), ids.length > 1 ? Math.max(...ids) : undefined]
 }

@@ -11,10 +11,14 @@ test('a message that is refused for half an hour no longer holds back those behi
   const second = await written.write({ botId: 42, chatId: 5, text: 'two' })
   for (let attempt = 1; attempt < 10; attempt++) {
     await rows.postpone(first, 300_000, true)
-    t.deepEqual(await rows.due(10), [])
+    t.deepEqual(await rows.due(10, true), [])
   }
   await rows.postpone(first, 300_000, true)
-  t.deepEqual(await rows.due(10), [{ id: second, chat_id: 5 }])
+  t.deepEqual(await rows.due(10, true), [{ id: second, chat_id: 5, kind: null }])
   await records.database.query('UPDATE messages SET due_at = 0 WHERE id = $1', first)
-  t.deepEqual(await rows.due(10), [{ id: first, chat_id: 5 }], 'when its time comes, it is first again')
+  t.deepEqual(
+    await rows.due(10, true),
+    [{ id: first, chat_id: 5, kind: null }],
+    'when its time comes, it is first again',
+  )
 })
