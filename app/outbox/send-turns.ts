@@ -80,13 +80,13 @@ export class SendTurns {
   async #look(): Promise<void> {
     const { rows, limiter, deliver } = this.#parts
     if (this.#stopped || this.#isFull) return
-    if (!limiter.isOpen) return this.#wakeIn(50)
+    if (limiter.closedFor > 0) return this.#wakeIn(limiter.closedFor)
     let soonest = Number.POSITIVE_INFINITY
     for (const most of looks) {
       const due = await rows.due(most, this.#uploading.size < maxUploads)
       for (const row of due) {
         if (this.#isFull) return
-        if (!limiter.isOpen) return this.#wakeIn(50)
+        if (limiter.closedFor > 0) return this.#wakeIn(limiter.closedFor)
         const wait = this.#wait(row, row.kind === 'live' ? 'progress' : 'must')
         if (wait === 0) this.#start(row, () => deliver(row.id))
         soonest = Math.min(soonest, wait)
