@@ -11,7 +11,7 @@ import type { ScheduledTask } from './core/schedule.ts'
 import type { WallClock } from './core/wall-clock.ts'
 import type { Breaker, JobKind, JobLimits, Jobs, Refusal } from './jobs/index.ts'
 import type { LinkLookup, Links } from './links/index.ts'
-import type { Outbox } from './outbox/index.ts'
+import type { Outbox, OutboxSender } from './outbox/index.ts'
 import type { Store } from './store/index.ts'
 import type { Command, TelegramBot } from './telegram/index.ts'
 import type { Users } from './users/index.ts'
@@ -35,6 +35,8 @@ export interface DataContext extends AppContext {
 export interface BotContext extends DataContext {
   telegram: TelegramBot
   outbox: Outbox
+  /** Delivers what the outbox holds for this bot. */
+  sender: OutboxSender
   jobs: Jobs
   /** Why one more job of a user is not taken now, if it is not. */
   jobRefusal(limits: JobLimits, userId: number): Promise<Refusal | undefined>

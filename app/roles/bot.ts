@@ -11,7 +11,7 @@ import type { Watchdog } from '../core/watchdog.ts'
 import { thisWorker } from '../core/worker.ts'
 import { features } from '../features.ts'
 import { Breaker, InHand, Jobs, type JobsSettings, Queue, refusalOf, type Trouble } from '../jobs/index.ts'
-import { type Delivery, Outbox } from '../outbox/index.ts'
+import { type DeliveryEvent, Outbox, OutboxSender } from '../outbox/index.ts'
 import { sayNow, TelegramBot, type telegramSettings } from '../telegram/index.ts'
 import { Users, type usersSettings } from '../users/index.ts'
 
@@ -37,7 +37,8 @@ export async function startBot(
   const startCode = settings.users.CLAIM_CODE
   const telegram = new TelegramBot({ settings: settings.telegram, startCode, database, health, log })
   const jobs = new Jobs(database, log)
-  const outbox = new Outbox(telegram.api, database, log)
+  const outbox = new Outbox(database, log, telegram.id)
+  const sender = new OutboxSender({ api: telegram.api, outbox, database, log })
   const knowAny = async (names: string[]) =>
     (await jobs.held(names)).size + (await links.filterKnown(names)).size > 0
   const claims = async () => ({ any: await links.any(), sample: await links.sample(50), knowAny })
@@ -46,14 +47,14 @@ export async function startBot(
   await store.open(claims, settings.telegram.BOT_API_DIR, thisWorker(bootId))
   await using started = new AsyncDisposableStack()
   started.use(telegram)
-  started.use(outbox)
+  started.use(sender)
 
   const clock = started.use(new WallClock(database, log))
-  outbox.chats.whenMoved(async (from, to) => {
+  sender.chats.whenMoved(async (from, to) => {
     await jobs.moveChat(telegram.id, from, to)
     await context.links.moveChat(telegram.id, from, to)
   })
-  outbox.whenSent((topic, delivery, reason) => recordDelivery(jobs, topic, delivery, reason))
+  sender.whenSent((event) => recordDelivery(jobs, event))
   const users = new Users(settings.users, database)
   const tellOwners = async (text: string) => {
     for (const chatId of await users.administrators()) await outbox.post({ chatId, text })
@@ -76,6 +77,7 @@ export async function startBot(
     ...context,
     telegram,
     outbox,
+    sender,
     jobs,
     clock,
     users,
@@ -100,7 +102,12 @@ export async function startBot(
   const updates = telegram.run({
     handlers: new Composer<Context>(handlers),
     commands,
-    outbox,
+    outbox: {
+      chats: sender.chats,
+      heard: (chatId, messageId) => sender.heard(chatId, messageId),
+      start: () => sender.start(),
+      post: (message) => outbox.post(message),
+    },
     signal: stop.signal,
   })
   // A failure here is a fault of the program: without updates the role is of no use, so systemd starts it anew.
@@ -193,7 +200,7 @@ const deliveryEvents = {
 }
 
 /** A message about a job has the topic `job:<id>`. */
-async function recordDelivery(jobs: Jobs, topic: string, delivery: Delivery, reason?: string): Promise<void> {
+async function recordDelivery(jobs: Jobs, { topic, delivery, reason }: DeliveryEvent): Promise<void> {
   const job = await jobs.find(Number(topic.replace(/^job:/, '')))
   if (job) await jobs.events.record(job, deliveryEvents[delivery], reason === undefined ? {} : { reason })
 }

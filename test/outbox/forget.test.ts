@@ -1,6 +1,5 @@
 import test from 'ava'
 import { Outbox } from '../../app/outbox/outbox.ts'
-import { TelegramApi } from '../../app/telegram/api.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 
 interface JobsFixture extends AsyncDisposable {
@@ -15,8 +14,7 @@ interface JobsFixture extends AsyncDisposable {
 async function openJobs(): Promise<JobsFixture> {
   const depot = await openDepot()
   const { database, log } = depot
-  const api = new TelegramApi('http://127.0.0.1:1', '42:token')
-  const outbox = new Outbox(api, database, log)
+  const outbox = new Outbox(database, log, 42)
   return {
     depot,
     outbox,
@@ -36,8 +34,6 @@ async function openJobs(): Promise<JobsFixture> {
       return rows.map(({ id }) => id)
     },
     async [Symbol.asyncDispose]() {
-      await outbox[Symbol.asyncDispose]()
-      api.close()
       await depot[Symbol.asyncDispose]()
     },
   }

@@ -161,7 +161,7 @@ for (const [title, isGroup, replyTo] of [
       const others = async (count: number) => {
         for (let other = 0; other < count; other++) {
           const sent = await server.sendText(`/${other}`, { from, ...(isGroup && { chat }) })
-          sender.outbox.heard(chatId, sent.message_id)
+          sender.outboxSender.heard(chatId, sent.message_id)
         }
       }
       await others(40)

@@ -49,11 +49,11 @@ export class Status {
    * @throws ChatClosed when it would be for nobody
    */
   async begin(job: ClaimedJob<Payload>, signal: AbortSignal): Promise<void> {
-    const { database, outbox } = this.#context
+    const { database, outbox, sender } = this.#context
     const { size, hasWaited } = job.payload
     if (hasWaited) await database.transaction(() => this.#waiting.leave(job.id))
     if ((size ?? 0) > small) await outbox.tried(messageOf(job).key, firstWord, signal)
-    if (await outbox.chats.isClosed(job.chatId)) throw new ChatClosed()
+    if (await sender.chats.isClosed(job.chatId)) throw new ChatClosed()
   }
 }
 

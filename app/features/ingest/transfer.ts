@@ -141,7 +141,7 @@ interface Parts {
 
 async function transfer(parts: Parts, job: FileJob, signal: AbortSignal): Promise<void> {
   const { context, status } = parts
-  const { jobs, store, links, telegram, outbox, database } = context
+  const { jobs, store, links, telegram, sender, database } = context
   const { payload } = job
   const began = performance.now()
   // Until the link is recorded, for others with the same content.
@@ -156,7 +156,7 @@ async function transfer(parts: Parts, job: FileJob, signal: AbortSignal): Promis
     // In one transaction with the end: each one of its own would wait for the disk.
     const finished: [JobEvent, object][] = intake === 'known' ? [] : [[fileEvents.finished, { intake, size }]]
     await jobs.events.recordAll(job, [...finished, [fileEvents.validated, { size, intake }]])
-    const chatId = outbox.chats.idNow(job.chatId)
+    const chatId = sender.chats.idNow(job.chatId)
     const source = { botId: job.botId, fileId, chatId, messageId }
     await links.create({ uuid, userId: job.userId, name, mimeType, size, fileUniqueId, source, expiresAt })
     const isOurs = await jobs.transition(job.id, 'RUNNING', 'COMPLETED', {}, job.worker)

@@ -48,13 +48,13 @@ export class Waiting {
    * would stand for ever. Call it before messages are sent.
    */
   async recall(): Promise<void> {
-    const { jobs, telegram, outbox } = this.#context
+    const { jobs, telegram, sender } = this.#context
     for (const kind of fileKinds) {
       for (const job of await jobs.active(kind, maxRecalled)) {
         const { replyTo, chatId } = readPayload(job)?.place ?? {}
         // In a group that has become a supergroup the message that asked has another id.
         if (job.botId === telegram.id && chatId === job.chatId && replyTo !== undefined) {
-          outbox.heard(chatId, replyTo)
+          sender.heard(chatId, replyTo)
         }
       }
     }

@@ -17,7 +17,7 @@ const young = () => Date.now() - 89 * day
 function contextOf({ jobs, database, log }: JobsFixture): BotContext {
   const settings = telegramSettings.parse({ TELEGRAM_BOT_TOKEN: newToken() })
   const telegram = new TelegramBot({ settings, database, health: new Health(database), log })
-  const outbox = new Outbox(telegram.api, database, log)
+  const outbox = new Outbox(database, log)
   return { jobs, telegram, outbox, database, log, clock: { isTrusted: true } } as BotContext
 }
 

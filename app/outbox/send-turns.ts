@@ -1,9 +1,10 @@
 import type { Log } from '../core/log.ts'
-import type { MessageRows } from './message-rows.ts'
+import type { MessageRow } from './message.ts'
 import type { SendRateLimiter, Weight } from './send-rate-limiter.ts'
+import type { DueRow, SendingRows } from './sending-rows.ts'
 
 interface Parts {
-  rows: MessageRows
+  rows: SendingRows
   limiter: SendRateLimiter
   log: Log
   /** Makes one attempt to deliver a message. */
@@ -19,6 +20,9 @@ const slow = 2000
 /** With the slow ones. They leave connections of those that a bot has to what it needs besides. */
 const maxWithSlow = 40
 
+/** Messages for which bytes go to Telegram at the same time: they share this machine's line. */
+const maxUploads = 3
+
 /**
  * Messages of each sort that a look finds: most often the first few may go; where their chats are held by the limiter, as
  * many as chats can be held at a time.
@@ -26,14 +30,15 @@ const maxWithSlow = 40
 const looks = [20, 500]
 
 /** Decides who is sent when: what waits in the table, one call at a time in each chat, as fast as the limiter allows. */
-export class Sender {
+export class SendTurns {
   readonly #parts: Parts
   /** Chats with a call on its way: their order is kept by waiting. */
   readonly #busy = new Set<number>()
+  /** Messages of which bytes are on their way for minutes: nothing in their chat waits for that. */
+  readonly #uploading = new Set<number>()
   /** With the time at which each began. */
   readonly #inFlight = new Map<Promise<void>, number>()
   #stopped = false
-  #timer: NodeJS.Timeout | undefined
   #soon: NodeJS.Timeout | undefined
   #looking = false
   #lookAgain = false
@@ -42,16 +47,9 @@ export class Sender {
     this.#parts = parts
   }
 
-  /** Begins to send what is waiting; once is enough. */
-  start(): void {
-    this.#timer ??= setInterval(() => this.wake(), 1000)
-    this.wake()
-  }
-
   /** Ends after the calls on their way; what waits is sent after the next start. */
   async stop(): Promise<void> {
     this.#stopped = true
-    clearInterval(this.#timer)
     await Promise.allSettled(this.#inFlight.keys())
   }
 
@@ -74,8 +72,9 @@ export class Sender {
   }
 
   /** Does `work`, which makes one call for the chat of `row`, if that may be done now; else nothing. */
-  offer(row: { id: number; chat_id: number }, weight: Weight, work: () => Promise<void>): void {
-    if (this.#wait(row.chat_id, weight) === 0) this.#start(row, work)
+  offer({ id, chat_id }: MessageRow, weight: Weight, work: () => Promise<void>): void {
+    const row = { id, chat_id, kind: null }
+    if (this.#wait(row, weight) === 0) this.#start(row, work)
   }
 
   async #look(): Promise<void> {
@@ -84,11 +83,11 @@ export class Sender {
     if (limiter.closedFor > 0) return this.#wakeIn(limiter.closedFor)
     let soonest = Number.POSITIVE_INFINITY
     for (const most of looks) {
-      const due = await rows.due(most)
+      const due = await rows.due(most, this.#uploading.size < maxUploads)
       for (const row of due) {
         if (this.#isFull) return
         if (limiter.closedFor > 0) return this.#wakeIn(limiter.closedFor)
-        const wait = this.#wait(row.chat_id, 'must')
+        const wait = this.#wait(row, row.kind === 'live' ? 'progress' : 'must')
         if (wait === 0) this.#start(row, () => deliver(row.id))
         soonest = Math.min(soonest, wait)
       }
@@ -109,24 +108,29 @@ export class Sender {
     this.#soon = setTimeout(() => this.wake(), milliseconds).unref()
   }
 
-  /** Milliseconds until a call for a chat may be made; endless while one is on its way, whose end wakes us. */
-  #wait(chatId: number, weight: Weight): number {
-    if (this.#busy.has(chatId) || this.#stopped) return Number.POSITIVE_INFINITY
-    return this.#parts.limiter.wait(chatId, weight)
+  /** Milliseconds until a call for a message may be made; endless while one is on its way, whose end wakes us. */
+  #wait({ id, chat_id, kind }: DueRow, weight: Weight): number {
+    const isBusy =
+      kind === 'upload'
+        ? this.#uploading.has(id) || this.#uploading.size >= maxUploads
+        : this.#busy.has(chat_id)
+    if (isBusy || this.#stopped) return Number.POSITIVE_INFINITY
+    return this.#parts.limiter.wait(chat_id, weight)
   }
 
-  #start(row: { id: number; chat_id: number }, work: () => Promise<void>): void {
+  #start({ id, chat_id, kind }: DueRow, work: () => Promise<void>): void {
     const { limiter, log } = this.#parts
-    this.#busy.add(row.chat_id)
-    limiter.take(row.chat_id)
+    const [busy, mark] = kind === 'upload' ? [this.#uploading, id] : [this.#busy, chat_id]
+    busy.add(mark)
+    limiter.take(chat_id)
     const task = work()
       .catch((error) => {
         // The database cannot be written to, or this is a fault of the program: not at once again.
-        limiter.hold(row.chat_id, 1)
-        log.error({ outgoing: row.id, error }, 'message not recorded')
+        limiter.hold(chat_id, 1)
+        log.error({ outgoing: id, error }, 'message not recorded')
       })
       .finally(() => {
-        this.#busy.delete(row.chat_id)
+        busy.delete(mark)
         this.#inFlight.delete(task)
         this.wake()
       })
