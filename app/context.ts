@@ -1,11 +1,10 @@
-import type Router from '@koa/router'
 import type { Composer, Context } from 'telegraf'
 import type { z } from 'zod'
 import type { Database } from './core/database/database.ts'
 import type { Migration } from './core/database/migrations.ts'
 import type { Queries } from './core/database/reader.ts'
 import type { Health } from './core/health.ts'
-import type { Shortcut, Site } from './core/http.ts'
+import type { Router, Shortcut } from './core/http.ts'
 import type { Log } from './core/log.ts'
 import type { ScheduledTask } from './core/schedule.ts'
 import type { WallClock } from './core/wall-clock.ts'
@@ -76,10 +75,6 @@ export interface BotParts {
 export interface WebParts {
   routes?: (router: Router) => void
   shortcuts?: Shortcut[]
-  /** The page for what no route knows; of one feature. */
-  notFound?: Site['notFound']
-  /** The page for what cannot be had for a while; of one feature. */
-  unavailable?: Site['unavailable']
 }
 
 /**

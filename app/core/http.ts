@@ -5,6 +5,10 @@ import Koa from 'koa'
 import { codeOf, StartError, Unavailable } from './errors.ts'
 import type { HttpSettings } from './http-settings.ts'
 import type { Log } from './log.ts'
+import { showNotFound, showUnavailable } from './page.ts'
+
+export type { Context } from 'koa'
+export type { Router }
 
 /** Milliseconds for running answers when the server stops; below systemd's own limit. */
 const drain = 20_000
@@ -28,10 +32,6 @@ export type Shortcut = (request: http.IncomingMessage, response: http.ServerResp
 export interface Site {
   routes: ((router: Router) => void)[]
   shortcuts: Shortcut[]
-  /** The page for what no route knows. */
-  notFound: (ctx: Koa.Context) => void
-  /** The page for what is {@link Unavailable}. */
-  unavailable: (ctx: Koa.Context) => void
 }
 
 /** A client that goes away in the middle, or speaks no HTTP, is its own business. */
@@ -103,9 +103,9 @@ export class HttpServer implements AsyncDisposable {
         await next()
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error
-        return site.unavailable(ctx)
+        return showUnavailable(ctx)
       }
-      if (ctx.status === 404 && ctx.body === undefined && ctx.respond !== false) site.notFound(ctx)
+      if (ctx.status === 404 && ctx.body === undefined && ctx.respond !== false) showNotFound(ctx)
     })
     koa.use(router.routes()).use(router.allowedMethods())
     return koa.callback()

@@ -15,10 +15,7 @@ export async function startWeb(
   const parts = await Promise.all(features.map((feature) => feature.web?.(context, settingsOf(feature))))
   const routes = parts.flatMap((part) => part?.routes ?? [])
   const shortcuts = parts.flatMap((part) => part?.shortcuts ?? [])
-  const notFound = parts.find((part) => part?.notFound)?.notFound ?? (() => {})
-  const unavailable = parts.find((part) => part?.unavailable)?.unavailable ?? (() => {})
-  const site = { routes, shortcuts, notFound, unavailable }
-  const server = new HttpServer(settings, site, context.log, inherited)
+  const server = new HttpServer(settings, { routes, shortcuts }, context.log, inherited)
   context.log.info({ listening: await server.listen() }, 'web: ready')
   watchdog.watch('web', () => server.comesRound())
   return server

@@ -63,8 +63,8 @@ const keepers: Record<string, string[]> = {
   'node:sqlite': ['core'],
   pino: ['core'],
   'node-cron': ['core'],
-  koa: ['core', 'features/download', 'features/maintenance'],
-  '@koa/router': ['core', 'features/download', 'context.ts'],
+  koa: ['core'],
+  '@koa/router': ['core'],
 }
 
 /** The module, feature, or file beside main.ts to which a path belongs. */

@@ -1,7 +1,7 @@
-import type { Context } from 'koa'
 import { isAdministrator, isLocal } from '../../core/administrator.ts'
 import type { Queries } from '../../core/database/reader.ts'
 import type { Health, PartHealth } from '../../core/health.ts'
+import type { Context } from '../../core/http.ts'
 
 /** Reported by the bot role, which alone has the token and may write to the store. */
 const reported = ['bot_api', 'store', 'disk', 'queue', 'clock']

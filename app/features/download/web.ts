@@ -1,6 +1,7 @@
 import type { AppContext, WebParts } from '../../context.ts'
+import { showNotFound, showUnavailable } from '../../core/page.ts'
 import { healthPage } from './health.ts'
-import { comeAgain, noSuchFile, showHome } from './pages.ts'
+import { showHome } from './pages.ts'
 import { byItself, byNginx } from './serve.ts'
 import type { DownloadSettings } from './settings.ts'
 
@@ -11,16 +12,14 @@ export function routes(
 ): WebParts {
   const { X_ACCEL_PREFIX: prefix, ADMIN_TOKEN } = settings
   // What nginx's shortcut leaves over is no link.
-  const download = prefix === undefined ? byItself(links, store, log) : noSuchFile
+  const download = prefix === undefined ? byItself(links, store, log) : showNotFound
   return {
     shortcuts: prefix === undefined ? [] : [byNginx(links, store, prefix)],
-    notFound: noSuchFile,
-    unavailable: comeAgain,
     routes(router) {
       router.get('/download/:uuid', download).get('/download/:uuid/*name', download)
       router.get('/', showHome)
       // nginx asks for it when the whole store is away.
-      router.get('/unavailable', comeAgain)
+      router.get('/unavailable', showUnavailable)
       router.get('/health', healthPage(health, database, ADMIN_TOKEN))
     },
   }
