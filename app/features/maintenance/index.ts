@@ -7,6 +7,11 @@ export const maintenance: Feature<typeof maintenanceSettings> = {
   name: 'maintenance',
   settings: maintenanceSettings,
   migrations: maintenanceMigrations,
+  health: [
+    { name: 'store', of: 'bot' },
+    { name: 'disk', of: 'bot' },
+    { name: 'clock', of: 'bot' },
+  ],
   async bot(context, settings) {
     const { schedule } = await import('./bot.ts')
     return { schedule: schedule(context, settings) }

@@ -15,7 +15,7 @@ function openGuard({ database, log }: Records) {
   const context = {
     log,
     database,
-    health: new Health(database),
+    health: new Health(database, [{ name: 'disk', of: 'bot' }]),
     users: { administrators: async () => [1] },
     outbox: { post: async ({ text }: { text: string }) => void told.push(text) },
     store: { disks: async () => rooms },
@@ -28,7 +28,7 @@ function openGuard({ database, log }: Records) {
       return async (...spare: number[]) => {
         rooms = spare.map((spare, at) => room(['the store', 'the database'][at] ?? '', spare))
         await guard.look()
-        return (await context.health.read(['disk'])).disk?.ok
+        return (await context.health.read()).disk?.ok
       }
     },
   }

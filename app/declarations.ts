@@ -1,0 +1,16 @@
+import type { OwnerCommand } from './context.ts'
+import type { Declaration } from './core/declaration.ts'
+import { features } from './features.ts'
+import { modules } from './modules.ts'
+
+/** Everything that the program is made of. */
+export const declarations: Declaration[] = [...modules, ...features]
+
+/** All tables, in the order in which they were made. */
+export const migrations = declarations.flatMap((declared) => declared.migrations ?? [])
+
+/** All parts of /health. */
+export const healthParts = declarations.flatMap((declared) => declared.health ?? [])
+
+/** What the owner of the machine can have done. */
+export const commands: OwnerCommand[] = features.flatMap((feature) => feature.owner ?? [])

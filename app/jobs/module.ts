@@ -1,0 +1,10 @@
+import type { Declaration } from '../core/declaration.ts'
+import { jobsMigrations } from './migrations.ts'
+import { jobsSettings } from './settings.ts'
+
+export const jobsModule = {
+  name: 'jobs',
+  settings: jobsSettings,
+  migrations: jobsMigrations,
+  health: [{ name: 'queue', of: 'bot' }],
+} satisfies Declaration
