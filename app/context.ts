@@ -6,6 +6,7 @@ import type { Declaration } from './core/declaration.ts'
 import type { Health } from './core/health.ts'
 import type { Router, Shortcut } from './core/http.ts'
 import type { Log } from './core/log.ts'
+import type { Metrics } from './core/metrics.ts'
 import type { ScheduledTask } from './core/schedule.ts'
 import type { WallClock } from './core/wall-clock.ts'
 import type { Watchdog } from './core/watchdog.ts'
@@ -21,6 +22,7 @@ export interface AppContext {
   log: Log
   database: Queries
   health: Health
+  metrics: Metrics
   store: Store
   links: LinkLookup
 }

@@ -14,3 +14,6 @@ export const healthParts = declarations.flatMap((declared) => declared.health ??
 
 /** What the owner of the machine can have done. */
 export const commands: OwnerCommand[] = features.flatMap((feature) => feature.owner ?? [])
+
+/** All figures of /metrics but those that the web role knows by itself. */
+export const metrics = declarations.flatMap((declared) => declared.metrics ?? [])

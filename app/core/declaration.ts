@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Migration } from './database/migrations.ts'
 import type { HealthPart } from './health.ts'
+import type { Metric } from './metrics.ts'
 
 /**
  * What a module or a feature says of itself before any of its code runs. Every role loads every declaration, since a
@@ -13,6 +14,8 @@ export interface Declaration<S extends z.ZodObject = z.ZodObject> {
   migrations?: Migration[]
   /** The parts of /health that it reports. */
   health?: HealthPart[]
+  /** The figures of /metrics that it knows. */
+  metrics?: Metric[]
 }
 
 /** The settings of a module or a feature, as it declared them. @throws TypeError where no role here reads them */

@@ -4,6 +4,7 @@ import type { Declaration } from './declaration.ts'
 import { healthMigrations } from './health.ts'
 import { httpSettings } from './http-settings.ts'
 import { logLevels } from './log.ts'
+import { metricsMigrations } from './metrics.ts'
 import { clockMigrations } from './wall-clock.ts'
 
 export const logModule = {
@@ -16,7 +17,7 @@ export const logModule = {
 export const databaseModule = {
   name: 'database',
   settings: databaseSettings,
-  migrations: [...healthMigrations, ...clockMigrations],
+  migrations: [...healthMigrations, ...clockMigrations, ...metricsMigrations],
   health: [{ name: 'database', of: 'web' }],
 } satisfies Declaration
 

@@ -1,4 +1,5 @@
 import type { Declaration } from '../core/declaration.ts'
+import { jobsMetrics } from './metrics.ts'
 import { jobsMigrations } from './migrations.ts'
 import { jobsSettings } from './settings.ts'
 
@@ -7,4 +8,5 @@ export const jobsModule = {
   settings: jobsSettings,
   migrations: jobsMigrations,
   health: [{ name: 'queue', of: 'bot' }],
+  metrics: jobsMetrics,
 } satisfies Declaration

@@ -1,4 +1,5 @@
 import type { Declaration } from '../core/declaration.ts'
+import { linksMetrics } from './metrics.ts'
 import { linksMigrations } from './migrations.ts'
 import { linksSettings } from './settings.ts'
 
@@ -6,4 +7,5 @@ export const linksModule = {
   name: 'links',
   settings: linksSettings,
   migrations: linksMigrations,
+  metrics: linksMetrics,
 } satisfies Declaration

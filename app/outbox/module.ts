@@ -1,4 +1,9 @@
 import type { Declaration } from '../core/declaration.ts'
+import { outboxMetrics } from './metrics.ts'
 import { outboxMigrations } from './migrations.ts'
 
-export const outboxModule = { name: 'outbox', migrations: outboxMigrations } satisfies Declaration
+export const outboxModule = {
+  name: 'outbox',
+  migrations: outboxMigrations,
+  metrics: outboxMetrics,
+} satisfies Declaration

@@ -2,6 +2,7 @@ import type { AppContext } from '../context.ts'
 import type { SettingsOf } from '../core/declaration.ts'
 import { healthPage } from '../core/health-page.ts'
 import { HttpServer, type Router } from '../core/http.ts'
+import { metricsPage } from '../core/metrics-page.ts'
 import { httpModule } from '../core/module.ts'
 import { showUnavailable } from '../core/page.ts'
 import type { Watchdog } from '../core/watchdog.ts'
@@ -14,12 +15,13 @@ export async function startWeb(
   inherited: number | undefined,
   watchdog: Watchdog,
 ): Promise<AsyncDisposable> {
-  const { health, database, log } = context
+  const { health, metrics, database, log } = context
   const settings = settingsOf(httpModule)
   const offered = await Promise.all(features.map((feature) => feature.web?.(context, settingsOf(feature))))
   const parts = offered.filter((part) => part !== undefined)
   const own = (router: Router) => {
     router.get('/health', healthPage(health, database, settings.ADMIN_TOKEN))
+    router.get('/metrics', metricsPage(metrics, health, settings.ADMIN_TOKEN))
     // nginx asks for it when the whole store is away.
     router.get('/unavailable', showUnavailable)
   }

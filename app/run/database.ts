@@ -5,8 +5,9 @@ import { DatabaseLocked, DatabaseUnwritable } from '../core/database/errors.ts'
 import type { SettingsOf } from '../core/declaration.ts'
 import { Health } from '../core/health.ts'
 import type { Log } from '../core/log.ts'
+import { Metrics } from '../core/metrics.ts'
 import { databaseModule } from '../core/module.ts'
-import { healthParts, migrations } from '../declarations.ts'
+import { healthParts, metrics, migrations } from '../declarations.ts'
 import { Links } from '../links/index.ts'
 import { linksModule } from '../links/module.ts'
 import { Store } from '../store/index.ts'
@@ -54,6 +55,7 @@ export function recordsOf(settingsOf: SettingsOf, database: Database, log: Log):
     log,
     database,
     health: new Health(database, healthParts),
+    metrics: new Metrics(database, metrics),
     store: new Store(settingsOf(storeModule), log),
     links: new Links(settingsOf(linksModule), database),
   }

@@ -6,9 +6,10 @@ import type { SettingsOf } from '../core/declaration.ts'
 import { Health } from '../core/health.ts'
 import { inheritedSocket } from '../core/inherited-socket.ts'
 import type { Log } from '../core/log.ts'
+import { Metrics } from '../core/metrics.ts'
 import { databaseModule } from '../core/module.ts'
 import { Watchdog } from '../core/watchdog.ts'
-import { healthParts } from '../declarations.ts'
+import { healthParts, metrics } from '../declarations.ts'
 import { LinkLookup } from '../links/index.ts'
 import type { Role } from '../roles.ts'
 import { Store } from '../store/index.ts'
@@ -45,13 +46,18 @@ export async function runRoles(
   const ofDatabase = settingsOf(databaseModule)
   const readable = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
   /** For a web role that needs no one to write. */
-  const readers = (): AppContext => ({
-    log,
-    database: readable,
-    health: new Health(readable, healthParts),
-    store: new Store(settingsOf(storeModule), log),
-    links: new LinkLookup(readable),
-  })
+  const readers = (): AppContext => {
+    const context = {
+      log,
+      database: readable,
+      health: new Health(readable, healthParts),
+      metrics: new Metrics(readable, metrics),
+      store: new Store(settingsOf(storeModule), log),
+      links: new LinkLookup(readable),
+    }
+    owned.use(context.metrics.start(log, { reads: false }))
+    return context
+  }
   // Each role's libraries are loaded for that role alone: memory is what a small machine has least of.
   if (roles.every(({ name }) => name === 'web')) await serve(readers)
   else {
@@ -76,6 +82,7 @@ export async function runRoles(
       owned.use(holdLock(database.file))
     }
     const records = recordsOf(settingsOf, database, log)
+    owned.use(records.metrics.start(log, { reads: bot !== undefined }))
     await serve(() => records)
     // From the unit: its sandbox hides the kernel's own.
     if (bot) owned.use(await bot.startBot(records, settingsOf, watchdog, env.BOOT_ID || undefined))

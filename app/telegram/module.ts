@@ -1,4 +1,5 @@
 import type { Declaration } from '../core/declaration.ts'
+import { telegramMetrics } from './metrics.ts'
 import { telegramMigrations } from './migrations.ts'
 import { telegramSettings } from './settings.ts'
 
@@ -7,4 +8,5 @@ export const telegramModule = {
   settings: telegramSettings,
   migrations: telegramMigrations,
   health: [{ name: 'bot_api', of: 'bot' }],
+  metrics: telegramMetrics,
 } satisfies Declaration
