@@ -1,4 +1,3 @@
-import type { OwnerCommand } from './context.ts'
 import type { Declaration } from './core/declaration.ts'
 import { features } from './features.ts'
 import { modules } from './modules.ts'
@@ -11,9 +10,6 @@ export const migrations = declarations.flatMap((declared) => declared.migrations
 
 /** All parts of /health. */
 export const healthParts = declarations.flatMap((declared) => declared.health ?? [])
-
-/** What the owner of the machine can have done. */
-export const commands: OwnerCommand[] = features.flatMap((feature) => feature.owner ?? [])
 
 /** All figures of /metrics but those that the web role knows by itself. */
 export const metrics = declarations.flatMap((declared) => declared.metrics ?? [])

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { Migration } from './database/migrations.ts'
 import type { HealthPart } from './health.ts'
 import type { Metric } from './metrics.ts'
+import type { Person } from './person.ts'
 
 /**
  * What a module or a feature says of itself before any of its code runs. Every role loads every declaration, since a
@@ -16,6 +17,8 @@ export interface Declaration<S extends z.ZodObject = z.ZodObject> {
   health?: HealthPart[]
   /** The figures of /metrics that it knows. */
   metrics?: Metric[]
+  /** Loads what exports and erases a person's data. */
+  person?(): Promise<Person>
 }
 
 /** The settings of a module or a feature, as it declared them. @throws TypeError where no role here reads them */

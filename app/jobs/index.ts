@@ -6,5 +6,6 @@ export { type Elsewhere, JobCrashes, type JobKind, OtherBot, type Verdict } from
 export { type Refusal, rateLimits, refusalOf } from './limits.ts'
 export type { RateLimit } from './load.ts'
 export { jobsMigrations } from './migrations.ts'
+export { jobsOf } from './person.ts'
 export { Queue } from './queue.ts'
 export { type JobsSettings, jobsSettings } from './settings.ts'

@@ -9,4 +9,5 @@ export const jobsModule = {
   migrations: jobsMigrations,
   health: [{ name: 'queue', of: 'bot' }],
   metrics: jobsMetrics,
+  person: async () => (await import('./person.ts')).jobsPerson,
 } satisfies Declaration

@@ -8,4 +8,5 @@ export const linksModule = {
   settings: linksSettings,
   migrations: linksMigrations,
   metrics: linksMetrics,
+  person: async () => (await import('./person.ts')).linksPerson,
 } satisfies Declaration

@@ -6,4 +6,5 @@ export const outboxModule = {
   name: 'outbox',
   migrations: outboxMigrations,
   metrics: outboxMetrics,
+  person: async () => (await import('./person.ts')).outboxPerson,
 } satisfies Declaration

@@ -9,4 +9,5 @@ export const telegramModule = {
   migrations: telegramMigrations,
   health: [{ name: 'bot_api', of: 'bot' }],
   metrics: telegramMetrics,
+  person: async () => (await import('./person.ts')).telegramPerson,
 } satisfies Declaration

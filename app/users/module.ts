@@ -6,4 +6,5 @@ export const usersModule = {
   name: 'users',
   settings: usersSettings,
   migrations: usersMigrations,
+  person: async () => (await import('./person.ts')).usersPerson,
 } satisfies Declaration
