@@ -23,7 +23,12 @@ export async function copyWithExample(): Promise<Copy> {
     await cp(join(root, part), join(dir, part), { recursive: true })
     await cp(join(import.meta.dirname, part), join(dir, part), { recursive: true })
   }
-  const tests = ['architecture.test.ts', 'helpers/imports.ts', 'deploy/manifest.test.ts']
+  const tests = [
+    'architecture.test.ts',
+    'helpers/imports.ts',
+    'helpers/owned-names.ts',
+    'deploy/manifest.test.ts',
+  ]
   for (const file of ['package.json', ...tests.map((name) => `test/${name}`)])
     await cp(join(root, file), join(dir, file))
   await symlink(join(root, 'node_modules'), join(dir, 'node_modules'))

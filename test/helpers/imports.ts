@@ -72,7 +72,7 @@ const keepers: Record<string, string[]> = {
 }
 
 /** The module, feature, or file beside main.ts to which a path belongs. */
-function partOf(path: string): string {
+export function partOf(path: string): string {
   const [folder = path, name = ''] = path.split('/')
   return folder === 'features' ? `${folder}/${name}` : folder
 }
