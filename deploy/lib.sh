@@ -34,12 +34,6 @@ read_manifest() {
   done <"$1"
 }
 read_manifest "$(dirname "${BASH_SOURCE[0]}")/../systemd/manifest"
-
-# From the same: the roles of app/main.ts, and the unit that runs each.
-declare -A ROLE_UNIT=()
-for unit in "${UNIT_NAMES[@]}"; do
-  [[ ! ${UNIT_READS[$unit]} =~ (^|,)release:([a-z-]+) ]] || ROLE_UNIT[${BASH_REMATCH[2]}]=$unit
-done
 mapfile -t DROP_INS < <(cd "$(dirname "${BASH_SOURCE[0]}")/../systemd" && printf '%s\n' tgdepot*.d/*.conf)
 
 # Those that are restarted when what they read has changed; the firewall's has rules that are loaded without that.

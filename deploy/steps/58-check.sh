@@ -5,7 +5,7 @@ step_title='Check of the release with its settings'
 step_check() {
   local role faults candidate=$ETC/.tgdepot.env.new
   write_settings >"$candidate"
-  faults=$(for role in "${!ROLE_UNIT[@]}"; do check_role "$role" "$candidate"; done)
+  faults=$(for role in bot web; do check_role "$role" "$candidate"; done)
   rm -f "$candidate"
   [[ -z $faults ]] || die "release $RELEASE cannot work here; what runs was left as it is:"$'\n'"$(sort -u <<<"$faults" | sed 's/^/  - /')"
 }
@@ -23,9 +23,8 @@ check_role() {
 
 # Prints what the new release finds, and fails when it is a fault.
 look_as() {
-  local role=$1 settings=$2 release=$OPT/releases/$RELEASE secrets=()
-  local user=${UNIT_USER[${ROLE_UNIT[$role]}]}
-  [[ $role != web ]] || secrets=(--property=EnvironmentFile="$SECRETS/ADMIN_TOKEN")
+  local role=$1 settings=$2 release=$OPT/releases/$RELEASE user=tgdepot secrets=(--property=EnvironmentFile="$SECRETS/ADMIN_TOKEN")
+  [[ $role != web ]] || user=tgdepot-web
   [[ $role != bot ]] || secrets=(--property=LoadCredential=TELEGRAM_BOT_TOKEN:"$SECRETS/TELEGRAM_BOT_TOKEN"
     --property=EnvironmentFile=-"$SECRETS/CLAIM_CODE")
   systemd-run "${LOOK[@]}" --pipe --wait --property=User="$user" "${secrets[@]}" --property=RuntimeMaxSec=60 \

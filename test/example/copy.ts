@@ -23,14 +23,8 @@ export async function copyWithExample(): Promise<Copy> {
     await cp(join(root, part), join(dir, part), { recursive: true })
     await cp(join(import.meta.dirname, part), join(dir, part), { recursive: true })
   }
-  const tests = [
-    'architecture.test.ts',
-    'helpers/imports.ts',
-    'helpers/owned-names.ts',
-    'deploy/manifest.test.ts',
-  ]
-  for (const file of ['package.json', ...tests.map((name) => `test/${name}`)])
-    await cp(join(root, file), join(dir, file))
+  const parts = ['package.json', 'test/architecture.test.ts', 'test/deploy/manifest.test.ts', 'test/helpers']
+  for (const part of parts) await cp(join(root, part), join(dir, part), { recursive: true })
   await symlink(join(root, 'node_modules'), join(dir, 'node_modules'))
   const list = join(dir, 'app/features.ts')
   const source = await readFile(list, 'utf8')
