@@ -1,6 +1,7 @@
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import type { RateLimiterRes } from 'rate-limiter-flexible'
 import { Composer, type Context } from 'telegraf'
 import type { BotContext } from '../../context.ts'
+import { RateLimiterMemory } from '../../core/rate-limiter.ts'
 import { givesStartCode, placeOf, startParameterOf } from '../../telegram/index.ts'
 import { hasOwner, owned, tooMany, wrongCode } from './texts.ts'
 
@@ -16,9 +17,9 @@ export function handlers({ users, outbox, log }: BotContext): Composer<Context> 
     const userId = ctx.message.from.id
     const isOwned = (await users.owner()) !== undefined
     if (isOwned && (await users.mayUse(userId))) return await next()
-    const count = await limiter.consume(userId).catch((refused) => {
-      if (refused instanceof RateLimiterRes) return refused
-      throw refused
+    const count = await limiter.consume(userId).catch((refused: RateLimiterRes | Error) => {
+      if (refused instanceof Error) throw refused
+      return refused
     })
     const above = count.consumedPoints - tries.points
     if (above > 1) return log.debug({ user_id: userId }, 'no answer: too many codes tried')

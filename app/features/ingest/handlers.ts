@@ -1,7 +1,7 @@
-import { RateLimiterMemory } from 'rate-limiter-flexible'
 import { Composer, type Context } from 'telegraf'
 import type { Message } from 'telegraf/types'
 import type { BotContext } from '../../context.ts'
+import { RateLimiterMemory } from '../../core/rate-limiter.ts'
 import type { NewMessage } from '../../outbox/index.ts'
 import { askedOf, placeOf, writerOf } from '../../telegram/index.ts'
 import { Albums } from './albums.ts'
