@@ -17,6 +17,7 @@ export {
 } from './kind.ts'
 export { type Refusal, refusalOf } from './limits.ts'
 export { jobsMigrations } from './migrations.ts'
+export { jobsOf } from './person.ts'
 export { Queue } from './queue.ts'
 export type { RateLimit } from './rate-slots.ts'
 export { type JobsSettings, jobsSettings } from './settings.ts'

@@ -146,6 +146,12 @@ export class Links extends LinkLookup {
     return (await this.filterKnown([uuid])).size > 0
   }
 
+  /** The UUIDs of all links of a user, also of those that are over. */
+  async uuidsOf(userId: number): Promise<string[]> {
+    const sql = 'SELECT uuid FROM links WHERE user_id = $1'
+    return (await this.#database.query<{ uuid: string }>(sql, userId)).map(({ uuid }) => uuid)
+  }
+
   /** Whether any link was ever made. */
   async any(): Promise<boolean> {
     return (await this.#database.query('SELECT 1 FROM links LIMIT 1')).length > 0

@@ -14,4 +14,5 @@ export type {
 export { outboxMigrations } from './migrations.ts'
 export { Outbox } from './outbox.ts'
 export { OutboxSender } from './outbox-sender.ts'
+export { eraseKeyed } from './person.ts'
 export type { SentFile } from './pieces.ts'

@@ -1,7 +1,8 @@
 import { Composer, type Context } from 'telegraf'
-import type { z } from 'zod'
-import type { BotContext, BotParts, DataContext, SettingsOf } from '../context.ts'
+import type { BotContext, BotParts, DataContext } from '../context.ts'
 import type { Database } from '../core/database/database.ts'
+import type { Queries } from '../core/database/reader.ts'
+import type { SettingsOf } from '../core/declaration.ts'
 import { Unavailable } from '../core/errors.ts'
 import { counted, duration } from '../core/format.ts'
 import type { PartHealth } from '../core/health.ts'
@@ -10,16 +11,13 @@ import { WallClock } from '../core/wall-clock.ts'
 import type { Watchdog } from '../core/watchdog.ts'
 import { thisWorker } from '../core/worker.ts'
 import { features } from '../features.ts'
-import { Breaker, InHand, Jobs, type JobsSettings, Queue, refusalOf, type Trouble } from '../jobs/index.ts'
+import { Breaker, InHand, Jobs, Queue, refusalOf, type Trouble } from '../jobs/index.ts'
+import { jobsModule } from '../jobs/module.ts'
 import { type DeliveryEvent, Outbox, OutboxSender } from '../outbox/index.ts'
-import { sayNow, TelegramBot, type telegramSettings } from '../telegram/index.ts'
-import { Users, type usersSettings } from '../users/index.ts'
-
-interface BotSettings {
-  telegram: z.output<typeof telegramSettings>
-  users: z.output<typeof usersSettings>
-  jobs: JobsSettings
-}
+import { sayNow, TelegramBot } from '../telegram/index.ts'
+import { telegramModule } from '../telegram/module.ts'
+import { Users } from '../users/index.ts'
+import { usersModule } from '../users/module.ts'
 
 /**
  * Starts the bot role: updates, jobs and the clock. Disposing of it ends the running handler, hands running jobs back
@@ -28,12 +26,16 @@ interface BotSettings {
  */
 export async function startBot(
   context: DataContext,
-  settings: BotSettings,
   settingsOf: SettingsOf,
   watchdog: Watchdog,
   bootId?: string,
 ): Promise<AsyncDisposable> {
   const { database, health, log, store, links } = context
+  const settings = {
+    telegram: settingsOf(telegramModule),
+    users: settingsOf(usersModule),
+    jobs: settingsOf(jobsModule),
+  }
   const startCode = settings.users.CLAIM_CODE
   const telegram = new TelegramBot({ settings: settings.telegram, startCode, database, health, log })
   const jobs = new Jobs(database, log)
@@ -129,14 +131,14 @@ export async function startBot(
 
 /** Tells the owner at once of a database without which no message can be kept until it has arrived. */
 export class Alarm {
-  readonly #settings: BotSettings['telegram']
+  readonly #settings: ConstructorParameters<typeof TelegramBot>[0]['settings']
   readonly #users: Users
   readonly #told = new Set<number>()
 
-  /** @param users of a database that need not be readable */
-  constructor(telegram: BotSettings['telegram'], users: Users) {
-    this.#settings = telegram
-    this.#users = users
+  /** @param database need not be readable */
+  constructor(settingsOf: SettingsOf, database: Queries) {
+    this.#settings = settingsOf(telegramModule)
+    this.#users = new Users(settingsOf(usersModule), database)
   }
 
   /** To be repeated as long as it lasts: the Bot API server may start later. @param reason ends a sentence */

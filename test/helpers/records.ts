@@ -3,31 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { type Database, openDatabase } from '../../app/core/database/database.ts'
-import { healthMigrations } from '../../app/core/health.ts'
 import type { Log } from '../../app/core/log.ts'
-import { clockMigrations } from '../../app/core/wall-clock.ts'
-import { ingestMigrations } from '../../app/features/ingest/migrations.ts'
-import { maintenanceMigrations } from '../../app/features/maintenance/migrations.ts'
-import { jobsMigrations } from '../../app/jobs/index.ts'
-import { linksMigrations } from '../../app/links/index.ts'
-import { outboxMigrations } from '../../app/outbox/index.ts'
-import { storeMigrations } from '../../app/store/index.ts'
-import { telegramMigrations } from '../../app/telegram/index.ts'
-import { usersMigrations } from '../../app/users/index.ts'
+import { migrations as allMigrations } from '../../app/declarations.ts'
 
-/** The tables of the whole context. */
-export const allMigrations = [
-  ...healthMigrations,
-  ...clockMigrations,
-  ...storeMigrations,
-  ...telegramMigrations,
-  ...outboxMigrations,
-  ...usersMigrations,
-  ...jobsMigrations,
-  ...linksMigrations,
-  ...ingestMigrations,
-  ...maintenanceMigrations,
-]
+export { allMigrations }
 
 /** A new folder with a database that has all tables, and a log that is kept. */
 export interface Records extends AsyncDisposable {

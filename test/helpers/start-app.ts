@@ -19,7 +19,9 @@ export interface LogLine extends Record<string, unknown> {
 export interface AppOptions {
   /** The server it belongs to; its folder is given as BOT_API_DIR when it is a local one. */
   api?: StandIn
-  roles?: ('bot' | 'web')[]
+  roles?: string[]
+  /** The program, when it is another copy than this one. */
+  program?: string
   /** Further settings; undefined leaves one out. */
   env?: Record<string, string | undefined>
   /** Its folders; by default a new one below the system's temporary folder. */
@@ -89,6 +91,13 @@ export class App implements AsyncDisposable {
       await this.log((line) => line.message === 'Bot API server: logged in')
     }
     if (roles.length === 0 || roles.includes('web')) await this.log((line) => line.message === 'web: ready')
+    for (const role of roles.filter((role) => role !== 'bot' && role !== 'web')) {
+      await this.log((line) => line.message === `${role}: ready`)
+    }
+  }
+
+  get #main(): string {
+    return join(this.#options.program ?? join(import.meta.dirname, '../..'), 'app/main.ts')
   }
 
   /** Starts it without waiting for anything. */
@@ -98,8 +107,7 @@ export class App implements AsyncDisposable {
     const settings = { ...this.#settings(), ...env }
     this.#seen = this.output.length
     const without = isPowerless && process.getuid?.() === 0 ? powerless : []
-    const main = join(import.meta.dirname, '../../app/main.ts')
-    const program = [...without, ...by, process.execPath, main, ...roles]
+    const program = [...without, ...by, process.execPath, this.#main, ...roles]
     const shell = ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...program]
     const [command = '', ...args] = umask === undefined ? program : shell
     const child = spawn(command, args, {
@@ -214,8 +222,7 @@ export class App implements AsyncDisposable {
 
   /** Runs one of the owner's commands on the app's folders; rejects when it fails. */
   async command(words: string, env: Record<string, string> = {}): Promise<string> {
-    const program = join(import.meta.dirname, '../../app/main.ts')
-    const { stdout } = await execFileAsync(process.execPath, [program, ...words.split(' ')], {
+    const { stdout } = await execFileAsync(process.execPath, [this.#main, ...words.split(' ')], {
       env: {
         ...plain,
         NODE_COMPILE_CACHE: compileCache,

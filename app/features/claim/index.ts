@@ -1,13 +1,15 @@
 import { z } from 'zod'
 import type { Feature } from '../../context.ts'
-import { Ownership } from '../../users/index.ts'
 
 /** Whoever opens the bot's claim link first owns it. Before ingest, which answers any other `/start`. */
 export const claim: Feature = {
   name: 'claim',
   settings: z.object({}),
   async bot(context) {
-    const { handlers } = await import('./handlers.ts')
+    const [{ handlers }, { Ownership }] = await Promise.all([
+      import('./handlers.ts'),
+      import('../../users/index.ts'),
+    ])
     const { database, users, log } = context
     const owner = await new Ownership(database).find()
     if (users.hasClaimCode && owner === undefined) {

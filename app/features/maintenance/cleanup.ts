@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Context } from 'koa'
 import { isAdministrator } from '../../core/administrator.ts'
 import type { Database } from '../../core/database/database.ts'
 import type { Queries } from '../../core/database/reader.ts'
 import { Unavailable } from '../../core/errors.ts'
+import type { Context } from '../../core/http.ts'
 import type { Findings } from './reconciliation.ts'
 import type { Removed } from './retention.ts'
 

@@ -16,8 +16,9 @@ export class DiskGuard {
   }
 
   async look(): Promise<void> {
-    const { health, store, log } = this.#context
+    const { health, metrics, store, log } = this.#context
     const rooms = (await store.disks()).sort((a, b) => a.spare - b.spare)
+    for (const { of, free } of rooms) metrics.set('tgdepot_disk_free_bytes', free, { of })
     const [tightest] = rooms
     // Without a disk in sight there is no room to speak of; that the store is not there is said elsewhere.
     if (tightest === undefined) return await health.report('disk', { ok: false, detail: 'not there' })

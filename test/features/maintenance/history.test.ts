@@ -16,7 +16,7 @@ const young = () => Date.now() - 89 * day
 /** As far as the sweep uses a context. */
 function contextOf({ jobs, database, log }: JobsFixture): BotContext {
   const settings = telegramSettings.parse({ TELEGRAM_BOT_TOKEN: newToken() })
-  const telegram = new TelegramBot({ settings, database, health: new Health(database), log })
+  const telegram = new TelegramBot({ settings, database, health: new Health(database, []), log })
   const outbox = new Outbox(database, log)
   return { jobs, telegram, outbox, database, log, clock: { isTrusted: true } } as BotContext
 }

@@ -1,20 +1,17 @@
 import { access, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { breakingChanges, type Migration, pendingChanges } from '../core/database/migrations.ts'
+import { breakingChanges, pendingChanges } from '../core/database/migrations.ts'
 import type { Queries } from '../core/database/reader.ts'
+import { databaseFile } from '../core/database/settings.ts'
 import { WebDatabase } from '../core/database/web-database.ts'
+import type { SettingsOf } from '../core/declaration.ts'
 import { codeOf, Unavailable } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
+import { databaseModule, httpModule } from '../core/module.ts'
+import { migrations } from '../declarations.ts'
+import type { Role } from '../roles.ts'
 import { whyAbsent } from '../store/index.ts'
-
-interface Subject {
-  databaseFile: string
-  /** The store's folder, if these roles touch it. */
-  storePath: string | undefined
-  /** The socket that the web role opens, if it opens one. */
-  socket: string | undefined
-  migrations: Migration[]
-}
+import { storeModule } from '../store/module.ts'
 
 interface Findings {
   /** What would keep a release from working here, a sentence each. */
@@ -23,20 +20,24 @@ interface Findings {
   pending: string[]
 }
 
-/** Looks at what a release finds here. Changes nothing, and needs no right to. */
-export async function findFaults(subject: Subject, log: Log): Promise<Findings> {
-  const { databaseFile, storePath, socket, migrations } = subject
+/** Looks at what a release finds here for these roles. Changes nothing, and needs no right to. */
+export async function findFaults(roles: Role[], settingsOf: SettingsOf, log: Log): Promise<Findings> {
+  const has = (name: string) => roles.some((role) => role.name === name)
+  const file = databaseFile(settingsOf(databaseModule))
+  // The web role leaves the files to nginx, and on an installed machine it cannot see them.
+  const storePath = has('bot') ? settingsOf(storeModule).STORAGE_PATH : undefined
+  const socket = has('web') ? settingsOf(httpModule).SERVER_SOCKET : undefined
   const faults: string[] = []
   const pending: string[] = []
   try {
-    const isNew = await stat(databaseFile).then(({ size }) => size === 0, isMissing)
-    using database = isNew ? undefined : new WebDatabase(databaseFile, log)
+    const isNew = await stat(file).then(({ size }) => size === 0, isMissing)
+    using database = isNew ? undefined : new WebDatabase(file, log)
     const rows = database ? await appliedTo(database) : []
     if (rows.length > 0) pending.push(...pendingChanges(rows, migrations))
     if (database) faults.push(...breakingChanges(rows, migrations), ...(await absenceOf(storePath, database)))
   } catch (error) {
     const reason = error instanceof Unavailable ? error.message : codeOf(error)
-    faults.push(`DATABASE_URL: ${databaseFile} cannot be read (${reason})`)
+    faults.push(`DATABASE_URL: ${file} cannot be read (${reason})`)
   }
   if (socket !== undefined) {
     await access(dirname(socket)).catch((error) =>
