@@ -2,10 +2,10 @@ import { stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import type { AppContext, DataContext, OwnerCommand, SettingsOf } from './context.ts'
-import type { Database } from './core/database/database.ts'
-import { DatabaseLocked, DatabaseUnwritable, isDamage } from './core/database/errors.ts'
-import { databaseFile, databaseSettings } from './core/database/settings.ts'
-import { WebDatabase } from './core/database/web-database.ts'
+import { type Database, openQueries, openDatabase as openTables } from './core/database/database.ts'
+import { DatabaseAway, DatabaseLocked, DatabaseUnwritable, isDamage } from './core/database/errors.ts'
+import { reserveOf } from './core/database/reserve.ts'
+import { databaseFile, databaseSettings, secretsOf } from './core/database/settings.ts'
 import { StartError } from './core/errors.ts'
 import { Health, healthMigrations } from './core/health.ts'
 import { httpSettings } from './core/http-settings.ts'
@@ -85,11 +85,11 @@ const settingsShape = ({ settings }: (typeof features)[number]) => settings
 type Settings = ReturnType<typeof settingsFor>
 
 const isLocked = (error: unknown) => error instanceof DatabaseLocked
-const isOutside = (error: unknown) => isLocked(error) || error instanceof DatabaseUnwritable
+const isOutside = (error: unknown) =>
+  isLocked(error) || error instanceof DatabaseUnwritable || error instanceof DatabaseAway
 
 async function openDatabase({ settings }: Settings, log: Log): Promise<Database> {
-  const { openDatabase } = await import('./core/database/database.ts')
-  const database = await openDatabase(settings.database, migrations)
+  const database = await openTables(settings.database, migrations)
   const { newer } = database
   if (newer.length > 0) log.warn({ newer }, 'the database was changed by a newer release')
   return database
@@ -143,7 +143,7 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
     const inherited = inheritedSocket(process.env, process.pid)
     owned.use(await startWeb(context(), http, read.settingsOf, inherited, watchdog))
   }
-  const readable = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
+  const readable = owned.use(await openQueries(ofDatabase, log))
   /** For a web role that needs no one to write. */
   const readers = (): AppContext => {
     const links = new LinkLookup(readable)
@@ -160,15 +160,14 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
       if (error instanceof DatabaseUnwritable) await alarm.sound(error.reason, stop)
     }
     const open = async () => {
-      const { reserveOf } = await import('./core/database/database.ts')
-      await reserveOf(ofDatabase).require()
+      const file = databaseFile(ofDatabase)
+      if (file !== undefined) await reserveOf(file).require()
       readable.release()
       return await openDatabase(read, log)
     }
     const database = owned.use(await keepTrying(open, isOutside, stop, meanwhile))
-    const { holdLock } = await import('./core/database/lock.ts')
     // Before anything of the bot's is touched, such as the files of another bot that are not whole yet.
-    owned.use(holdLock(database.file))
+    owned.use(await database.lock())
     const records = recordsOf(read, database, log)
     await serve(() => records)
     // From the unit: its sandbox hides the kernel's own.
@@ -181,7 +180,8 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
 }
 
 /** A mistyped path must not become a new database, and the store that one's. */
-async function requireDatabase(file: string): Promise<void> {
+async function requireDatabase(file: string | undefined): Promise<void> {
+  if (file === undefined) return
   const size = await stat(file).then(
     (found) => found.size,
     () => 0,
@@ -193,10 +193,10 @@ async function requireDatabase(file: string): Promise<void> {
 /** Says what would keep these roles from working, before anything that works is stopped for them. */
 async function runCheck(roles: string[]): Promise<void> {
   const { settings } = settingsFor(roles, process.env)
-  log = createLog('fatal', { journal })
+  log = createLog('fatal', { journal, secrets: secretsOf(settings.database) })
   const { findFaults } = await import('./roles/check.ts')
   const subject = {
-    databaseFile: databaseFile(settings.database),
+    database: settings.database,
     // The web role leaves the files to nginx, and on an installed machine it cannot see them.
     storePath: roles.includes('bot') ? settings.store.STORAGE_PATH : undefined,
     socket: settings.http?.SERVER_SOCKET,
@@ -216,7 +216,7 @@ function sayFaults(error: unknown): void {
 
 async function runCommand(command: OwnerCommand, stop: AbortSignal): Promise<void> {
   const read = settingsFor(['owner'], process.env)
-  log = createLog('error', { journal })
+  log = createLog('error', { journal, secrets: secretsOf(read.settings.database) })
   const { runForOwner } = await import('./roles/owner.ts')
   try {
     await requireDatabase(databaseFile(read.settings.database))
@@ -264,8 +264,9 @@ async function main(words: string[]): Promise<void> {
     const asked = roles.length === 0 ? ['bot', 'web'] : roles
     if (words.includes('--check')) return await runCheck(asked).catch(sayFaults)
     const read = settingsFor(asked, process.env)
-    const secret = read.settings.users?.CLAIM_CODE
-    log = createLog(read.settings.log.LOG_LEVEL, { journal, secrets: secret === undefined ? [] : [secret] })
+    const code = read.settings.users?.CLAIM_CODE
+    const secrets = [...(code === undefined ? [] : [code]), ...secretsOf(read.settings.database)]
+    log = createLog(read.settings.log.LOG_LEVEL, { journal, secrets })
     takeOverConsole(log)
     try {
       await runRoles(read, log, stop)

@@ -97,7 +97,7 @@ export async function startBot(
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const delays = settings.jobs.RETRY_DELAYS
   const { transaction } = database
-  const inHand = started.use(new InHand(`${database.file}.in-hand`, log, bootId))
+  const inHand = started.use(new InHand(database.besides('in-hand'), log, bootId))
   const endedOthers = (count: number) => tellOwners(describeOthers(count))
   const queue = started.use(
     new Queue({ jobs, kinds, botId: telegram.id, machine, delays, inHand, transaction, log, endedOthers }),

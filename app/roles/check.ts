@@ -1,14 +1,15 @@
 import { access, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { openQueries } from '../core/database/database.ts'
 import { breakingChanges, type Migration, pendingChanges } from '../core/database/migrations.ts'
-import type { Queries } from '../core/database/reader.ts'
-import { WebDatabase } from '../core/database/web-database.ts'
+import type { WebQueries } from '../core/database/reader.ts'
+import { type DatabaseSettings, databaseFile, nameOf, placeOf } from '../core/database/settings.ts'
 import { codeOf, Unavailable } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { whyAbsent } from '../store/index.ts'
 
 interface Subject {
-  databaseFile: string
+  database: DatabaseSettings
   /** The store's folder, if these roles touch it. */
   storePath: string | undefined
   /** The socket that the web role opens, if it opens one. */
@@ -25,18 +26,19 @@ interface Findings {
 
 /** Looks at what a release finds here. Changes nothing, and needs no right to. */
 export async function findFaults(subject: Subject, log: Log): Promise<Findings> {
-  const { databaseFile, storePath, socket, migrations } = subject
+  const { storePath, socket, migrations } = subject
+  const file = databaseFile(subject.database)
   const faults: string[] = []
   const pending: string[] = []
   try {
-    const isNew = await stat(databaseFile).then(({ size }) => size === 0, isMissing)
-    using database = isNew ? undefined : new WebDatabase(databaseFile, log)
+    const isNew = file !== undefined && (await stat(file).then(({ size }) => size === 0, isMissing))
+    await using database = isNew ? undefined : await openQueries(subject.database, log)
     const rows = database ? await appliedTo(database) : []
     if (rows.length > 0) pending.push(...pendingChanges(rows, migrations))
     if (database) faults.push(...breakingChanges(rows, migrations), ...(await absenceOf(storePath, database)))
   } catch (error) {
     const reason = error instanceof Unavailable ? error.message : codeOf(error)
-    faults.push(`DATABASE_URL: ${databaseFile} cannot be read (${reason})`)
+    faults.push(`DATABASE_URL: ${nameOf(placeOf(subject.database))} cannot be read (${reason})`)
   }
   if (socket !== undefined) {
     await access(dirname(socket)).catch((error) =>
@@ -46,16 +48,13 @@ export async function findFaults(subject: Subject, log: Log): Promise<Findings> 
   return { faults, pending }
 }
 
-const hasTable = async (database: Queries, name: string) =>
-  (await database.query("SELECT name FROM sqlite_master WHERE type = 'table' AND name = $1", name)).length > 0
-
-async function appliedTo(database: Queries): Promise<{ name: string; breaking?: number }[]> {
-  return (await hasTable(database, 'migrations')) ? await database.query('SELECT * FROM migrations') : []
+async function appliedTo(database: WebQueries): Promise<{ name: string; breaking?: number }[]> {
+  return (await database.hasTable('migrations')) ? await database.query('SELECT * FROM migrations') : []
 }
 
-async function absenceOf(storePath: string | undefined, database: Queries): Promise<string[]> {
+async function absenceOf(storePath: string | undefined, database: WebQueries): Promise<string[]> {
   if (storePath === undefined) return []
-  const absence = (await hasTable(database, 'store')) ? await whyAbsent(storePath, database) : undefined
+  const absence = (await database.hasTable('store')) ? await whyAbsent(storePath, database) : undefined
   return absence === undefined ? [] : [`STORAGE_PATH: the store is not at ${storePath}: ${absence}`]
 }
 

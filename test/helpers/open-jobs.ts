@@ -30,7 +30,7 @@ export function queueOf(
   { delays = [5, 30], botId = 1, probe = async () => {} }: QueueOptions = {},
 ): Queue {
   const machine = new Breaker({ name: 'machine', probe, log })
-  const inHand = new InHand(`${database.file}.in-hand`, log)
+  const inHand = new InHand(database.besides('in-hand'), log)
   return new Queue({ jobs, kinds, botId, machine, delays, inHand, transaction: database.transaction, log })
 }
 

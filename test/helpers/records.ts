@@ -29,9 +29,23 @@ export const allMigrations = [
   ...maintenanceMigrations,
 ]
 
+/** Whether this run is one on PostgreSQL, whose server then stands by; see scripts/with-postgres.ts. */
+export const onPostgres = process.env.TEST_DATABASE === 'postgres'
+
+/** An address for a new database in `dir`, or on the server of this run; and its end. */
+export async function newDatabase(dir: string): Promise<{ url: string; drop: () => Promise<void> }> {
+  if (!onPostgres) return { url: `sqlite:${join(dir, 'db', 'tgdepot.db')}`, drop: async () => {} }
+  const { createDatabase, dropDatabase } = await import('./postgres.ts')
+  const url = await createDatabase(process.env.TEST_POSTGRES as string)
+  return { url, drop: () => dropDatabase(url) }
+}
+
 /** A new folder with a database that has all tables, and a log that is kept. */
 export interface Records extends AsyncDisposable {
   dir: string
+  /** As DATABASE_URL names it. */
+  databaseUrl: string
+  /** SQLite's file. */
   databaseFile: string
   database: Database
   log: Log
@@ -41,18 +55,20 @@ export interface Records extends AsyncDisposable {
 
 export async function openRecords(): Promise<Records> {
   const dir = await mkdtemp(join(tmpdir(), 'tgdepot-records-'))
-  const databaseFile = join(dir, 'db', 'tgdepot.db')
+  const { url: databaseUrl, drop } = await newDatabase(dir)
   const lines: Record<string, unknown>[] = []
   const log: Log = pino({ level: 'trace' }, { write: (line: string) => lines.push(JSON.parse(line)) })
-  const database = await openDatabase({ DATABASE_URL: `sqlite:${databaseFile}` }, allMigrations)
+  const database = await openDatabase({ DATABASE_URL: databaseUrl, STATE_DIRECTORY: dir }, allMigrations)
   return {
     dir,
-    databaseFile,
+    databaseUrl,
+    databaseFile: join(dir, 'db', 'tgdepot.db'),
     database,
     log,
     lines,
     async [Symbol.asyncDispose]() {
       await database[Symbol.asyncDispose]()
+      await drop()
       await rm(dir, { recursive: true, force: true })
     },
   }
