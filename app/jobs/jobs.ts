@@ -43,7 +43,7 @@ export class Jobs {
            created_at, updated_at, subject, turn)
          SELECT $1, $2, 'PENDING', $3, $4, $5, $6, $7, $8, $9, $9, $10, $10, $11, 0
          WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE job_key = $2)
-         RETURNING id`,
+         ON CONFLICT (job_key) DO NOTHING RETURNING id`,
         job.kind,
         job.key,
         job.botId,
@@ -135,7 +135,7 @@ export class Jobs {
            started_at = CASE WHEN $3 = 'RUNNING' THEN $4 ELSE started_at END,
            kind = COALESCE($12, kind), size = COALESCE($13, size),
            deferrals = deferrals + $14, crashes = crashes + $15
-         WHERE id = $1 AND status = $2 AND ($11 IS NULL OR worker = $11) RETURNING *`,
+         WHERE id = $1 AND status = $2 AND (CAST($11 AS TEXT) IS NULL OR worker = $11) RETURNING *`,
         which.id,
         from,
         to,

@@ -14,6 +14,7 @@ import { outboxMigrations } from '../../app/outbox/index.ts'
 import { storeMigrations } from '../../app/store/index.ts'
 import { telegramMigrations } from '../../app/telegram/index.ts'
 import { usersMigrations } from '../../app/users/index.ts'
+import { databaseIn } from './database-in.ts'
 
 /** The tables of the whole context. */
 export const allMigrations = [
@@ -28,17 +29,6 @@ export const allMigrations = [
   ...ingestMigrations,
   ...maintenanceMigrations,
 ]
-
-/** Whether this run is one on PostgreSQL, whose server then stands by; see scripts/with-postgres.ts. */
-export const onPostgres = process.env.TEST_DATABASE === 'postgres'
-
-/** An address for a new database in `dir`, or on the server of this run; and its end. */
-export async function newDatabase(dir: string): Promise<{ url: string; drop: () => Promise<void> }> {
-  if (!onPostgres) return { url: `sqlite:${join(dir, 'db', 'tgdepot.db')}`, drop: async () => {} }
-  const { createDatabase, dropDatabase } = await import('./postgres.ts')
-  const url = await createDatabase(process.env.TEST_POSTGRES as string)
-  return { url, drop: () => dropDatabase(url) }
-}
 
 /** A new folder with a database that has all tables, and a log that is kept. */
 export interface Records extends AsyncDisposable {
@@ -55,7 +45,7 @@ export interface Records extends AsyncDisposable {
 
 export async function openRecords(): Promise<Records> {
   const dir = await mkdtemp(join(tmpdir(), 'tgdepot-records-'))
-  const { url: databaseUrl, drop } = await newDatabase(dir)
+  const { url: databaseUrl, drop } = await databaseIn(dir)
   const lines: Record<string, unknown>[] = []
   const log: Log = pino({ level: 'trace' }, { write: (line: string) => lines.push(JSON.parse(line)) })
   const database = await openDatabase({ DATABASE_URL: databaseUrl, STATE_DIRECTORY: dir }, allMigrations)

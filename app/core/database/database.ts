@@ -21,8 +21,8 @@ export interface Database extends Queries, AsyncDisposable {
    */
   transaction<T>(work: () => Promise<T>): Promise<T>
   /**
-   * The same, and no other process or transaction is inside one of this name until it ends: for what is looked up first
-   * and written then. Take it before anything else is written, or two may wait for each other.
+   * The same, and nobody else is inside one of this name until it ends, or until the caller's transaction does: for what
+   * is looked up first and written then.
    */
   exclusive<T>(name: string, work: () => Promise<T>): Promise<T>
   /** Runs `action` when the caller's transaction has committed, never if it fails, or at once when there is none. */

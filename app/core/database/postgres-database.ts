@@ -116,8 +116,8 @@ async function lock(place: PostgresPlace): Promise<AsyncDisposable> {
     throw refusal(place, error)
   })
   const sql = `SELECT pg_try_advisory_lock(hashtextextended('bot', 0)) AS held`
-  const { rows } = await client.query<{ held: boolean }>(sql)
-  if (rows[0]?.held === true) return { [Symbol.asyncDispose]: () => client.end() }
+  const { rows } = await client.query<{ held: number }>(sql)
+  if (rows[0]?.held === 1) return { [Symbol.asyncDispose]: () => client.end() }
   await client.end()
   throw new StartError(
     'DATABASE_URL: another bot works with this database; two would answer every message twice and take files from ' +

@@ -40,8 +40,8 @@ export class PostgresQueries implements WebQueries {
   }
 
   async hasTable(name: string): Promise<boolean> {
-    const [row] = await this.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', name)
-    return row?.found === true
+    const [row] = await this.query<{ found: number }>('SELECT to_regclass($1) IS NOT NULL AS found', name)
+    return row?.found === 1
   }
 
   /** Its connections keep nothing from anybody. */

@@ -24,12 +24,12 @@ function connectionTo(place: PostgresPlace) {
   }
 }
 
-const int8 = 20
-const numeric = 1700
+const { BOOL, INT8, NUMERIC } = types.builtins
 
-/** As SQLite gives them: BIGINT, and the sum of several, as a number. */
+/** As SQLite gives them: BIGINT, and the sum of several, as a number, and what is true as 1. */
 function getTypeParser(oid: number, format?: 'text' | 'binary') {
-  return oid === int8 || oid === numeric ? safeNumber : types.getTypeParser(oid, format)
+  if (oid === BOOL) return (text: string) => Number(text === 't')
+  return oid === INT8 || oid === NUMERIC ? safeNumber : types.getTypeParser(oid, format)
 }
 
 function safeNumber(text: string): number {

@@ -4,8 +4,22 @@ import type { Attachment } from './attachment.ts'
 import { NoRoom, OverQuota } from './failures.ts'
 import { type NotTaken, noRoom, overQuota } from './texts.ts'
 
-/** Decides whether a file fits beside all that is kept and promised. Returns why not, if it does not. */
+/** Of what is free and promised, one reads at a time until the end of their transaction. */
+const quotas = 'quotas'
+
+/**
+ * Decides whether a file fits beside all that is kept and promised, in the transaction that promises it its room. Returns
+ * why not, if it does not.
+ */
 export async function spaceRefusal(
+  context: BotContext,
+  userId: number,
+  file: Pick<Attachment, 'name' | 'size' | 'fileUniqueId'>,
+): Promise<NotTaken | undefined> {
+  return await context.database.exclusive(quotas, () => fits(context, userId, file))
+}
+
+async function fits(
   { jobs, store, links }: BotContext,
   userId: number,
   file: Pick<Attachment, 'name' | 'size' | 'fileUniqueId'>,
@@ -45,6 +59,14 @@ export async function checkRoom({ store, telegram }: BotContext, size = 0): Prom
  * @throws OverQuota
  */
 export async function checkQuotas(
+  context: BotContext,
+  job: Pick<Job, 'id' | 'userId'>,
+  content: { fileUniqueId: string; size: number },
+): Promise<void> {
+  await context.database.exclusive(quotas, () => hold(context, job, content))
+}
+
+async function hold(
   { jobs, links }: BotContext,
   { id, userId }: Pick<Job, 'id' | 'userId'>,
   { fileUniqueId, size }: { fileUniqueId: string; size: number },
