@@ -27,6 +27,13 @@ export interface Database extends Queries, AsyncDisposable {
   exclusive<T>(name: string, work: () => Promise<T>): Promise<T>
   /** Runs `action` when the caller's transaction has committed, never if it fails, or at once when there is none. */
   afterCommit(action: () => void): void
+  /**
+   * Tells all who listen to a channel (letters and _), of any process where the database can, after the caller's
+   * transaction has committed. It may be lost: who listens looks by itself at intervals as well.
+   */
+  notify(channel: string): Promise<void>
+  /** Calls `listener` after each {@link notify}, until what it returns is disposed of. */
+  listen(channel: string, listener: () => void): Disposable
   /** Rows of one SQL statement with `$1`, `$2` … in it; also of UPDATE … RETURNING. Undefined is written as NULL. */
   query<R extends Row>(sql: string, ...parameters: unknown[]): Promise<R[]>
   /** Whether a statement has met damage: the rest may be well. */

@@ -6,6 +6,7 @@ import type { Database } from './database.ts'
 import { DatabaseAway, DatabaseUnwritable, driverCode, isCutOff, isDamage, isDatabaseDown } from './errors.ts'
 import { applyMigrations, type Migration } from './migrations.ts'
 import { connect, dialectFor, openPool } from './postgres.ts'
+import { PostgresListener } from './postgres-listener.ts'
 import { prepareOn } from './prepared.ts'
 import type { Row } from './reader.ts'
 import { nameOf, type PostgresPlace } from './settings.ts'
@@ -70,6 +71,7 @@ export async function openPostgresDatabase(place: PostgresPlace, migrations: Mig
       await query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', lock)
       return await work()
     })
+  const listener = new PostgresListener(place)
   const database = {
     dialect: 'postgres' as const,
     sequelize,
@@ -79,6 +81,8 @@ export async function openPostgresDatabase(place: PostgresPlace, migrations: Mig
     exclusive,
     query,
     afterCommit: (action: () => void) => transactions.afterCommit(action),
+    notify: async (channel: string) => void (await query('SELECT pg_notify($1, $2)', channel, '')),
+    listen: (channel: string, called: () => void) => listener.listen(channel, called),
     besides: (file: string) => join(place.stateFolder, `tgdepot.${file}`),
   }
   const newer = await applyMigrations(database, migrations).catch(async (error) => {
@@ -99,6 +103,7 @@ export async function openPostgresDatabase(place: PostgresPlace, migrations: Mig
     lock: () => lock(place),
     prepare: <R extends Row>(sql: string) => prepareOn<R>(pool, sql),
     async [Symbol.asyncDispose]() {
+      await listener[Symbol.asyncDispose]()
       await pool.end()
       await sequelize.close()
     },

@@ -5,6 +5,7 @@ import { codeOf, StartError } from '../errors.ts'
 import { makeFolder } from '../make-folder.ts'
 import type { Database } from './database.ts'
 import { DatabaseLocked, DatabaseUnwritable, driverCode, isDamage, isFull } from './errors.ts'
+import { Listeners } from './listeners.ts'
 import { holdLock } from './lock.ts'
 import { applyMigrations, type Migration } from './migrations.ts'
 import { Reader, type Row } from './reader.ts'
@@ -57,6 +58,7 @@ export async function openSqliteDatabase({ file }: SqlitePlace, migrations: Migr
     return transactions.running ? run() : again(run)
   }
   const afterCommit = (action: () => void) => transactions.afterCommit(action)
+  const listeners = new Listeners()
   const database = {
     dialect: 'sqlite' as const,
     sequelize,
@@ -67,6 +69,9 @@ export async function openSqliteDatabase({ file }: SqlitePlace, migrations: Migr
     exclusive: <T>(_name: string, work: () => Promise<T>) => transaction(work),
     query,
     afterCommit,
+    // No other process hears it.
+    notify: async (channel: string) => afterCommit(() => listeners.tell(channel)),
+    listen: (channel: string, listener: () => void) => listeners.add(channel, listener),
     besides: (name: string) => `${file}.${name}`,
   }
   const newer = await applyMigrations(database, migrations).catch(async (error) => {

@@ -12,6 +12,7 @@ import type { Migration } from '../../../app/core/database/migrations.ts'
 import { StartError } from '../../../app/core/errors.ts'
 import { openFiles } from '../../helpers/consistency.ts'
 import { databaseIn, onPostgres } from '../../helpers/database-in.ts'
+import { until } from '../../helpers/until.ts'
 
 const run = promisify(execFile)
 const ofSqlite = onPostgres ? test.skip : test
@@ -168,6 +169,36 @@ test('an action for after the commit waits for it, is dropped by a rollback, and
   )
   afterCommit(() => done.push('loose'))
   t.deepEqual(done, ['inside', 'committed', 'loose'])
+})
+
+test('who listens to a channel hears of it after the commit, and of no other, until they stop', async (t) => {
+  const { transaction, query, rows, notify, listen } = await openRows(t)
+  const heard: string[] = []
+  listen('others', () => heard.push('others'))
+  const listening = listen('rows', () => heard.push('rows'))
+  // A connection that comes about tells all: nobody knows what it missed.
+  await until('it is listened to', async () => {
+    await notify('rows')
+    return heard.includes('rows')
+  })
+  await until('what was told has come', async () => heard.splice(0).length === 0)
+  await transaction(async () => {
+    await notify('rows')
+    await query('INSERT INTO rows (n) VALUES (1)')
+    t.deepEqual(heard, [])
+  })
+  await until('it is heard', () => heard.length > 0)
+  t.deepEqual(heard, ['rows'])
+  await t.throwsAsync(
+    transaction(async () => {
+      await notify('rows')
+      throw new Error('no')
+    }),
+  )
+  listening[Symbol.dispose]()
+  await notify('rows')
+  t.deepEqual(heard, ['rows'])
+  t.deepEqual(await rows(), [0, 1])
 })
 
 /** A row whose parent is missing when COMMIT asks for it. */

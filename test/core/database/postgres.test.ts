@@ -146,6 +146,24 @@ testAny('on SQLite nothing of PostgreSQL is loaded', async (t) => {
   )
 })
 
+test('what one process notifies of, the others hear, also after the server was away', async (t) => {
+  const { settings, database } = await newRows()
+  await using one = database
+  await using other = await openDatabase(settings, table)
+  let heard = 0
+  one.listen('rows', () => heard++)
+  const tell = async () => {
+    await other.notify('rows').catch(() => {})
+    return heard > 0
+  }
+  await until('it is heard', tell)
+  await server.stop()
+  await server.start()
+  heard = 0
+  await until('it is heard again', tell)
+  t.pass()
+})
+
 test('another bot is refused as long as the first one lives', async (t) => {
   const { settings, database } = await newRows()
   await using other = await openDatabase(settings, table)
