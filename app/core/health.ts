@@ -1,5 +1,6 @@
 import type { Migration } from './database/migrations.ts'
 import type { Queries } from './database/reader.ts'
+import type { HealthRow } from './health.model.ts'
 
 export const healthMigrations: Migration[] = [
   {
@@ -20,13 +21,6 @@ export interface PartHealth {
 
 /** Milliseconds after which a report says only that its role is silent. */
 const staleAfter = 45_000
-
-interface Row extends Record<string, unknown> {
-  part: string
-  ok: number
-  detail: string
-  checked_at: number
-}
 
 /**
  * What each role last said about the parts that only it can see. It lies in the database because the web role has
@@ -57,19 +51,19 @@ export class Health {
 
   /** The state of `parts`; one that nobody reported of late is not ok. */
   async read(parts: string[]): Promise<Record<string, PartHealth>> {
-    const rows = await this.#database.query<Row>('SELECT part, ok, detail, checked_at FROM health')
+    const rows = await this.#database.query<HealthRow>('SELECT part, ok, detail, checked_at FROM health')
     const known = new Map(rows.map((row) => [row.part, row]))
     return Object.fromEntries(parts.map((part) => [part, this.#stateOf(known.get(part))]))
   }
 
-  #stateOf(row: Row | undefined): PartHealth {
+  #stateOf(row: HealthRow | undefined): PartHealth {
     if (!row) return { ok: false, detail: 'not reported yet: the bot role has not started' }
     const age = this.#ageOf(row)
     if (age > staleAfter) return { ok: false, detail: `no report for ${Math.round(age / 1000)} s` }
     return { ok: row.ok === 1, detail: row.detail }
   }
 
-  #ageOf({ part, checked_at: checkedAt }: Row): number {
+  #ageOf({ part, checked_at: checkedAt }: HealthRow): number {
     const now = performance.now()
     const seen = this.#seen.get(part)
     if (seen?.checkedAt === checkedAt) return now - seen.since

@@ -1,6 +1,7 @@
 import type { Sequelize } from 'sequelize'
 import type { Log } from '../log.ts'
 import type { Migration } from './migrations.ts'
+import type { RowOf, Table } from './model.ts'
 import type { Queries, Row, WebQueries } from './reader.ts'
 import type { Reserve } from './reserve.ts'
 import { type DatabaseSettings, placeOf } from './settings.ts'
@@ -36,6 +37,8 @@ export interface Database extends Queries, AsyncDisposable {
   listen(channel: string, listener: () => void): Disposable
   /** Rows of one SQL statement with `$1`, `$2` … in it; also of UPDATE … RETURNING. Undefined is written as NULL. */
   query<R extends Row>(sql: string, ...parameters: unknown[]): Promise<R[]>
+  /** The rows of a table that hold these values. For the thousands a second, {@link query} is faster. */
+  rows<T extends Table>(of: T, where?: Partial<RowOf<T>>): Promise<RowOf<T>[]>
   /** Whether a statement has met damage: the rest may be well. */
   readonly isDamaged: boolean
   /** Whether its file was in its place at the last {@link look}: removed or replaced, it goes with this process. */

@@ -5,10 +5,12 @@ import { StartError } from '../errors.ts'
 import type { Database } from './database.ts'
 import { DatabaseAway, DatabaseUnwritable, driverCode, isCutOff, isDamage, isDatabaseDown } from './errors.ts'
 import { applyMigrations, type Migration } from './migrations.ts'
+import type { RowOf, Table } from './model.ts'
 import { connect, dialectFor, openPool } from './postgres.ts'
 import { PostgresListener } from './postgres-listener.ts'
 import { prepareOn } from './prepared.ts'
 import type { Row } from './reader.ts'
+import { rowsOf } from './rows.ts'
 import { nameOf, type PostgresPlace } from './settings.ts'
 import { Transactions } from './transactions.ts'
 
@@ -54,9 +56,11 @@ export async function openPostgresDatabase(place: PostgresPlace, migrations: Mig
     })
   /** A connection takes one statement at a time: those of a transaction wait for each other. */
   const lines = new WeakMap<Transaction, Promise<unknown>>()
-  const query = async <R extends Row>(sql: string, ...parameters: unknown[]): Promise<R[]> => {
+  const query = <R extends Row>(sql: string, ...parameters: unknown[]): Promise<R[]> => {
     const bind = parameters.map((value) => (typeof value === 'boolean' ? Number(value) : (value ?? null)))
-    const run = () => sequelize.query<R>(sql, { bind, type: QueryTypes.SELECT })
+    return inLine(() => sequelize.query<R>(sql, { bind, type: QueryTypes.SELECT }))
+  }
+  const inLine = async <T>(run: () => Promise<T>): Promise<T> => {
     const { running } = transactions
     if (!running) return await run().catch((error) => Promise.reject(noted(error)))
     const turn = (lines.get(running) ?? Promise.resolve()).then(run)
@@ -80,6 +84,7 @@ export async function openPostgresDatabase(place: PostgresPlace, migrations: Mig
     transaction,
     exclusive,
     query,
+    rows: <T extends Table>(of: T, where?: Partial<RowOf<T>>) => inLine(() => rowsOf(sequelize, of, where)),
     afterCommit: (action: () => void) => transactions.afterCommit(action),
     notify: async (channel: string) => void (await query('SELECT pg_notify($1, $2)', channel, '')),
     listen: (channel: string, called: () => void) => listener.listen(channel, called),

@@ -8,8 +8,10 @@ import { DatabaseLocked, DatabaseUnwritable, driverCode, isDamage, isFull } from
 import { Listeners } from './listeners.ts'
 import { holdLock } from './lock.ts'
 import { applyMigrations, type Migration } from './migrations.ts'
+import type { RowOf, Table } from './model.ts'
 import { Reader, type Row } from './reader.ts'
 import { reserveOf } from './reserve.ts'
+import { rowsOf } from './rows.ts'
 import type { SqlitePlace } from './settings.ts'
 import sqliteDialect, { openSqlite } from './sqlite.ts'
 import { Transactions } from './transactions.ts'
@@ -68,6 +70,10 @@ export async function openSqliteDatabase({ file }: SqlitePlace, migrations: Migr
     // Whoever writes is alone.
     exclusive: <T>(_name: string, work: () => Promise<T>) => transaction(work),
     query,
+    rows: <T extends Table>(of: T, where?: Partial<RowOf<T>>) => {
+      const run = () => rowsOf(sequelize, of, where)
+      return transactions.running ? run() : again(run)
+    },
     afterCommit,
     // No other process hears it.
     notify: async (channel: string) => afterCommit(() => listeners.tell(channel)),
