@@ -1,5 +1,6 @@
 import type { Migration } from './database/migrations.ts'
 import type { Queries } from './database/reader.ts'
+import type { HealthRow } from './health.model.ts'
 
 export const healthMigrations: Migration[] = [
   {
@@ -27,13 +28,6 @@ export interface HealthPart {
 
 /** Milliseconds after which a report says only that its role is silent. */
 const staleAfter = 45_000
-
-interface Row extends Record<string, unknown> {
-  part: string
-  ok: number
-  detail: string
-  checked_at: number
-}
 
 /**
  * What each role last said about the parts that only it can see. It lies in the database because the web role has
@@ -71,19 +65,19 @@ export class Health {
 
   /** The state of all parts; one that nobody reported of late is not ok. */
   async read(): Promise<Record<string, PartHealth>> {
-    const rows = await this.#database.query<Row>('SELECT part, ok, detail, checked_at FROM health')
+    const rows = await this.#database.query<HealthRow>('SELECT part, ok, detail, checked_at FROM health')
     const known = new Map(rows.map((row) => [row.part, row]))
     return Object.fromEntries(this.#parts.map(({ name, of }) => [name, this.#stateOf(known.get(name), of)]))
   }
 
-  #stateOf(row: Row | undefined, role: string): PartHealth {
+  #stateOf(row: HealthRow | undefined, role: string): PartHealth {
     if (!row) return { ok: false, detail: `not reported yet: the ${role} role has not started` }
     const age = this.#ageOf(row)
     if (age > staleAfter) return { ok: false, detail: `no report for ${Math.round(age / 1000)} s` }
     return { ok: row.ok === 1, detail: row.detail }
   }
 
-  #ageOf({ part, checked_at: checkedAt }: Row): number {
+  #ageOf({ part, checked_at: checkedAt }: HealthRow): number {
     const now = performance.now()
     const seen = this.#seen.get(part)
     if (seen?.checkedAt === checkedAt) return now - seen.since

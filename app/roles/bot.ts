@@ -91,7 +91,7 @@ export async function startBot(
   await openClock(bot, parts)
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const { transaction } = database
-  const inHand = started.use(new InHand(`${database.file}.in-hand`, log, bootId))
+  const inHand = started.use(new InHand(database.besides('in-hand'), log, bootId))
   const own = { id: telegram.id, endedOthers: (count: number) => tellOwners(describeOthers(count)) }
   const queue = started.use(new Queue({ jobs, kinds, bot: own, machine, inHand, transaction, log }))
   const reportQueue = async () => await health.report('queue', faultOf(database) ?? (await queue.health()))

@@ -27,7 +27,8 @@ export async function runCommand(
 }
 
 /** A mistyped path must not become a new database, and the store that one's. */
-async function requireDatabase(file: string): Promise<void> {
+async function requireDatabase(file: string | undefined): Promise<void> {
+  if (file === undefined) return
   const size = await stat(file).then(
     (found) => found.size,
     () => 0,

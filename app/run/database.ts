@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DataContext } from '../context.ts'
-import type { Database } from '../core/database/database.ts'
-import { DatabaseLocked, DatabaseUnwritable } from '../core/database/errors.ts'
+import { type Database, openDatabase as openTables } from '../core/database/database.ts'
+import { DatabaseAway, DatabaseLocked, DatabaseUnwritable } from '../core/database/errors.ts'
 import type { SettingsOf } from '../core/declaration.ts'
 import { Health } from '../core/health.ts'
 import type { Log } from '../core/log.ts'
@@ -16,12 +16,12 @@ import { storeModule } from '../store/module.ts'
 export const isLocked = (error: unknown) => error instanceof DatabaseLocked
 
 /** What ends by itself, or by the owner's hand, and not sooner for a new start. */
-export const isOutside = (error: unknown) => isLocked(error) || error instanceof DatabaseUnwritable
+export const isOutside = (error: unknown) =>
+  isLocked(error) || error instanceof DatabaseUnwritable || error instanceof DatabaseAway
 
 /** Opens the database and brings its tables up to date. */
 export async function openDatabase(settingsOf: SettingsOf, log: Log): Promise<Database> {
-  const { openDatabase } = await import('../core/database/database.ts')
-  const database = await openDatabase(settingsOf(databaseModule), migrations)
+  const database = await openTables(settingsOf(databaseModule), migrations)
   const { newer } = database
   if (newer.length > 0) log.warn({ newer }, 'the database was changed by a newer release')
   return database

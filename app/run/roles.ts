@@ -1,7 +1,8 @@
 import type { AppContext } from '../context.ts'
+import { openQueries } from '../core/database/database.ts'
 import { DatabaseUnwritable } from '../core/database/errors.ts'
+import { reserveOf } from '../core/database/reserve.ts'
 import { databaseFile } from '../core/database/settings.ts'
-import { WebDatabase } from '../core/database/web-database.ts'
 import type { SettingsOf } from '../core/declaration.ts'
 import { Health } from '../core/health.ts'
 import { inheritedSocket } from '../core/inherited-socket.ts'
@@ -44,7 +45,7 @@ export async function runRoles(
     owned.use(await startWeb(context(), settingsOf, inheritedSocket(env, pid), watchdog))
   }
   const ofDatabase = settingsOf(databaseModule)
-  const readable = owned.use(new WebDatabase(databaseFile(ofDatabase), log))
+  const readable = owned.use(await openQueries(ofDatabase, log))
   /** For a web role that needs no one to write. */
   const readers = (): AppContext => {
     const context = {
@@ -70,17 +71,14 @@ export async function runRoles(
       if (error instanceof DatabaseUnwritable) await alarm?.sound(error.reason, stop)
     }
     const open = async () => {
-      const { reserveOf } = await import('../core/database/database.ts')
-      await reserveOf(ofDatabase).require()
+      const file = databaseFile(ofDatabase)
+      if (file !== undefined) await reserveOf(file).require()
       readable.release()
       return await openDatabase(settingsOf, log)
     }
     const database = owned.use(await keepTrying(open, { log, mayPass: isOutside, stop }, meanwhile))
-    if (bot) {
-      const { holdLock } = await import('../core/database/lock.ts')
-      // Before anything of the bot's is touched, such as the files of another bot that are not whole yet.
-      owned.use(holdLock(database.file))
-    }
+    // Before anything of the bot's is touched, such as the files of another bot that are not whole yet.
+    if (bot) owned.use(await database.lock())
     const records = recordsOf(settingsOf, database, log)
     owned.use(records.metrics.start(log, { reads: bot !== undefined }))
     await serve(() => records)

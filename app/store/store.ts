@@ -86,7 +86,9 @@ export class Store {
     const identity = new Identity(this.root, database)
     this.#identity = identity
     this.#presence = new Presence({ identity, makeFolders: () => this.#makeFolders(), log: this.#log })
-    this.#rooms.watch({ name: 'the database', path: dirname(database.file), takesFiles: false })
+    const { file } = database
+    if (file !== undefined)
+      this.#rooms.watch({ name: 'the database', path: dirname(file), takesFiles: false })
   }
 
   /**

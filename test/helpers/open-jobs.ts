@@ -57,7 +57,7 @@ export function queueOf(
   { hasBot = true, probe = async () => {} }: QueueOptions = {},
 ): Queue {
   const machine = new Breaker({ name: 'machine', probe, log })
-  const inHand = new InHand(`${database.file}.in-hand`, log)
+  const inHand = new InHand(database.besides('in-hand'), log)
   return new Queue({
     jobs,
     kinds,

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { promisify } from 'node:util'
 import type { StandIn } from '../bot-api/client.ts'
+import { databaseIn, onPostgres } from './database-in.ts'
 import { type HttpAnswer, httpGet } from './http-get.ts'
 import { until } from './until.ts'
 
@@ -55,20 +56,24 @@ export const linkBase = 'https://files.example.org'
 export class App implements AsyncDisposable {
   readonly dir: string
   readonly #options: AppOptions
+  /** As DATABASE_URL names it. */
+  readonly databaseUrl: string
   /** All that it ever wrote, over all its starts. */
   output = ''
   #process: ChildProcess | undefined
   #seen = 0
 
-  constructor(options: AppOptions, dir: string) {
+  constructor(options: AppOptions, dir: string, databaseUrl: string) {
     this.#options = options
     this.dir = dir
+    this.databaseUrl = databaseUrl
   }
 
   get storage(): string {
     return this.#options.env?.STORAGE_PATH ?? join(this.dir, 'store')
   }
 
+  /** SQLite's file. */
   get databaseFile(): string {
     return join(this.dir, 'db', 'tgdepot.db')
   }
@@ -130,7 +135,8 @@ export class App implements AsyncDisposable {
     return {
       ...(api && { TELEGRAM_BOT_TOKEN: api.token, TELEGRAM_API_URL: api.url, BOT_API_DIR: api.dir }),
       STORAGE_PATH: this.storage,
-      DATABASE_URL: `sqlite:${this.databaseFile}`,
+      DATABASE_URL: this.databaseUrl,
+      STATE_DIRECTORY: join(this.dir, 'db'),
       SERVER_PORT: '0',
       DOWNLOAD_URL_BASE: linkBase,
       ...env,
@@ -196,6 +202,7 @@ export class App implements AsyncDisposable {
 
   /** Runs one statement on the app's database. */
   sql<R = Record<string, unknown>>(statement: string, ...parameters: SQLInputValue[]): R[] {
+    if (onPostgres) return askPostgres(this.databaseUrl, statement, parameters) as R[]
     const database = new DatabaseSync(this.databaseFile, { timeout: 5000 })
     try {
       return database.prepare(statement).all(...parameters) as R[]
@@ -253,6 +260,12 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
+function askPostgres(url: string, statement: string, parameters: SQLInputValue[]): unknown[] {
+  const program = join(import.meta.dirname, 'ask-postgres.ts')
+  const words = [program, url, statement, JSON.stringify(parameters)]
+  return JSON.parse(execFileSync(process.execPath, words, { encoding: 'utf8' }))
+}
+
 function parseLines(output: string): LogLine[] {
   const complete = output.slice(0, output.lastIndexOf('\n') + 1)
   return complete
@@ -270,7 +283,7 @@ function parseLines(output: string): LogLine[] {
 /** Prepares the app without starting it. */
 export async function createApp(options: AppOptions): Promise<App> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'tgdepot-app-')))
-  return new App(options, dir)
+  return new App(options, dir, (await databaseIn(dir)).url)
 }
 
 /** Starts the app and waits until its roles are ready. */

@@ -4,8 +4,8 @@ import { openDatabase } from '../../app/core/database/database.ts'
 import { Jobs } from '../../app/jobs/index.ts'
 import { allMigrations } from '../helpers/records.ts'
 
-const [file, worker = ''] = process.argv.slice(2)
-const database = await openDatabase({ DATABASE_URL: `sqlite:${file}` }, allMigrations)
+const [url, worker = ''] = process.argv.slice(2)
+const database = await openDatabase({ DATABASE_URL: url }, allMigrations)
 const jobs = new Jobs(database, pino({ level: 'silent' }))
 const had: number[] = []
 for (;;) {

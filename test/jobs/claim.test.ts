@@ -16,7 +16,7 @@ test('of several processes on one database each job goes to one', async (t) => {
   })
   const workers = ['a', 'b', 'c', 'd']
   const outputs = await Promise.all(
-    workers.map((worker) => run(process.execPath, [program, desk.databaseFile, worker])),
+    workers.map((worker) => run(process.execPath, [program, desk.databaseUrl, worker])),
   )
   const had = outputs.map(({ stdout }) => JSON.parse(stdout) as number[])
   t.deepEqual(

@@ -1,6 +1,9 @@
 import test from 'ava'
 import { Outbox } from '../../app/outbox/outbox.ts'
+import { onPostgres } from '../helpers/database-in.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
+
+const ofSqlite = onPostgres ? test.skip : test
 
 interface JobsFixture extends AsyncDisposable {
   depot: Depot
@@ -84,7 +87,7 @@ test('a change of a forgotten message is logged, and nothing else', async (t) =>
   )
 })
 
-test('what is to be forgotten is found by an index', async (t) => {
+ofSqlite('what is to be forgotten is found by an index', async (t) => {
   await using desk = await openJobs()
   const plan = await desk.depot.database.query<{ detail: string }>(
     `EXPLAIN QUERY PLAN SELECT id FROM messages WHERE created_at < 5

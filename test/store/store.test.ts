@@ -20,7 +20,10 @@ import test, { type ExecutionContext } from 'ava'
 import { StartError } from '../../app/core/errors.ts'
 import { thisWorker } from '../../app/core/worker.ts'
 import { SizeMismatch, Store, StoreAbsent, TooLarge } from '../../app/store/index.ts'
+import { onPostgres } from '../helpers/database-in.ts'
 import { openRecords } from '../helpers/records.ts'
+
+const ofSqlite = onPostgres ? test.skip : test
 
 const [one, two] = ['ab000000-0000-4000-8000-000000000001', 'cd000000-0000-4000-8000-000000000002'] as const
 const at = (root: string) => ({ STORAGE_PATH: root, MIN_FREE_DISK: () => 0 })
@@ -247,7 +250,7 @@ test('the probe writes and leaves nothing', async (t) => {
   await t.throwsAsync(store.probe(), { instanceOf: StoreAbsent })
 })
 
-test('folders on one file system count once, one elsewhere for itself', async (t) => {
+ofSqlite('folders on one file system count once, one elsewhere for itself', async (t) => {
   const { store, dir } = await open(t)
   const [only, ...none] = await store.disks()
   t.is(only?.of, 'the store and the database')

@@ -70,7 +70,7 @@ export class Waiting {
     const { database, telegram } = this.#context
     const of = [telegram.id, chatId, userId, threadId]
     const counted = `UPDATE waiting_notices SET files = files + 1
-      WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 AND thread_id IS $4 RETURNING *`
+      WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 AND thread_id IS NOT DISTINCT FROM CAST($4 AS BIGINT) RETURNING *`
     const begun = `INSERT INTO waiting_notices (bot_id, chat_id, user_id, thread_id, id, files)
       VALUES ($1, $2, $3, $4, $5, 1) RETURNING *`
     const [known] = await database.query<Notice>(counted, ...of)

@@ -45,10 +45,13 @@ export class DiskGuard {
 
   /** The reserve was given up when the disk was full; it is taken again when there is room beside it. */
   async #keepReserve(rooms: DiskSpace[]): Promise<boolean> {
-    const { database, log } = this.#context
-    if (await database.reserve.isHeld()) return true
+    const {
+      database: { reserve },
+      log,
+    } = this.#context
+    if (reserve === undefined || (await reserve.isHeld())) return true
     if (rooms.some(({ spare }) => spare <= reserveSize)) return false
-    return await database.reserve.hold().then(
+    return await reserve.hold().then(
       () => true,
       (error) => {
         log.warn({ error }, 'no room for the database reserve')
