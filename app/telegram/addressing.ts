@@ -1,4 +1,4 @@
-import type { Message, MessageEntity } from 'telegraf/types'
+import type { Message, MessageEntity, Update } from 'telegraf/types'
 import type { Place } from '../core/bot-api.ts'
 
 /** Who has written a message. */
@@ -60,6 +60,15 @@ export function placeOf(message: Message): Place {
   const isTopic = 'is_topic_message' in message && message.is_topic_message
   return { chatId: chat.id, replyTo: message_id, ...(isTopic && { threadId: message_thread_id }) }
 }
+
+/** The chat that an update is about; 0 when it is about none, or of an odd shape. */
+export function chatIdOf(update: Update | undefined): number {
+  const { message, callback_query: press, my_chat_member: member } = (update ?? {}) as Partial<AnyUpdate>
+  const chat = message?.chat ?? press?.message?.chat ?? member?.chat ?? press?.from
+  return Number.isSafeInteger(chat?.id) ? Number(chat?.id) : 0
+}
+
+type AnyUpdate = Update.MessageUpdate & Update.CallbackQueryUpdate & Update.MyChatMemberUpdate
 
 function wordsOf(message: Message): { words: string; entities: MessageEntity[] } {
   if ('text' in message) return { words: message.text, entities: message.entities ?? [] }

@@ -12,6 +12,7 @@ import { checkBotApiDir, TelegramFiles } from './files.ts'
 import { ServerHelper } from './server-helper.ts'
 import type { TelegramSettings } from './settings.ts'
 import { withoutStartCode } from './start-code.ts'
+import { UpdateRows } from './update-rows.ts'
 import { fullAnswer, Updates } from './updates.ts'
 
 /** Milliseconds between two tries to log in. */
@@ -27,8 +28,6 @@ const putAside =
   'Something went wrong on the server, and this was not handled; its owner finds the cause in the log. ' +
   'Please try again later.'
 
-/** Milliseconds for which updates that were put aside are kept. */
-const asideFor = 30 * 86_400_000
 /** Milliseconds within which Telegram answers a call that costs nothing. */
 const probeTimeout = 15_000
 
@@ -151,10 +150,12 @@ export class TelegramBot implements AsyncDisposable {
         api: this.#api,
         database: this.#database,
         log: this.#log,
-        handle: async (update) => {
-          await outbox.chats.heard(update)
-          await bot.handleUpdate(update)
-        },
+        plan: (update) => ({
+          write: async () => {
+            await outbox.chats.heard(update)
+            await bot.handleUpdate(update)
+          },
+        }),
         conceal: (update) => (code === undefined ? update : withoutStartCode(update, code, me.username)),
         putAside: (update) => this.#tellPutAside(update, me, outbox),
         connected: (ok, detail) => this.#connected(ok, detail),
@@ -186,15 +187,7 @@ export class TelegramBot implements AsyncDisposable {
    * aside stay longer. Returns how many.
    */
   async forgetHandled(limit: number): Promise<number> {
-    const rows = await this.#database.query(
-      `DELETE FROM updates WHERE (bot_id, update_id) IN (
-         SELECT bot_id, update_id FROM updates WHERE handled_at < $1 AND (body = '' OR handled_at < $2) LIMIT $3
-       ) RETURNING update_id`,
-      Date.now() - 48 * 3_600_000,
-      Date.now() - asideFor,
-      limit,
-    )
-    return rows.length
+    return await new UpdateRows(this.id, this.#database).forget(limit)
   }
 
   /** Resolves when no call is under way that should have ended: an outage of Telegram is no hang, such a call is. */
