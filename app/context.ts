@@ -1,5 +1,4 @@
 import type Router from '@koa/router'
-import type { Composer, Context } from 'telegraf'
 import type { z } from 'zod'
 import type { Database } from './core/database/database.ts'
 import type { Migration } from './core/database/migrations.ts'
@@ -13,7 +12,7 @@ import type { Breaker, JobKind, Jobs, RateLimit, Refusal } from './jobs/index.ts
 import type { LinkLookup, Links } from './links/index.ts'
 import type { Outbox } from './outbox/index.ts'
 import type { Store } from './store/index.ts'
-import type { Command, TelegramBot } from './telegram/index.ts'
+import type { Claims, Command, HelpLine, TelegramBot } from './telegram/index.ts'
 import type { Users } from './users/index.ts'
 
 /** What every role has. */
@@ -63,9 +62,10 @@ export interface OwnerCommand {
 
 /** What a feature adds to the bot role. */
 export interface BotParts {
-  handlers?: Composer<Context>
-  /** For Telegram's menu, in this order. */
   commands?: Command[]
+  /** What it handles besides. What nobody claims is answered by the dispatcher. */
+  claims?: Claims
+  help?: HelpLine[]
   jobKinds?: JobKind[]
   schedule?: ScheduledTask[]
   /** Moves what its tables keep in steady time by so many milliseconds: the clock was set between two runs. */

@@ -79,7 +79,4 @@ function content({ text, keyboard }: Outgoing): object {
   }
 }
 
-/** `text` for use inside a message; Telegram's HTML knows only these three (core.telegram.org/bots/api#html-style). */
-export function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
-}
+export { escapeHtml } from '../core/html.ts'

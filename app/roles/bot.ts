@@ -1,4 +1,3 @@
-import { Composer, type Context } from 'telegraf'
 import type { z } from 'zod'
 import type { BotContext, BotParts, DataContext, SettingsOf } from '../context.ts'
 import type { Database } from '../core/database/database.ts'
@@ -20,7 +19,7 @@ import {
   type Trouble,
 } from '../jobs/index.ts'
 import { type Delivery, Outbox } from '../outbox/index.ts'
-import { sayNow, TelegramBot, type telegramSettings } from '../telegram/index.ts'
+import { ClaimTable, sayNow, TelegramBot, type telegramSettings } from '../telegram/index.ts'
 import { Users, type usersSettings } from '../users/index.ts'
 
 interface BotSettings {
@@ -91,8 +90,13 @@ export async function startBot(
     jobLimits: (of) => refusalOf(jobs, settings.jobs, of),
     jobRates: (of) => rateLimits(settings.jobs, of),
   }
-  const offered = await Promise.all(features.map((feature) => feature.bot?.(bot, settingsOf(feature))))
-  const parts = offered.filter((part) => part !== undefined)
+  const parts = await Promise.all(
+    features.map(async (feature) => ({
+      feature: feature.name,
+      ...(await feature.bot?.(bot, settingsOf(feature))),
+    })),
+  )
+  const claimed = new ClaimTable(parts)
   await openClock(bot, parts)
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const delays = settings.jobs.RETRY_DELAYS
@@ -106,15 +110,8 @@ export async function startBot(
   const watch = { name: 'queue health', schedule: '*/10 * * * * *', atStart: true, run: reportQueue }
   const schedule = started.use(new Schedule([watch, ...parts.flatMap((part) => part.schedule ?? [])], log))
 
-  const handlers = Composer.compose(parts.flatMap((part) => part.handlers ?? []))
-  const commands = parts.flatMap((part) => part.commands ?? [])
   const stop = new AbortController()
-  const updates = telegram.run({
-    handlers: new Composer<Context>(handlers),
-    commands,
-    outbox,
-    signal: stop.signal,
-  })
+  const updates = telegram.run({ claims: claimed, users, outbox, signal: stop.signal })
   // A failure here is a fault of the program: without updates the role is of no use, so systemd starts it anew.
   updates.catch((error) => {
     log.fatal({ error }, 'updates ended')
