@@ -1,10 +1,10 @@
 import { RateLimiterMemory } from 'rate-limiter-flexible'
 import type { Place } from '../core/bot-api.ts'
 import type { Log } from '../core/log.ts'
+import type { Plan } from './attempts.ts'
 import { texts } from './catalogue.ts'
 import type { Answer, Audience, Claim } from './claims.ts'
 import type { HeardMessage } from './heard.ts'
-import type { Plan } from './inbox.ts'
 
 /** Who is served. */
 export interface Access {

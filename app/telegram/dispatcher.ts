@@ -4,10 +4,10 @@ import type { Log } from '../core/log.ts'
 import { askedOf, type Names, writerOf } from './addressing.ts'
 import { Albums } from './albums.ts'
 import { type Access, Answering, joined, unless } from './answering.ts'
+import type { Plan } from './attempts.ts'
 import { texts } from './catalogue.ts'
 import type { ClaimTable, Command } from './claims.ts'
 import { type FoundFile, type HeardMessage, heardOf, languageOf, urlsIn } from './heard.ts'
-import type { Plan } from './inbox.ts'
 import { givesStartCode } from './start-code.ts'
 
 interface Parts {

@@ -1,33 +1,14 @@
-import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import type { Update } from 'telegraf/types'
 import type { Database } from '../core/database/database.ts'
-import { isDatabaseDown } from '../core/database/errors.ts'
 import type { Log } from '../core/log.ts'
+import { Attempts, maxTries, type Plan, type Write, wait } from './attempts.ts'
 import { parsed, UpdateRows, type Waiting } from './update-rows.ts'
-
-/** An update that fails this often is put aside, so that the ones behind it are served. */
-const maxTries = 3
 
 /** New updates that share a transaction, and so its wait for the disk. */
 const maxTogether = 10
 
-/** Milliseconds after which such a transaction ends, and others of this process may write. */
-const maxHold = 500
-
 /** Chats that are apart at the same time: with an update being prepared, or with one that has just failed. */
 const maxApart = 16
-
-/** Milliseconds for which an update may be prepared. */
-const maxPreparation = 60_000
-
-/** Milliseconds between two tries to write to a database that takes nothing. */
-const pause = 3000
-
-/** Writes what follows from an update, and waits for nothing but the database: nobody else writes meanwhile. */
-export type Write = () => Promise<void>
-
-/** How an update is handled. What is `prepare`d comes before the transaction, and may wait for anything. */
-export type Plan = { write: Write } | { prepare: (signal: AbortSignal) => Promise<Write> }
 
 interface Parts {
   botId: number
@@ -51,6 +32,7 @@ interface Parts {
 export class Inbox {
   readonly #parts: Parts
   readonly #rows: UpdateRows
+  readonly #attempts: Attempts
   /** What the chats apart wait for. */
   readonly #apart = new Map<number, Promise<void>>()
   /** Updates that have failed others in a shared transaction. */
@@ -63,6 +45,7 @@ export class Inbox {
   constructor(parts: Parts) {
     this.#parts = parts
     this.#rows = new UpdateRows(parts.botId, parts.database)
+    this.#attempts = new Attempts({ ...parts, rows: this.#rows })
   }
 
   /** Keeps updates, once each; they are there when this returns. */
@@ -105,29 +88,31 @@ export class Inbox {
     const together = new Map<Waiting, Write>()
     const behind: Waiting[] = []
     for (const update of updates) {
-      const { chat_id: chat } = update
+      const isOfItsChat = (other: Waiting) => other.chat_id === update.chat_id
+      if (this.#apart.has(update.chat_id) || behind.some(isOfItsChat)) {
+        behind.push(update)
+        continue
+      }
       const plan = this.#planOf(update)
-      const isBehind = this.#apart.has(chat) || behind.some(({ chat_id }) => chat_id === chat)
-      const isFirst = ![...together.keys()].some(({ chat_id }) => chat_id === chat)
-      if (!isBehind && 'write' in plan) together.set(update, plan.write)
-      else if (!isBehind && isFirst && this.#apart.size < maxApart) await this.#goApart(update, plan, signal)
-      else behind.push(update)
+      if ('write' in plan) together.set(update, plan.write)
+      else if (this.#apart.size >= maxApart || [...together.keys()].some(isOfItsChat)) behind.push(update)
+      else await this.#goApart(update, plan, signal)
     }
-    if (together.size > 0) await this.#handleTogether(together, signal)
-    if (behind.length > 0) await this.#giveBack(behind, signal)
+    for (const id of await this.#attempts.together(together, signal)) this.#alone.add(id)
+    if (behind.length > 0) await this.#attempts.giveBack(behind, signal)
   }
 
   async #beginAlone(update: Waiting, signal: AbortSignal): Promise<void> {
     // What has failed each time is not even looked at.
     const plan = update.tries > maxTries ? undefined : this.#planOf(update)
     if (plan && 'prepare' in plan) return await this.#goApart(update, plan, signal)
-    const milliseconds = await this.#handleAlone(update, plan, signal)
+    const milliseconds = await this.#attemptAlone(update, plan, signal)
     if (milliseconds > 0) this.#keepApart(update, Promise.resolve(milliseconds), signal)
   }
 
   /** Has an update prepared and handled while other chats go on; after a crash one after another. */
   async #goApart(update: Waiting, plan: Plan, signal: AbortSignal): Promise<void> {
-    const handled = this.#handleAlone(update, plan, signal)
+    const handled = this.#attemptAlone(update, plan, signal)
     const isWatched = (this.#leftBehind?.size ?? 0) > 0
     this.#keepApart(update, handled, signal)
     if (isWatched) await handled
@@ -143,71 +128,6 @@ export class Inbox {
     this.#apart.set(chat_id, over)
   }
 
-  async #handleTogether(updates: Map<Waiting, Write>, signal: AbortSignal): Promise<void> {
-    const { database, log } = this.#parts
-    const left = [...updates]
-    let handling: Waiting | undefined
-    while (left.length > 0) {
-      let done: Waiting[] = []
-      try {
-        await database.transaction(async () => {
-          done = []
-          const began = performance.now()
-          for (const [update, write] of left) {
-            handling = update
-            await write()
-            done.push(update)
-            if (performance.now() - began > maxHold) break
-            // SQLite answers at once: nothing else would have its turn until all of them are handled.
-            await immediate()
-          }
-          handling = undefined
-          await this.#rows.markHandled(done)
-        })
-        left.splice(0, done.length)
-      } catch (error) {
-        const rest = left.map(([update]) => update)
-        if (isDatabaseDown(error)) return await this.#putBack(rest, error, signal)
-        log.info({ updates: rest.length, error }, 'one of several updates failed: it is handled alone')
-        for (const { update_id } of handling ? [handling] : rest) this.#alone.add(update_id)
-        return await this.#giveBack(rest, signal)
-      }
-    }
-  }
-
-  /** Returns the milliseconds after which its chat goes on. @param plan undefined when it was tried too often */
-  async #handleAlone(update: Waiting, plan: Plan | undefined, signal: AbortSignal): Promise<number> {
-    const { database, log } = this.#parts
-    const { update_id, tries } = update
-    try {
-      const read = parsed(update.body)
-      const write = read && plan && (await prepared(plan, signal))
-      await database.transaction(async () => {
-        await (write ? write() : this.#putAside(update, read))
-        await this.#rows.markHandled([update], write ? '' : update.body)
-      })
-      return 0
-    } catch (error) {
-      if (isDatabaseDown(error)) await this.#putBack([update], error, signal)
-      else if (signal.aborted) await this.#giveBack([update], signal)
-      else {
-        log.error({ update_id, tries, error }, 'update failed')
-        return 100 * 4 ** tries
-      }
-      return 0
-    } finally {
-      this.#alone.delete(update_id)
-      this.#leftBehind?.delete(update_id)
-    }
-  }
-
-  async #putAside({ update_id, tries }: Waiting, read: Update | undefined): Promise<void> {
-    const why = `it ${read ? 'fails each time' : 'cannot be read'}`
-    this.#parts.log.error({ update_id, tries }, `update put aside: ${why}`)
-    // Told once: an update that cannot even be told of must not stay in front of the others.
-    if (read && tries === maxTries + 1) await this.#parts.putAside(read)
-  }
-
   /** One of an odd shape fails when it is handled, as others do. */
   #planOf({ body }: Waiting): Plan {
     try {
@@ -217,26 +137,11 @@ export class Inbox {
     }
   }
 
-  /** A full disk or a locked database is no fault of the updates. */
-  async #putBack(updates: Waiting[], error: unknown, signal: AbortSignal): Promise<void> {
-    this.#parts.log.error(
-      { update_id: updates[0]?.update_id, updates: updates.length, error },
-      'update failed',
-    )
-    await wait(400, signal)
-    await this.#giveBack(updates, signal)
-  }
-
-  /** Takes the last try off the count; waits for a database that cannot be written to. */
-  async #giveBack(updates: Waiting[], signal: AbortSignal): Promise<void> {
-    do {
-      try {
-        return await this.#rows.giveBack(updates)
-      } catch (error) {
-        this.#parts.log.debug({ error }, 'the database cannot be written to')
-        await wait(pause, signal)
-      }
-    } while (!signal.aborted)
+  async #attemptAlone(update: Waiting, plan: Plan | undefined, signal: AbortSignal): Promise<number> {
+    const milliseconds = await this.#attempts.alone(update, plan, signal)
+    this.#alone.delete(update.update_id)
+    this.#leftBehind?.delete(update.update_id)
+    return milliseconds
   }
 
   #wake(): void {
@@ -245,9 +150,11 @@ export class Inbox {
   }
 
   #sleep(signal: AbortSignal): Promise<void> {
-    // Nothing waits but what is apart. Telegram's count may start anew, and lower.
-    this.#alone.clear()
-    this.#leftBehind?.clear()
+    // Nothing waits at all. Telegram's count may start anew, and lower.
+    if (this.#apart.size === 0) {
+      this.#alone.clear()
+      this.#leftBehind?.clear()
+    }
     if (this.#isAwake) return Promise.resolve()
     return new Promise((resolve) => {
       const awake = () => {
@@ -260,17 +167,4 @@ export class Inbox {
       signal.addEventListener('abort', awake)
     })
   }
-}
-
-/** @throws what its preparation throws, or when that takes too long */
-async function prepared(plan: Plan, signal: AbortSignal): Promise<Write> {
-  if ('write' in plan) return plan.write
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(maxPreparation)])
-  const end = Promise.withResolvers<never>()
-  limit.addEventListener('abort', () => end.reject(limit.reason), { once: true })
-  return await Promise.race([plan.prepare(limit), end.promise])
-}
-
-async function wait(milliseconds: number, signal: AbortSignal): Promise<void> {
-  await delay(milliseconds, undefined, { signal }).catch(() => {})
 }

@@ -4,7 +4,8 @@ import { describe, TelegramRefusal, TelegramUnreachable } from '../core/bot-api.
 import type { Database } from '../core/database/database.ts'
 import type { Log } from '../core/log.ts'
 import type { TelegramApi } from './api.ts'
-import { Inbox, type Plan } from './inbox.ts'
+import type { Plan } from './attempts.ts'
+import { Inbox } from './inbox.ts'
 
 /** Seconds that the server holds an empty answer; its own limit. */
 const longPoll = 50

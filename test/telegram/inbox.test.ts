@@ -3,7 +3,8 @@ import test from 'ava'
 import { DatabaseError, type Options } from 'sequelize'
 import type { Update } from 'telegraf/types'
 import type { Database } from '../../app/core/database/database.ts'
-import { Inbox, type Plan } from '../../app/telegram/inbox.ts'
+import type { Plan } from '../../app/telegram/attempts.ts'
+import { Inbox } from '../../app/telegram/inbox.ts'
 import { UpdateRows } from '../../app/telegram/update-rows.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 import { planOf, recordStatements } from '../helpers/record-statements.ts'
@@ -363,4 +364,24 @@ test('the look past chats that are apart reads none of their rows', async (t) =>
     )
     t.false(steps.some((step) => /^SCAN updates/.test(step)))
   }
+})
+
+test('what a process had in hand when it vanished is handled once by the next, before those behind it', async (t) => {
+  await using desk = await openJobs(undefined, () => new Promise(() => {}))
+  await desk.inbox.store(updatesOf(['slow', 'after it']))
+  desk.run()
+  const { database, log } = desk.depot
+  const taken = 'SELECT 1 FROM updates WHERE tries = 1'
+  await until('it is in hand', async () => (await database.query(taken)).length > 0)
+  const write = (update: Update) => async () => {
+    await database.query('INSERT INTO written (text) VALUES ($1)', textOf(update))
+  }
+  const parts = { botId, database, log, putAside: async () => t.fail() }
+  const next = new Inbox({ ...parts, plan: (update) => ({ prepare: async () => write(update) }) })
+  const stop = new AbortController()
+  const running = next.run(stop.signal)
+  await desk.allHandled()
+  stop.abort()
+  await running
+  t.deepEqual(await desk.written(), ['slow', 'after it'])
 })
