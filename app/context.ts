@@ -1,4 +1,3 @@
-import type { Composer, Context } from 'telegraf'
 import type { z } from 'zod'
 import type { Database } from './core/database/database.ts'
 import type { Queries } from './core/database/reader.ts'
@@ -14,7 +13,7 @@ import type { Breaker, JobKind, JobLimits, Jobs, Refusal } from './jobs/index.ts
 import type { LinkLookup, Links } from './links/index.ts'
 import type { Outbox, OutboxSender } from './outbox/index.ts'
 import type { Store } from './store/index.ts'
-import type { Command, TelegramBot } from './telegram/index.ts'
+import type { Claims, Command, HelpLine, TelegramBot } from './telegram/index.ts'
 import type { Users } from './users/index.ts'
 
 /** What every role has. */
@@ -79,9 +78,10 @@ export interface FeatureRole<S extends z.ZodObject> {
 
 /** What a feature adds to the bot role. */
 export interface BotParts {
-  handlers?: Composer<Context>
-  /** For Telegram's menu, in this order. */
   commands?: Command[]
+  /** What it handles besides. What nobody claims is answered by the dispatcher. */
+  claims?: Claims
+  help?: HelpLine[]
   jobKinds?: JobKind[]
   schedule?: ScheduledTask[]
   /** Moves what its tables keep in steady time by so many milliseconds: the clock was set between two runs. */

@@ -1,4 +1,3 @@
-import { Composer, type Context } from 'telegraf'
 import type { BotContext, BotParts, DataContext } from '../context.ts'
 import type { Database } from '../core/database/database.ts'
 import type { Queries } from '../core/database/reader.ts'
@@ -14,7 +13,7 @@ import { features } from '../features.ts'
 import { Breaker, InHand, Jobs, Queue, refusalOf, type Trouble } from '../jobs/index.ts'
 import { jobsModule } from '../jobs/module.ts'
 import { type DeliveryEvent, Outbox, OutboxSender } from '../outbox/index.ts'
-import { sayNow, TelegramBot } from '../telegram/index.ts'
+import { ClaimTable, sayNow, TelegramBot } from '../telegram/index.ts'
 import { telegramModule } from '../telegram/module.ts'
 import { Users } from '../users/index.ts'
 import { usersModule } from '../users/module.ts'
@@ -86,8 +85,13 @@ export async function startBot(
     breakers,
     jobRefusal: (limits, userId) => refusalOf(jobs, settings.jobs, limits, userId),
   }
-  const offered = await Promise.all(features.map((feature) => feature.bot?.(bot, settingsOf(feature))))
-  const parts = offered.filter((part) => part !== undefined)
+  const parts = await Promise.all(
+    features.map(async (feature) => ({
+      feature: feature.name,
+      ...(await feature.bot?.(bot, settingsOf(feature))),
+    })),
+  )
+  const claimed = new ClaimTable(parts)
   await openClock(bot, parts)
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const { transaction } = database
@@ -98,12 +102,10 @@ export async function startBot(
   const watch = { name: 'queue health', schedule: '*/10 * * * * *', atStart: true, run: reportQueue }
   const schedule = started.use(new Schedule([watch, ...parts.flatMap((part) => part.schedule ?? [])], log))
 
-  const handlers = Composer.compose(parts.flatMap((part) => part.handlers ?? []))
-  const commands = parts.flatMap((part) => part.commands ?? [])
   const stop = new AbortController()
   const updates = telegram.run({
-    handlers: new Composer<Context>(handlers),
-    commands,
+    claims: claimed,
+    users,
     outbox: {
       chats: sender.chats,
       heard: (chatId, messageId) => sender.heard(chatId, messageId),

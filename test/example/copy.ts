@@ -28,8 +28,7 @@ export async function copyWithExample(): Promise<Copy> {
   await symlink(join(root, 'node_modules'), join(dir, 'node_modules'))
   const list = join(dir, 'app/features.ts')
   const source = await readFile(list, 'utf8')
-  // First, since ingest answers every message that comes to it.
-  const withNotes = source.replace('Feature[] = [', 'Feature[] = [notes, ')
+  const withNotes = source.replace(/\]\n$/, ', notes]\n')
   await writeFile(list, `import { notes } from './features/notes/index.ts'\n${withNotes}`)
   await appendFile(join(dir, 'systemd/manifest'), unit)
   return { dir, [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }) }

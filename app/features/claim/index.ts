@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import type { Feature } from '../../context.ts'
 
-/** Whoever opens the bot's claim link first owns it. Before ingest, which answers any other `/start`. */
+/** Whoever opens the bot's claim link first owns it. */
 export const claim: Feature = {
   name: 'claim',
   settings: z.object({}),
   async bot(context) {
-    const [{ handlers }, { Ownership }] = await Promise.all([
+    const [{ claimLink }, { Ownership }] = await Promise.all([
       import('./handlers.ts'),
       import('../../users/index.ts'),
     ])
@@ -17,7 +17,7 @@ export const claim: Feature = {
     } else if (!users.hasClaimCode && owner !== undefined) {
       log.warn({ user_id: owner }, 'the bot was claimed, which counts for nothing without CLAIM_CODE')
     }
-    return { handlers: handlers(context) }
+    return users.hasClaimCode ? { claims: { anyStart: claimLink(context) } } : {}
   },
   owner: [
     {

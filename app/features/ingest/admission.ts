@@ -1,9 +1,9 @@
 import type { BotContext } from '../../context.ts'
-import type { Attachment } from './attachment.ts'
+import type { Attachment } from '../../telegram/index.ts'
 import { fileLimits } from './kinds.ts'
 import { sharing, spaceRefusal } from './room.ts'
 import type { IngestSettings } from './settings.ts'
-import { jobRefused, type NotTaken, strange, tooLarge } from './texts.ts'
+import { jobRefused, type NotTaken, tooLarge } from './texts.ts'
 
 /** What is to be known of a file before it is taken. */
 type Asked = Pick<Attachment, 'name' | 'size' | 'fileUniqueId'>
@@ -18,9 +18,6 @@ export async function refusalOf(
   of: { userId: number; chatId: number },
   file: Asked,
 ): Promise<NotTaken | undefined> {
-  if (!(await context.users.mayUse(of.userId))) {
-    return strange(file, of.userId, await context.users.isOwnerless())
-  }
   const { size } = file
   if (size !== undefined && size > settings.MAX_FILE_SIZE) {
     return tooLarge({ ...file, size }, settings.MAX_FILE_SIZE)

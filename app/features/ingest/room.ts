@@ -1,6 +1,6 @@
 import type { BotContext } from '../../context.ts'
 import type { Job } from '../../jobs/index.ts'
-import type { Attachment } from './attachment.ts'
+import type { Attachment } from '../../telegram/index.ts'
 import { NoRoom, OverQuota } from './failures.ts'
 import { type NotTaken, noRoom, overQuota } from './texts.ts'
 

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { Composer, type Context } from 'telegraf'
 import { z } from 'zod'
 import type { BotContext, BotParts } from '../../context.ts'
 import type { JobKind, JobType } from '../../jobs/index.ts'
-import { placeOf } from '../../telegram/index.ts'
+import { texts } from './catalogue.ts'
 import type { NotesSettings } from './settings.ts'
-import { done, received, tooLong } from './texts.ts'
 
 const payload = z.object({ id: z.string(), chatId: z.int() })
 
@@ -14,23 +12,32 @@ const counting: JobType<typeof payload> = { name: 'notes-counting', payload, hol
 
 /** `/note <text>` keeps a note, and a job counts its words. */
 export function parts(context: BotContext, settings: NotesSettings): BotParts {
-  const { database, jobs, metrics, outbox } = context
-  const handlers = new Composer<Context>()
-  handlers.command('note', async (ctx) => {
-    const place = placeOf(ctx.message)
-    const words = ctx.message.text.replace(/^\/note\S*\s*/, '')
-    if (words.length > settings.MAX_NOTE_LENGTH) {
-      metrics.add('tgdepot_notes_refused_total')
-      await outbox.post({ ...place, text: tooLong(settings.MAX_NOTE_LENGTH) })
-      return
-    }
-    const [id, { id: userId }, { chatId }] = [randomUUID(), ctx.message.from, place]
-    await database.query('INSERT INTO notes (id, user_id, words) VALUES ($1, $2, $3)', id, userId, words)
-    await jobs.create(counting, { key: `notes:${id}`, userId, chatId, payload: { id, chatId } })
-    await outbox.post({ ...place, text: received })
-  })
-  const commands = [{ command: 'note', description: 'Keep a note' }]
-  return { handlers, commands, jobKinds: [countingKind(context)] }
+  const { database, jobs, metrics } = context
+  return {
+    commands: [
+      {
+        name: 'note',
+        description: texts.each(({ keepsANote }) => keepsANote),
+        audience: 'allowed',
+        places: 'private',
+        async handle({ text, userId, place: { chatId }, language }) {
+          const say = texts.in(language)
+          const words = text.replace(/^\/note\S*\s*/, '')
+          if (words.length > settings.MAX_NOTE_LENGTH) {
+            metrics.add('tgdepot_notes_refused_total')
+            return say.tooLong(settings.MAX_NOTE_LENGTH)
+          }
+          const id = randomUUID()
+          const sql = 'INSERT INTO notes (id, user_id, words) VALUES ($1, $2, $3)'
+          await database.query(sql, id, userId, words)
+          await jobs.create(counting, { key: `notes:${id}`, userId, chatId, payload: { id, chatId } })
+          return say.received
+        },
+      },
+    ],
+    help: [{ audience: 'allowed', places: 'private', text: (language) => texts.in(language).helpLine }],
+    jobKinds: [countingKind(context)],
+  }
 }
 
 function countingKind({ database, jobs, outbox }: BotContext): JobKind<typeof payload> {
@@ -54,7 +61,7 @@ function countingKind({ database, jobs, outbox }: BotContext): JobKind<typeof pa
         const count = note?.words.match(/\S+/g)?.length ?? 0
         await database.query('UPDATE notes SET counted = $2 WHERE id = $1', id, count)
         await jobs.transition(job.id, 'RUNNING', 'COMPLETED', {}, job.worker)
-        await outbox.post({ chatId, text: done(count) })
+        await outbox.post({ chatId, text: texts.in().done(count) })
       })
     },
     classify: (_job, error) => ({ errorType: 'NOTE', message: String(error), retryable: true }),

@@ -1,4 +1,4 @@
-import { cut } from '../../core/cut-name.ts'
+import { cut } from '../core/cut-name.ts'
 
 /** Bytes that the usual file systems allow for a name. */
 const maxBytes = 255
