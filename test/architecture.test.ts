@@ -141,14 +141,20 @@ for (const line of [
 
 test('the rules would find the kind of another feature, and one that has a strange name', (t) => {
   const sources = new Map([
-    ['features/ingest/kinds.ts', "const small = { name: 'ingest-small', concurrency: 6 }"],
+    [
+      'features/ingest/kinds.ts',
+      "const small: FileType = { name: 'ingest-small', payload }; const lane: Lane = x",
+    ],
+    ['features/ingest/transfer.ts', 'const kind = { lane: lanes.small }'],
     ['features/maintenance/retention.ts', "jobs.active('ingest-small', 10)"],
   ])
   t.deepEqual(strayKinds(sources), [
     { file: 'features/maintenance/retention.ts', name: 'ingest', owner: 'features/ingest' },
   ])
   t.deepEqual(
-    misnamedKinds(new Map([['features/ingest/x.ts', "const kind = { name: 'fetch', concurrency: 1 }"]])),
+    misnamedKinds(
+      new Map([['features/ingest/x.ts', "const kind: JobType<typeof payload> = { name: 'fetch', payload }"]]),
+    ),
     ['features/ingest/x.ts: fetch'],
   )
 })

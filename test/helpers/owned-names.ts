@@ -47,12 +47,15 @@ export function strayKinds(sources: Map<string, string>): Stray[] {
   })
 }
 
+/** A constant of a type of jobs, or a kind as it is written into a row. */
+const declaredKind = /: \w+Type(?:<[^=]*>)? = \{[^}]*?\bname: '([^']+)'|\bkind: '([^']+)'/g
+
 /** Kinds of jobs that do not begin with their feature's name, so that {@link strayKinds} would not know them. */
 export function misnamedKinds(sources: Map<string, string>): string[] {
   return [...sources].flatMap(([file, source]) => {
     const [, feature] = /^features\/([^/]+)\//.exec(file) ?? []
     if (feature === undefined) return []
-    const kinds = [...codeOf(source).matchAll(/\bname: '([^']+)',\s*concurrency:|\bkind: '([^']+)'/g)]
+    const kinds = [...codeOf(source).matchAll(declaredKind)]
     return kinds
       .map(([, declared, named]) => declared ?? named ?? '')
       .filter((kind) => kind !== feature && !kind.startsWith(`${feature}-`))
