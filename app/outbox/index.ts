@@ -1,4 +1,3 @@
-export { escapeHtml } from './calls.ts'
 export type { MoveListener } from './chats.ts'
 export type { AlbumMedia, Content, Media, Words } from './content.ts'
 export type { Delivery, DeliveryEvent } from './delivery.ts'
@@ -14,4 +13,5 @@ export type {
 export { outboxMigrations } from './migrations.ts'
 export { Outbox } from './outbox.ts'
 export { OutboxSender } from './outbox-sender.ts'
+export { escapeHtml } from './payloads.ts'
 export type { SentFile } from './pieces.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
-import { escapeHtml } from '../../app/outbox/calls.ts'
+import { escapeHtml } from '../../app/outbox/index.ts'
 import { callApi } from '../bot-api/call-api.ts'
 import { saidIn } from '../helpers/chat.ts'
 import { until } from '../helpers/until.ts'
