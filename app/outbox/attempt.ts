@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises'
 import type { BotApi } from '../core/bot-api.ts'
 import type { Database } from '../core/database/database.ts'
-import { adopt, edit, refused, remove, type Spot, send } from './calls.ts'
+import { adopt, edit, refused, remove, send } from './calls.ts'
 import type { MessageRow } from './message.ts'
+import type { Spot } from './payloads.ts'
 import {
   canBecome,
   type Item,

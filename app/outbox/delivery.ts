@@ -152,7 +152,7 @@ export class MessageDelivery {
     const { migrateTo } = error
     if (migrateTo !== undefined && migrateTo !== chat_id) return await chats.move(chat_id, migrateTo)
     if (row.thread_id !== null && refused(error, /message thread not found|TOPIC_(CLOSED|DELETED)/)) {
-      return await rows.leaveTopic(id)
+      return await rows.leaveTopic(id, isUnsent)
     }
     if (wanted.options.quote && refused(error, /quote/i)) {
       return await rows.setOptions(id, { ...wanted.options, quote: undefined })

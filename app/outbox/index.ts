@@ -1,4 +1,3 @@
-export { escapeHtml } from '../core/html.ts'
 export type { MoveListener } from './chats.ts'
 export type { AlbumMedia, Content, Media, Words } from './content.ts'
 export type { Delivery, DeliveryEvent } from './delivery.ts'

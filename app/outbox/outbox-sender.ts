@@ -30,8 +30,13 @@ interface Parts {
 
 /**
  * Delivers the messages of one bot, in the one process that has its calls: keeps trying until Telegram has taken the
- * newest revision of each or says that it never will. An edit that was taken just before a crash is made again and
- * answered with "not modified".
+ * newest revision of each or says that it never will.
+ *
+ * Each message arrives, and once, but for this: Telegram knows no key by which it would refuse to take one twice. What
+ * was on its way in a crash, or when an answer was lost, is looked for by edits among the next ten ids that nobody else
+ * is known to have; edits that were made already are answered with "not modified". So a message comes twice when there
+ * were more of others, of which this process did not hear, when no id was known before it, or when a large file arrives
+ * after it was looked for during six minutes. Files that are found by that have no `file_id` here.
  */
 export class OutboxSender implements LocalSender, AsyncDisposable {
   readonly #api: BotApi

@@ -49,7 +49,7 @@ export interface Wanted {
 /** Reads a row; undefined when this release does not know what it holds. */
 export function wantedOf(row: MessageRow): Wanted | undefined {
   const options = (tryParse(row.options) ?? {}) as SendingOptions
-  const keyboard = (tryParse(row.keyboard) ?? undefined) as Button[][] | undefined
+  const keyboard = hasBrokenKeyboard(row) ? undefined : (tryParse(row.keyboard) as Button[][] | undefined)
   // A release that knows no contents has written a text into the row since.
   if (row.content === null || row.text !== '') {
     return {

@@ -34,7 +34,7 @@ export class SendTurns {
   readonly #parts: Parts
   /** Chats with a call on its way: their order is kept by waiting. */
   readonly #busy = new Set<number>()
-  /** Messages of which bytes are on their way for minutes: nothing in their chat waits for that. */
+  /** Chats to which bytes are on their way for minutes: only the next ones wait for that, by which each is found again. */
   readonly #uploading = new Set<number>()
   /** With the time at which each began. */
   readonly #inFlight = new Map<Promise<void>, number>()
@@ -109,10 +109,10 @@ export class SendTurns {
   }
 
   /** Milliseconds until a call for a message may be made; endless while one is on its way, whose end wakes us. */
-  #wait({ id, chat_id, kind }: DueRow, weight: Weight): number {
+  #wait({ chat_id, kind }: DueRow, weight: Weight): number {
     const isBusy =
       kind === 'upload'
-        ? this.#uploading.has(id) || this.#uploading.size >= maxUploads
+        ? this.#uploading.has(chat_id) || this.#uploading.size >= maxUploads
         : this.#busy.has(chat_id)
     if (isBusy || this.#stopped) return Number.POSITIVE_INFINITY
     return this.#parts.limiter.wait(chat_id, weight)
@@ -120,8 +120,8 @@ export class SendTurns {
 
   #start({ id, chat_id, kind }: DueRow, work: () => Promise<void>): void {
     const { limiter, log } = this.#parts
-    const [busy, mark] = kind === 'upload' ? [this.#uploading, id] : [this.#busy, chat_id]
-    busy.add(mark)
+    const busy = kind === 'upload' ? this.#uploading : this.#busy
+    busy.add(chat_id)
     limiter.take(chat_id)
     const task = work()
       .catch((error) => {
@@ -130,7 +130,7 @@ export class SendTurns {
         log.error({ outgoing: id, error }, 'message not recorded')
       })
       .finally(() => {
-        busy.delete(mark)
+        busy.delete(chat_id)
         this.#inFlight.delete(task)
         this.wake()
       })

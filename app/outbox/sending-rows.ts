@@ -137,11 +137,14 @@ export class SendingRows {
     return row?.failure != null
   }
 
-  /** Its topic has refused it: it is sent to the group, where everyone can read it as well. */
-  async leaveTopic(id: number): Promise<void> {
+  /**
+   * Its topic has refused it: it is sent to the group, where everyone can read it as well.
+   * @param isUnsent whether it is only about what is still to be sent; else what is there can be edited no more
+   */
+  async leaveTopic(id: number, isUnsent: boolean): Promise<void> {
+    const lost = isUnsent ? '' : ', message_id = NULL, delivered = NULL, last_message_id = NULL'
     await this.#database.query(
-      `UPDATE messages SET thread_id = NULL, reply_to = NULL, message_id = NULL, delivered = NULL,
-         last_message_id = NULL, sending_after = NULL WHERE id = $1`,
+      `UPDATE messages SET thread_id = NULL, reply_to = NULL, sending_after = NULL${lost} WHERE id = $1`,
       id,
     )
   }

@@ -191,6 +191,23 @@ test('nothing in a chat waits for a file on its way to Telegram', async (t) => {
   await messagesIn(chatId, 2)
 })
 
+test('two files for one chat go one after the other', async (t) => {
+  await using sender = await startOutbox()
+  const chatId = await newChat()
+  const path = await newFile(sender, 'film.mp4')
+  await server.fault({ method: 'sendVideo', chat_id: chatId, delay_ms: 1500 })
+  await sender.depot.database.transaction(async () => {
+    for (const html of ['one', 'two']) {
+      await sender.outbox.post({ chatId, content: { type: 'video', file: { path }, caption: { html } } })
+    }
+  })
+  const messages = await messagesIn(chatId, 2)
+  t.deepEqual(
+    messages.map(({ caption }) => caption),
+    ['one', 'two'],
+  )
+})
+
 test('what Telegram would never take is refused where it is written', async (t) => {
   await using sender = await startOutbox()
   const chatId = await newChat()

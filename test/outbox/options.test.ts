@@ -42,6 +42,27 @@ test('a file stands in its topic, answers a message, and quotes it', async (t) =
   t.like(message, { message_thread_id: 77, reply_to_message_id: message_id, quote: 'whole' })
 })
 
+test('parts whose topic is closed between two of them go on in the group', async (t) => {
+  await using sender = await startOutbox()
+  const chat = { id: -newGroup(), type: 'supergroup' as const, title: 'Group', is_forum: true }
+  await server.sendText('hi', { chat, message_thread_id: 78 })
+  const place = { key: 'long', chatId: chat.id, threadId: 78 }
+  const parts = [{ html: 'one' }, { html: 'two' }]
+  await sender.outbox.post({ ...place, content: { type: 'parts', parts: parts.slice(0, 1) } })
+  await allSent(sender)
+  await server.setTopic(chat.id, 78, 'closed')
+  await sender.outbox.post({ ...place, content: { type: 'parts', parts } })
+  await allSent(sender)
+  const messages = await messagesIn(chat.id, 2)
+  t.deepEqual(
+    messages.map(({ text, message_thread_id }) => [text, message_thread_id]),
+    [
+      ['one', 78],
+      ['two', undefined],
+    ],
+  )
+})
+
 test('a quote that is not there any more is left out', async (t) => {
   await using sender = await startOutbox()
   const { chat_id: chatId, message_id } = await server.sendText('changed since', { from: { id: 7901 } })
