@@ -50,6 +50,9 @@ export interface Shown {
 /** Milliseconds between two writes. */
 const interval = 30_000
 
+/** Milliseconds before the first: a role that starts has more urgent work. */
+const pause = 3000
+
 /** Milliseconds after which the role that knows a gauge is silent, and the figure nobody's any more. */
 const staleAfter = 3 * interval
 
@@ -103,7 +106,7 @@ export class Metrics {
    * @param reads whether this process reads what is in the tables
    */
   start(log: Log, { reads }: { reads: boolean }): AsyncDisposable {
-    const work = async () => {
+    const work = async (reads: boolean) => {
       try {
         if (reads) await this.read()
         await this.write()
@@ -111,14 +114,15 @@ export class Metrics {
         log.debug({ error }, 'metrics not written')
       }
     }
-    let last = work()
-    const timer = setInterval(() => {
-      last = last.then(work)
-    }, interval)
+    let last = Promise.resolve()
+    const begin = () => {
+      last = last.then(() => work(reads))
+    }
+    const timers = [setTimeout(begin, pause), setInterval(begin, interval)]
     return {
       async [Symbol.asyncDispose]() {
-        clearInterval(timer)
-        await last.then(work)
+        for (const timer of timers) clearTimeout(timer)
+        await last.then(() => work(false))
       },
     }
   }

@@ -96,13 +96,17 @@ test('/metrics tells what is kept and what waits, on this machine or with the to
   await using app = await startApp({ api, env: { ADMIN_TOKEN } })
   await linkFor(api, await api.sendFile({ kind: 'document', name: `"a"\\b.bin` }))
   await app.restart()
-  const text = await until('figures of the bot role', async () => {
-    const { status, headers, body } = await app.get('/metrics')
-    t.is(status, 200)
-    t.is(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8')
-    const text = body.toString()
-    return text.includes('tgdepot_links 1\n') && text.includes('tgdepot_disk_free_bytes') && text
-  })
+  const text = await until(
+    'figures of the bot role',
+    async () => {
+      const { status, headers, body } = await app.get('/metrics')
+      t.is(status, 200)
+      t.is(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8')
+      const text = body.toString()
+      return text.includes('tgdepot_links 1\n') && text.includes('tgdepot_disk_free_bytes') && text
+    },
+    25_000,
+  )
   t.regex(
     text,
     /^# HELP tgdepot_links Links whose file is kept\.\n# TYPE tgdepot_links gauge\ntgdepot_links 1$/m,

@@ -49,10 +49,14 @@ test('a feature that was only added to the list has its command, job, table, pag
   t.is(await notes.kill('SIGTERM'), 0)
 
   await app.restart()
-  const metrics = await until('the figures of the bot role', async () => {
-    const text = (await app.get('/metrics')).body.toString()
-    return text.includes('\ntgdepot_notes 1\n') && text
-  })
+  const metrics = await until(
+    'the figures of the bot role',
+    async () => {
+      const text = (await app.get('/metrics')).body.toString()
+      return text.includes('\ntgdepot_notes 1\n') && text
+    },
+    25_000,
+  )
   t.regex(metrics, /^# TYPE tgdepot_notes_refused_total counter\ntgdepot_notes_refused_total 1$/m)
   t.regex(metrics, /^tgdepot_part_ok\{part="notes"\} 1$/m)
 
