@@ -63,6 +63,7 @@ const keepers: Record<string, string[]> = {
   'node:sqlite': ['core'],
   pino: ['core'],
   'node-cron': ['core'],
+  telegraf: ['telegram'],
   'telegraf/types': ['telegram'],
   koa: ['core', 'features/download', 'features/maintenance'],
   '@koa/router': ['core', 'features/download', 'context.ts'],
