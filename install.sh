@@ -12,13 +12,8 @@ SWITCHED=0
 DONE=0
 
 main() {
-  local file
-  for file in lib running registry options values questions telegram claim settings packages network ports builder bot-api release nginx services; do
-    # shellcheck source=/dev/null
-    source "$SOURCE/deploy/$file.sh"
-  done
-  # shellcheck source=/dev/null
-  source "$SOURCE/deploy/versions.env"
+  # shellcheck source=deploy/all.sh
+  source "$SOURCE/deploy/all.sh"
   read_arguments "$@"
   ((EUID == 0)) || die 'must be run as root: sudo ./install.sh'
   umask 022
@@ -31,15 +26,56 @@ main() {
   ask_missing
   outlive_terminal
   choose_certificate "${ANSWERS[TGDEPOT_TLS]}"
-  # The preflight changes nothing, so there is no log before it has passed.
-  LOG=/dev/null run_step "$SOURCE/deploy/steps/10-preflight.sh"
+  # Nothing is changed before it has passed, so there is no log yet.
+  LOG=/dev/null step 'Machine and answers' check_first
   open_log
   install -d -m 0755 "$ETC" "$OPT"
   install -d -m 0700 "$STATE"
   remove_leftovers
-  for file in "$SOURCE"/deploy/steps/[2-9]*.sh; do run_step "$file"; done
+  install_all
   finish
   DONE=1
+}
+
+check_first() {
+  check_system
+  check_answers
+  check_settings
+  check_room
+  check_ports
+  check_nginx
+  check_dns
+  check_network
+  if ((${#FAULTS[@]})); then
+    clear_title
+    printf 'install.sh: nothing was changed, because:\n' >&2
+    printf '  - %s\n' "${FAULTS[@]}" >&2
+    STEP=''
+    exit 2
+  fi
+  ! will_build ||
+    warn "the Bot API server is built from source, which takes $(estimate_build) here; --bot-api FILE takes a program that you have"
+}
+
+# The order is all that is said here: what a step does is its subject's.
+install_all() {
+  step 'Debian packages' install_debian_packages
+  step 'Users and folders' install_users
+  step 'Release' install_release
+  step 'Bot API server' install_bot_api
+  # Before the certificate: its authority comes by port 80.
+  step 'Ports for visitors' open_ports
+  step 'Certificate' install_certificate
+  step 'Secrets' install_secrets
+  step 'Check of the release with its settings' check_release
+  step 'Trial of the new web role' try_web_role
+  # What takes long or depends on others is done by now: from here on live files change.
+  step 'Switch' switch_release
+  step 'Settings' install_settings
+  step 'Fence around the Bot API server' install_fence
+  step 'nginx' install_nginx
+  step 'systemd units and the command tgdepot' install_units
+  step 'Services' start_services
 }
 
 open_log() {

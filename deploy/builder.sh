@@ -39,17 +39,6 @@ as_builder() {
     "${BUILD_PROPERTIES[@]/#/--property=}" --property="EnvironmentFile=$settings" -- "$@" </dev/null
 }
 
-# The same for a step of the installer: its output is kept, and shown when it fails.
-run_as_builder() {
-  local output status=0
-  output=$(mktemp)
-  log_line "+ as $BUILDER: $*"
-  as_builder "$@" >"$output" 2>&1 || status=$?
-  cat "$output" >>"$LOG"
-  ((status == 0)) || fail_with "$output" "'$*' failed with status $status"
-  rm -f "$output"
-}
-
 # Unpacks the folder $1 of an archive that a command of the builder's writes into the folder $2; whatever owners and
 # modes it names, the files are root's, none of them lies outside, and none is a device, which would open a disk to
 # whoever can read it.

@@ -1,4 +1,4 @@
-# Sourced, never run: what every step of the installer uses. Variables in capitals are shared by all steps.
+# Sourced, never run: what every subject uses. Variables in capitals are shared by all of them.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 # Names, addresses and numbers are read in no language: in Turkish, for one, the capital of i is another letter.
@@ -11,37 +11,10 @@ DATA=/var/lib/tgdepot
 # What the installer remembers between two runs. Nothing in it is needed to serve.
 STATE=$OPT/state
 LOG=/var/log/tgdepot-install.log
-SITE=/etc/nginx/sites-enabled/tgdepot.conf
-SNIPPETS=/etc/nginx/tgdepot
-UNITS=/etc/systemd/system
-WEB_SOCKET=/run/tgdepot/web.sock
-COMMAND=/usr/local/sbin/tgdepot
-# Beside nginx's own unit, whose other drop-ins are its owner's.
-NGINX_UNIT=$UNITS/nginx.service.d/tgdepot.conf
-CERTBOT_HOOK=/etc/letsencrypt/renewal-hooks/deploy/tgdepot-nginx
-
-# From systemd/manifest: the units in the order in which they stop, and what it says of each.
-UNIT_NAMES=()
-declare -A UNIT_USER=() UNIT_SECRETS=() UNIT_READS=()
-read_manifest() {
-  local unit user enabled health secrets reads
-  while read -r unit user enabled health secrets reads; do
-    [[ -n $unit && $unit != '#'* ]] || continue
-    UNIT_NAMES+=("$unit")
-    UNIT_USER[$unit]=$user
-    UNIT_SECRETS[$unit]=${secrets#-}
-    UNIT_READS[$unit]=${reads#-}
-  done <"$1"
-}
-read_manifest "$(dirname "${BASH_SOURCE[0]}")/../systemd/manifest"
-mapfile -t DROP_INS < <(cd "$(dirname "${BASH_SOURCE[0]}")/../systemd" && printf '%s\n' tgdepot*.d/*.conf)
-
-# Those that are restarted when what they read has changed; the firewall's has rules that are loaded without that.
-SERVICES=()
-for unit in "${UNIT_NAMES[@]}"; do
-  [[ $unit != *.service || $unit == tgdepot-firewall.service ]] || SERVICES+=("${unit%.service}")
-done
-unset unit
+# Files of the machine that belong to a release and go back with it; each subject adds its own.
+MANAGED=()
+# Others that are written by write_file, or folders of such ("folder/."): what a killed run left beside them is removed.
+WRITTEN=()
 
 # A function at the end of a pipe runs in this shell, so that what it finds changed is not lost.
 shopt -s lastpipe
@@ -97,21 +70,18 @@ fail_with() {
   die "$what (all of it above and in $LOG)"
 }
 
-# Runs the step in deploy/steps/NN-name.sh: a title in $step_title and a function step_name.
-run_step() {
-  local file=$1 name word=ok
-  name=$(basename "$file" .sh)
-  name=${name#*-}
-  # shellcheck source=/dev/null
-  source "$file"
-  CHANGED=0 NOTE='' STEP=$step_title
-  log_line "step $name"
-  ((TERMINAL == 0)) || printf '…        %s' "$step_title"
-  "step_${name//-/_}"
+# Runs a command as one step of the installer, under a title. It says whether it changed anything.
+step() {
+  local title=$1 word=ok
+  shift
+  CHANGED=0 NOTE='' STEP=$title
+  log_line "step $title"
+  ((TERMINAL == 0)) || printf '…        %s' "$title"
+  "$@"
   ((CHANGED == 0)) || word=changed
   clear_title
-  printf '%-8s %s%s\n' "$word" "$step_title" "${NOTE:+: $NOTE}"
-  log_line "$word $step_title${NOTE:+: $NOTE}"
+  printf '%-8s %s%s\n' "$word" "$title" "${NOTE:+: $NOTE}"
+  log_line "$word $title${NOTE:+: $NOTE}"
   STEP=''
 }
 

@@ -14,6 +14,17 @@ needed_packages() {
   [[ ${ANSWERS[TGDEPOT_TLS]} != acme ]] || printf 'certbot\n'
 }
 
+# A fresh nginx comes with a site that greets visitors; one that was here before is its owner's affair.
+install_debian_packages() {
+  local packages
+  mapfile -t packages < <(needed_packages)
+  command -v nginx >/dev/null || touch "$STATE/fresh-nginx"
+  install_packages "${packages[@]}"
+  if [[ -e $STATE/fresh-nginx ]]; then
+    rm -f /etc/nginx/sites-enabled/default "$STATE/fresh-nginx"
+  fi
+}
+
 # Those of the given packages that are not installed.
 missing_packages() {
   local package

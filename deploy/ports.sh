@@ -1,5 +1,36 @@
-# Sourced by install.sh and uninstall.sh: the ports that visitors come by, where ufw or firewalld guards this machine.
+# Sourced by install.sh and uninstall.sh: who listens on this machine, and the ports that visitors come by, where ufw or
+# firewalld guards it.
 # shellcheck shell=bash disable=SC2034
+
+# Who listens on a TCP port: "name pid" lines; nothing where it is free.
+listeners() {
+  ss -Hltnp "sport = :$1" 2>/dev/null | grep -o '"[^"]*",pid=[0-9]*' | sed 's/"\([^"]*\)",pid=/\1 /' | sort -u || true
+}
+
+# The numbers of the users who listen on a TCP port. This is the kernel's word: a program's name, and the unit below one's own
+# systemd, can be chosen by anyone.
+listening_users() { ss -Hltne "sport = :$1" 2>/dev/null | awk '{ print match($0, / uid:[0-9]+/) ? substr($0, RSTART + 5, RLENGTH - 5) : 0 }' | sort -u; }
+
+# nginx opens its ports as root: who does not only takes its name.
+check_port() {
+  local port=$1 name pid
+  while read -r name pid; do
+    [[ $name == nginx ]] || { fault "port $port is taken by $name (process $pid)"; return; }
+  done < <(listeners "$port")
+  [[ $(listening_users "$port") =~ ^0?$ ]] || fault "port $port is taken by a program of another user than root"
+}
+
+check_ports() {
+  command -v ss >/dev/null || return 0
+  if [[ ${ANSWERS[TGDEPOT_TLS]} == none ]]; then
+    check_port "${ANSWERS[TGDEPOT_LISTEN]##*:}"
+  else
+    check_port 80
+    check_port 443
+  fi
+  [[ -z $(listening_users 8081) ]] || server_listens ||
+    fault "port 8081 is taken by $(listeners 8081 | awk '{ print $1 " (process " $2 ")"; exit }')"
+}
 
 # What we have opened, "ufw 80/tcp" or "firewalld 80/tcp zone": nothing else is closed again.
 opened_ports() { cat "$STATE/opened-ports" 2>/dev/null || true; }

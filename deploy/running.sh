@@ -7,6 +7,9 @@ RUN=/run/tgdepot-install
 # What shows this run's output.
 VIEWERS=()
 
+# The first one, beside it, was made by an older release.
+remove_run() { rm -rf "$RUN.lock" "$RUN"; }
+
 # Waits for another run's end, and shows it meanwhile.
 take_turn() {
   install -d -m 0700 "$RUN"

@@ -1,7 +1,19 @@
-# Sourced by install.sh: the settings that both roles read.
-# shellcheck shell=bash
+# Sourced by install.sh and uninstall.sh: the settings that both roles read, and the secrets.
+# shellcheck shell=bash disable=SC2153
+
+MANAGED+=("$ETC/answers" "$ETC/tgdepot.env" "$ETC/bot-api.env")
+WRITTEN+=("$SECRETS/.")
 
 OWN_LINES='# Your own settings: every line from here on is kept, and wins over the ones above.'
+
+install_settings() {
+  # The number before the colon is the bot's public id.
+  printf 'TELEGRAM_BOT_ID=%s\n' "$(cut -d: -f1 "$SECRETS/TELEGRAM_BOT_TOKEN")" | write_file "$ETC/bot-api.env" 0644
+  write_settings | write_file "$ETC/tgdepot.env" 0644
+  # Not before: without code and names the bot would serve everyone.
+  forget_claim_code
+  save_answers
+}
 
 # Whatever in the file is not the installer's, wherever it stands: ALLOWED_USERS must not get lost with a line above it.
 own_settings() {
@@ -39,3 +51,43 @@ EOF
   printf '\n%s\n' "$OWN_LINES"
   [[ -z $own ]] || printf '%s\n' "$own"
 }
+
+# The form of the owner's lines in the file of settings; the release itself looks at their names and values later.
+check_settings() {
+  local file=$ETC/tgdepot.env line name number=0
+  [[ -r $file ]] || return 0
+  while IFS= read -r line || [[ -n $line ]]; do
+    ((++number))
+    line=${line%$'\r'}
+    [[ $line =~ ^[[:space:]]*([#\;]|$) ]] && continue
+    name=${line%%=*} name=${name%"${name##*[![:space:]]}"} name=${name#"${name%%[![:space:]]*}"}
+    # Without the line itself: it may hold a secret.
+    if [[ $line != *=* ]]; then fault "$file, line $number: not NAME=value"
+    elif [[ $name == TELEGRAM_BOT_TOKEN || $name == ADMIN_TOKEN || $name == CLAIM_CODE ]]; then
+      fault "$file, line $number: $name is a secret and belongs into $SECRETS/$name: everyone here can read this file"
+    fi
+  done <"$file"
+}
+
+install_secrets() {
+  # The bot is handed this file as it is.
+  write_secret TELEGRAM_BOT_TOKEN '%s'
+  # Read by systemd as environment files.
+  write_secret TELEGRAM_API_ID 'TELEGRAM_API_ID=%s\n'
+  write_secret TELEGRAM_API_HASH 'TELEGRAM_API_HASH=%s\n'
+  make_admin_token
+  make_claim_code
+}
+
+# A secret that was not given stays as it is.
+write_secret() {
+  # shellcheck disable=SC2059
+  [[ -z ${SECRET[$1]} ]] || printf "$2" "${SECRET[$1]}" | write_file "$SECRETS/$1" 0600
+}
+
+# Made once: whoever knows it may call POST /cleanup.
+make_admin_token() {
+  [[ -s $SECRETS/ADMIN_TOKEN ]] || printf 'ADMIN_TOKEN=%s\n' "$(openssl rand -hex 32)" | write_file "$SECRETS/ADMIN_TOKEN" 0600
+}
+
+purge_settings() { rm -rf "$ETC"; }

@@ -4,15 +4,6 @@
 
 BOT_API_URL=http://127.0.0.1:8081
 
-# Who listens on a TCP port: "name pid" lines; nothing where it is free.
-listeners() {
-  ss -Hltnp "sport = :$1" 2>/dev/null | grep -o '"[^"]*",pid=[0-9]*' | sed 's/"\([^"]*\)",pid=/\1 /' | sort -u || true
-}
-
-# The numbers of the users who listen on a TCP port. This is the kernel's word: a program's name, and the unit below one's own
-# systemd, can be chosen by anyone.
-listening_users() { ss -Hltne "sport = :$1" 2>/dev/null | awk '{ print match($0, / uid:[0-9]+/) ? substr($0, RSTART + 5, RLENGTH - 5) : 0 }' | sort -u; }
-
 # Whether the port is held by the user whom the installed unit names, and by nobody else.
 server_listens() {
   local user

@@ -111,28 +111,3 @@ find_secret_fault() {
     printf 'TELEGRAM_BOT_TOKEN is not known to Telegram: copy it anew from @BotFather (/token)\n'
   fi
 }
-
-# An address or a network, as the firewall takes it.
-is_network() {
-  local address=${1%/*} bits=0 most=32
-  [[ $1 != */* ]] || bits=${1##*/}
-  [[ $address != *:* ]] || most=128
-  [[ $bits =~ ^[0-9]{1,3}$ ]] && ((10#$bits <= most)) && [[ -n $(plain_address "$address") ]]
-}
-
-# The form of the owner's lines in the file of settings; the release itself looks at their names and values later.
-check_settings() {
-  local file=$ETC/tgdepot.env line name number=0
-  [[ -r $file ]] || return 0
-  while IFS= read -r line || [[ -n $line ]]; do
-    ((++number))
-    line=${line%$'\r'}
-    [[ $line =~ ^[[:space:]]*([#\;]|$) ]] && continue
-    name=${line%%=*} name=${name%"${name##*[![:space:]]}"} name=${name#"${name%%[![:space:]]*}"}
-    # Without the line itself: it may hold a secret.
-    if [[ $line != *=* ]]; then fault "$file, line $number: not NAME=value"
-    elif [[ $name == TELEGRAM_BOT_TOKEN || $name == ADMIN_TOKEN || $name == CLAIM_CODE ]]; then
-      fault "$file, line $number: $name is a secret and belongs into $SECRETS/$name: everyone here can read this file"
-    fi
-  done <"$file"
-}

@@ -1,10 +1,15 @@
 import { chmod, lstat, rm } from 'node:fs/promises'
-import http from 'node:http'
-import Router from '@koa/router'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createRequire } from 'node:module'
+import type Router from '@koa/router'
 import Koa from 'koa'
 import { codeOf, StartError, Unavailable } from './errors.ts'
 import type { HttpSettings } from './http-settings.ts'
 import type { Log } from './log.ts'
+import { http } from './node-http.ts'
+
+// Not by an import: the library's own modules import Node's `http`.
+const { Router: Routes } = createRequire(import.meta.url)('@koa/router') as typeof import('@koa/router')
 
 /** Milliseconds for running answers when the server stops; below systemd's own limit. */
 const drain = 20_000
@@ -22,7 +27,7 @@ const backlog = 4096
  * Answers a request before Koa sees it, for what is asked thousands of times a second: Koa and its router cost as much
  * as the whole decision. Returns false, with nothing written, to leave the request to the routes.
  */
-export type Shortcut = (request: http.IncomingMessage, response: http.ServerResponse) => Promise<boolean>
+export type Shortcut = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
 
 /** What the server answers with. */
 export interface Site {
@@ -41,12 +46,12 @@ function isClients(error: unknown): boolean {
 }
 
 /** RFC 9112, 3.2: who sends two Host lines wants two programs to see two hosts. nginx refuses it by itself. */
-function isDoubled({ headersDistinct }: http.IncomingMessage): boolean {
+function isDoubled({ headersDistinct }: IncomingMessage): boolean {
   return (headersDistinct.host?.length ?? 0) > 1
 }
 
 export class HttpServer implements AsyncDisposable {
-  readonly #server: http.Server
+  readonly #server: Server
   readonly #settings: HttpSettings
   /** The descriptor of a socket that listens already. */
   readonly #inherited: number | undefined
@@ -60,7 +65,7 @@ export class HttpServer implements AsyncDisposable {
     koa.on('error', (error) => {
       if (!isClients(error)) log.error({ error }, 'request failed')
     })
-    const failed = new WeakMap<http.IncomingMessage, unknown>()
+    const failed = new WeakMap<IncomingMessage, unknown>()
     const byKoa = this.#pages(koa, site, failed)
     this.#server = http.createServer(
       {
@@ -90,8 +95,8 @@ export class HttpServer implements AsyncDisposable {
   }
 
   /** What Koa answers; also where a shortcut has failed. */
-  #pages(koa: Koa, site: Site, failed: WeakMap<http.IncomingMessage, unknown>) {
-    const router = new Router()
+  #pages(koa: Koa, site: Site, failed: WeakMap<IncomingMessage, unknown>) {
+    const router = new Routes()
     for (const add of site.routes) add(router)
     koa.use(async (ctx, next) => {
       try {

@@ -1,4 +1,4 @@
-import cron, { type ScheduledTask as CronTask } from 'node-cron'
+import type { ScheduledTask as Pattern } from 'node-cron'
 import type { Log } from './log.ts'
 import { monotonicNow } from './monotonic-time.ts'
 
@@ -22,13 +22,16 @@ const maxMissed = 60
  * was; set back, it stops. Here each second of steady time is shown to the patterns once.
  */
 export class Schedule implements AsyncDisposable {
-  readonly #entries: { pattern: CronTask; execute: () => void }[] = []
+  readonly #entries: { name: string; schedule: string; execute: () => void }[] = []
+  /** Of the entries, in their order. */
+  #patterns: Pattern[] | undefined
   readonly #running = new Set<Promise<void>>()
   readonly #stop = new AbortController()
   /** Told at the next look at the clock. */
   readonly #waiting: (() => void)[] = []
   #shown = Math.floor(monotonicNow() / 1000)
   #timer: NodeJS.Timeout | undefined
+  #looking: Promise<void> = Promise.resolve()
 
   constructor(entries: ScheduledTask[], log: Log) {
     for (const { name, schedule, atStart, run } of entries) {
@@ -44,7 +47,7 @@ export class Schedule implements AsyncDisposable {
         this.#running.delete(running)
         isRunning = false
       }
-      this.#entries.push({ pattern: cron.createTask(schedule, () => {}, { name }), execute })
+      this.#entries.push({ name, schedule, execute })
       if (atStart) void execute()
     }
     this.#wait()
@@ -58,16 +61,22 @@ export class Schedule implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
     clearTimeout(this.#timer)
-    await Promise.all(this.#entries.map(({ pattern }) => pattern.destroy()))
+    await this.#looking
+    await Promise.all((this.#patterns ?? []).map((pattern) => pattern.destroy()))
     await Promise.all(this.#running)
   }
 
   /** Timers go by steady time as well. */
   #wait(): void {
-    this.#timer = setTimeout(() => this.#look(), 1000 - (monotonicNow() % 1000))
+    const look = () => {
+      this.#looking = this.#look()
+    }
+    this.#timer = setTimeout(look, 1000 - (monotonicNow() % 1000))
   }
 
-  #look(): void {
+  async #look(): Promise<void> {
+    this.#patterns ??= await this.#read()
+    if (this.#stop.signal.aborted) return
     const now = Math.floor(monotonicNow() / 1000)
     const first = Math.max(this.#shown + 1, now - maxMissed)
     const seconds = Array.from(
@@ -75,10 +84,16 @@ export class Schedule implements AsyncDisposable {
       (_, at) => new Date((first + at) * 1000),
     )
     this.#shown = now
-    for (const { pattern, execute } of this.#entries) {
-      if (seconds.some((second) => pattern.match(second))) execute()
+    for (const [at, { execute }] of this.#entries.entries()) {
+      if (seconds.some((second) => this.#patterns?.[at]?.match(second))) execute()
     }
     for (const resolve of this.#waiting.splice(0)) resolve()
     this.#wait()
+  }
+
+  /** At the first look, so that no start waits for the library. */
+  async #read(): Promise<Pattern[]> {
+    const { createTask } = await import('node-cron')
+    return this.#entries.map(({ name, schedule }) => createTask(schedule, () => {}, { name }))
   }
 }

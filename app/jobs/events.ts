@@ -24,6 +24,9 @@ export const stages = {
 
 export type JobEvent = keyof typeof stages
 
+/** The job of an event. */
+type Subject = Pick<Job, 'id' | 'kind' | 'userId' | 'chatId'>
+
 /** What happened to jobs, for whoever looks into a file that did not arrive. */
 export class JobEvents {
   readonly #database: Database
@@ -35,22 +38,23 @@ export class JobEvents {
   }
 
   /** Writes an event of a job, as a row and a line of the log. */
-  async record(
-    job: Pick<Job, 'id' | 'kind' | 'userId' | 'chatId'>,
-    event: JobEvent,
-    data: object = {},
-  ): Promise<void> {
+  async record(job: Subject, event: JobEvent, data: object = {}): Promise<void> {
+    await this.recordAll(job, [[event, data]])
+  }
+
+  /** Writes several events of a job, in their order: one statement for all. */
+  async recordAll(job: Subject, events: [event: JobEvent, data: object][]): Promise<void> {
     const context = { job_id: job.id, user_id: job.userId, chat_id: job.chatId, kind: job.kind }
-    this.#log.info(
-      { ...context, stage: stages[event], event, ...data },
-      event.toLowerCase().replaceAll('_', ' '),
-    )
+    for (const [event, data] of events) {
+      const message = event.toLowerCase().replaceAll('_', ' ')
+      this.#log.info({ ...context, stage: stages[event], event, ...data }, message)
+    }
+    const rows = events.map((_, i) => `($1, $${2 * i + 3}, $${2 * i + 4}, $2)`)
     await this.#database.query(
-      'INSERT INTO job_events (job_id, event_type, data, created_at) VALUES ($1, $2, $3, $4)',
+      `INSERT INTO job_events (job_id, event_type, data, created_at) VALUES ${rows.join(', ')}`,
       job.id,
-      event,
-      scrub(JSON.stringify(data)),
       Date.now(),
+      ...events.flatMap(([event, data]) => [event, scrub(JSON.stringify(data))]),
     )
   }
 }

@@ -1,4 +1,5 @@
 export { Breaker, type Trouble } from './breaker.ts'
+export type { JobEvent } from './events.ts'
 export { InHand } from './in-hand.ts'
 export type { ClaimedJob, Job } from './job.ts'
 export { Jobs } from './jobs.ts'

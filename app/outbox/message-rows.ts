@@ -1,4 +1,5 @@
 import type { Database } from '../core/database/database.ts'
+import type { Read } from '../core/database/reader.ts'
 import { monotonicNow } from '../core/monotonic-time.ts'
 import type { MessageRow, NewMessage, Revision } from './message.ts'
 
@@ -15,10 +16,12 @@ const maxInTheWay = 10
 export class MessageRows {
   readonly #database: Database
   readonly #botId: number
+  readonly #find: Read<MessageRow>
 
   constructor(database: Database, botId: number) {
     this.#database = database
     this.#botId = botId
+    this.#find = database.prepare<MessageRow>('SELECT * FROM messages WHERE id = ?')
   }
 
   /** Returns the id of the row: a new one, or that of its key. */
@@ -95,29 +98,28 @@ export class MessageRows {
    * waits for its next edit, and one that was refused for half an hour.
    */
   async due(most: number): Promise<{ id: number; chat_id: number }[]> {
-    const [ends, words] = await Promise.all(
-      ['topic IS NOT NULL', 'topic IS NULL'].map((which) =>
-        this.#database.query<{ id: number; chat_id: number; due_at: number }>(
-          `SELECT id, chat_id, due_at FROM messages AS m WHERE bot_id = $1 AND due_at <= $2 AND ${which}
-             AND sent_revision < revision AND failure IS NULL AND NOT EXISTS (
-               SELECT 1 FROM messages AS older WHERE older.bot_id = m.bot_id AND older.chat_id = m.chat_id
-                 AND older.id < m.id AND older.sent_revision < older.revision AND older.failure IS NULL
-                 AND (older.message_id IS NULL OR older.due_at <= $2) AND (older.attempts < $3 OR older.due_at <= $2)
-             ) ORDER BY due_at, id LIMIT $4`,
-          this.#botId,
-          monotonicNow(),
-          maxInTheWay,
-          most,
-        ),
-      ),
+    const oldest = (which: string, first: number) =>
+      `SELECT * FROM (
+         SELECT id, chat_id, due_at - ${first} AS place FROM messages AS m
+         WHERE bot_id = $1 AND due_at <= $2 AND topic ${which}
+           AND sent_revision < revision AND failure IS NULL AND NOT EXISTS (
+             SELECT 1 FROM messages AS older WHERE older.bot_id = m.bot_id AND older.chat_id = m.chat_id
+               AND older.id < m.id AND older.sent_revision < older.revision AND older.failure IS NULL
+               AND (older.message_id IS NULL OR older.due_at <= $2) AND (older.attempts < $3 OR older.due_at <= $2)
+           ) ORDER BY due_at, id LIMIT $4) AS oldest`
+    return await this.#database.query<{ id: number; chat_id: number }>(
+      `SELECT id, chat_id FROM (${oldest('IS NOT NULL', endsFirst)} UNION ALL ${oldest('IS NULL', 0)}) AS due
+       ORDER BY place, id`,
+      this.#botId,
+      monotonicNow(),
+      maxInTheWay,
+      most,
     )
-    const all = [...(ends ?? []).map((row) => ({ ...row, due_at: row.due_at - endsFirst })), ...(words ?? [])]
-    return all.sort((a, b) => a.due_at - b.due_at || a.id - b.id).map(({ id, chat_id }) => ({ id, chat_id }))
   }
 
+  /** As it was committed: not for use within a transaction. */
   async find(id: number): Promise<MessageRow | undefined> {
-    const [row] = await this.#database.query<MessageRow>('SELECT * FROM messages WHERE id = $1', id)
-    return row
+    return await this.#find(id)
   }
 
   async findByKey(key: string): Promise<MessageRow | undefined> {

@@ -26,6 +26,11 @@ class Bucket {
     return this.tokens >= this.#size
   }
 
+  /** Milliseconds until it holds so many, rounded up: timers know whole ones only. */
+  wait(tokens: number): number {
+    return Math.max(0, Math.ceil(((tokens - this.tokens) / this.#perSecond) * 1000))
+  }
+
   take(): void {
     this.#tokens = this.tokens - 1
   }
@@ -73,8 +78,7 @@ class Chat {
 
   wait(weight: Weight): number {
     const wait = this.#minute?.wait(groupLimit[weight]) ?? 0
-    if (wait > 0) return wait
-    return this.#bucket.tokens < (weight === 'must' ? 1 : 2) ? 200 : 0
+    return wait > 0 ? wait : this.#bucket.wait(weight === 'must' ? 1 : 2)
   }
 
   /** Whether nothing is lost when this is forgotten. */
@@ -109,13 +113,12 @@ export class SendRateLimiter {
     const held = Math.max(this.#heldUntil.get(chatId) ?? 0, this.#allHeldUntil) - monotonicNow()
     if (held > 0) return held
     this.#heldUntil.delete(chatId)
-    if (this.#all.tokens < (weight === 'must' ? 1 : 3)) return 50
-    return this.#chat(chatId).wait(weight)
+    return this.#all.wait(weight === 'must' ? 1 : 3) || this.#chat(chatId).wait(weight)
   }
 
-  /** Whether any chat may be called now. */
-  get isOpen(): boolean {
-    return this.#all.tokens >= 1
+  /** Milliseconds until any chat may be called; 0 means now. */
+  get closedFor(): number {
+    return this.#all.wait(1)
   }
 
   /** Counts a call. */

@@ -81,13 +81,13 @@ export class Sender {
   async #look(): Promise<void> {
     const { rows, limiter, deliver } = this.#parts
     if (this.#stopped || this.#isFull) return
-    if (!limiter.isOpen) return this.#wakeIn(50)
+    if (limiter.closedFor > 0) return this.#wakeIn(limiter.closedFor)
     let soonest = Number.POSITIVE_INFINITY
     for (const most of looks) {
       const due = await rows.due(most)
       for (const row of due) {
         if (this.#isFull) return
-        if (!limiter.isOpen) return this.#wakeIn(50)
+        if (limiter.closedFor > 0) return this.#wakeIn(limiter.closedFor)
         const wait = this.#wait(row.chat_id, 'must')
         if (wait === 0) this.#start(row, () => deliver(row.id))
         soonest = Math.min(soonest, wait)

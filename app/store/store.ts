@@ -18,6 +18,12 @@ import type { StoreSettings } from './settings.ts'
 /** How the bytes came in: another name for the same inode, shared blocks or a copy, or a stream. */
 export type Intake = 'link' | 'copy' | 'stream'
 
+/** A file that was taken in. */
+export interface Kept {
+  intake: Intake
+  size: number
+}
+
 /** Bytes that a file should have. */
 export interface Expected {
   /** What was announced, if anything was. */
@@ -137,42 +143,41 @@ export class Store {
 
   /**
    * Takes in a finished file under `uuid` without moving a byte where the file system allows it. May be repeated.
-   * @throws SizeMismatch, TooLarge, StoreAbsent
+   * @param ready resolves when it may be linked
+   * @throws SizeMismatch, TooLarge, StoreAbsent, and why it is not ready
    */
-  async importFile(uuid: string, source: string, { size, limit }: Expected): Promise<Intake> {
+  async importFile(
+    uuid: string,
+    source: string,
+    { size, limit }: Expected,
+    ready: Promise<void> = Promise.resolve(),
+  ): Promise<Kept> {
     // The size is looked at before the name appears, so that a wrong file is never there, not for a moment.
-    const { size: actual } = await stat(source)
+    const [{ size: actual }] = await Promise.all([stat(source), this.#require(), ready])
     if (size !== undefined && actual !== size) throw new SizeMismatch(size, actual)
     if (actual > limit) throw new TooLarge()
-    await this.#require()
     const intake = await this.#inFolders(() => this.#linkOrCopy(uuid, source))
-    await this.settle(uuid)
-    return intake
-  }
-
-  /** Makes a name that is there readable to nginx and proof against a power cut; after a crash, perhaps again. */
-  async settle(uuid: string): Promise<void> {
-    const file = await open(this.pathOf(uuid), 'r')
-    try {
-      // TDLib makes its files 0640; the closed folder keeps others out, and nginx need not share a group with TDLib.
-      // One that is another user's was opened for everyone by that user.
-      const { mode } = await file.stat()
-      if ((mode & 0o444) !== 0o444) await file.chmod(0o644)
-      await Promise.all([file.sync(), this.#syncFolder(uuid)])
-    } finally {
-      await file.close()
-    }
+    return { intake, size: await this.settle(uuid) }
   }
 
   /**
-   * Takes in a stream under `uuid`.
+   * Makes a name that is there readable to nginx and proof against a power cut; after a crash, perhaps again. Returns how
+   * many bytes it has.
+   */
+  async settle(uuid: string): Promise<number> {
+    const [size] = await Promise.all([this.#syncFile(uuid), this.#syncFolder(uuid)])
+    return size
+  }
+
+  /**
+   * Takes in a stream under `uuid`. Returns how many bytes came.
    * @throws SizeMismatch, TooLarge, StoreAbsent, and what the stream throws
    */
   async importStream(
     uuid: string,
     stream: Readable,
     { size, limit, received }: Expected & { received: (bytes: number) => void },
-  ): Promise<void> {
+  ): Promise<number> {
     await this.#require()
     const partial = join(this.#incoming(), uuid)
     const file = await this.#inFolders(() => open(partial, 'w', 0o644))
@@ -193,6 +198,7 @@ export class Store {
       await this.#require()
       await this.#inFolders(() => rename(partial, this.pathOf(uuid)))
       await this.#syncFolder(uuid)
+      return bytes
     } finally {
       await file.close()
       await rm(partial, { force: true })
@@ -341,6 +347,20 @@ export class Store {
       await rename(partial, target)
     } finally {
       await rm(partial, { force: true })
+    }
+  }
+
+  async #syncFile(uuid: string): Promise<number> {
+    const file = await open(this.pathOf(uuid), 'r')
+    try {
+      // TDLib makes its files 0640; the closed folder keeps others out, and nginx need not share a group with TDLib.
+      // One that is another user's was opened for everyone by that user.
+      const { mode, size } = await file.stat()
+      if ((mode & 0o444) !== 0o444) await file.chmod(0o644)
+      await file.sync()
+      return size
+    } finally {
+      await file.close()
     }
   }
 

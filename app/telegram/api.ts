@@ -1,4 +1,4 @@
-import http from 'node:http'
+import type { Agent, AgentOptions, ClientRequestArgs, IncomingMessage } from 'node:http'
 import https from 'node:https'
 import net from 'node:net'
 import type { Readable } from 'node:stream'
@@ -11,6 +11,7 @@ import {
   TelegramUnreachable,
 } from '../core/bot-api.ts'
 import { codeOf } from '../core/errors.ts'
+import { http } from '../core/node-http.ts'
 import type { ServerHelper } from './server-helper.ts'
 
 /** Milliseconds for a call that Telegram answers at once; above its own 60 s, so that its error text arrives. */
@@ -26,13 +27,13 @@ const maxAnswer = 16 * 1024 * 1024
 class KnownPeerAgent extends http.Agent {
   readonly #helper: ServerHelper
 
-  constructor(helper: ServerHelper, options: http.AgentOptions) {
+  constructor(helper: ServerHelper, options: AgentOptions) {
     super(options)
     this.#helper = helper
   }
 
   override createConnection(
-    options: http.ClientRequestArgs,
+    options: ClientRequestArgs,
     made?: (error: Error | null, socket: net.Socket) => void,
   ): undefined {
     const socket = net.connect(options as net.NetConnectOpts)
@@ -55,7 +56,7 @@ export class TelegramApi implements BotApi {
   readonly #token: string
   readonly #client: typeof http | typeof https
   // An idle connection is closed here first: one that the server closes at the moment of reuse loses a call.
-  readonly #agent: http.Agent
+  readonly #agent: Agent
   readonly #closing = new AbortController()
   /** When each call under way should have ended. */
   readonly #deadlines = new Map<Promise<unknown>, number>()
@@ -159,7 +160,7 @@ export class TelegramApi implements BotApi {
     method: string,
     path: string,
     { signal, body = '', idle }: { signal: AbortSignal; body?: string; idle?: number },
-  ): Promise<http.IncomingMessage> {
+  ): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const headers =
         verb === 'POST'

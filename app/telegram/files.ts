@@ -9,8 +9,13 @@ import type { TelegramApi } from './api.ts'
 import { PartialDownloads, type Watched } from './partial-downloads.ts'
 import type { ServerHelper } from './server-helper.ts'
 
-/** Where getFile left a file: on this disk, or on the server, to be streamed, with the bytes that it must have. */
-export type Fetched = { path: string } | { stream: Readable; size: number | undefined }
+/**
+ * Where getFile left a file: on this disk, ours to link when it is handed over, or on the server, to be streamed, with the
+ * bytes that it must have.
+ */
+export type Fetched =
+  | { path: string; handedOver: Promise<void> }
+  | { stream: Readable; size: number | undefined }
 
 /** getFile of a local server answers when the file is there; 4 GB at 50 kB/s take 23 h. */
 const fetchTimeout = 24 * 3_600_000
@@ -72,7 +77,7 @@ export class TelegramFiles {
   /**
    * Makes the server fetch a file of the announced size. `received` is told the bytes on the disk as they come, while
    * it can be told which ones belong to this file.
-   * @throws TelegramRefusal, TelegramUnreachable, ForeignPath, Stalled, LargerThanAnnounced, HelperError
+   * @throws TelegramRefusal, TelegramUnreachable, ForeignPath, Stalled, LargerThanAnnounced; handing over, HelperError
    */
   async fetch(
     { fileId, size, patience, grew }: Wanted,
@@ -99,9 +104,11 @@ export class TelegramFiles {
       isThere = true
       clearInterval(timer)
       if (isAbsolute(found.path)) {
-        const ours = await this.#ours(found.path)
-        await this.#helper?.handOver(ours)
-        return { path: ours }
+        const path = await this.#ours(found.path)
+        const handedOver = this.#helper?.handOver(path) ?? Promise.resolve()
+        // It may fail before anybody waits for it, which must not end the process.
+        handedOver.catch(() => {})
+        return { path, handedOver }
       }
       const expected = size ?? found.size
       const isSized = expected !== undefined

@@ -14,19 +14,26 @@ main() {
   cmake --build build --target telegram-bot-api --parallel "$jobs"
 }
 
-# Gets exactly the pinned commit and its submodule, once. Another commit starts from nothing: old object files mislead.
+# Gets exactly the pinned commits, once. Another commit starts from nothing: old object files mislead.
 fetch_source() {
   [[ $(cat commit 2>/dev/null) != "$BOT_API_COMMIT" ]] || return 0
   rm -rf source build commit split
   git init --quiet source
   git -C source fetch --depth 1 "$BOT_API_REPOSITORY" "$BOT_API_COMMIT"
   git -C source checkout --quiet --detach FETCH_HEAD
+  # Before it says where its submodule comes from.
+  expect_commit source "$BOT_API_COMMIT"
   git -C source submodule update --init --recursive --depth 1
-  if [[ $(git -C source rev-parse HEAD) != "$BOT_API_COMMIT" ]]; then
-    printf 'the source from %s is not the pinned commit\n' "$BOT_API_REPOSITORY" >&2
-    exit 1
-  fi
+  expect_commit source/td "$TDLIB_COMMIT"
   printf '%s\n' "$BOT_API_COMMIT" >commit
+}
+
+expect_commit() {
+  local commit
+  commit=$(git -C "$1" rev-parse HEAD)
+  [[ $commit == "$2" ]] && return
+  printf 'the source in %s is %s, not the pinned commit %s\n' "$1" "$commit" "$2" >&2
+  exit 1
 }
 
 # Only once: splitting again would make every file new, and a resumed build would start over.

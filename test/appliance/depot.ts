@@ -6,11 +6,11 @@ import { join, resolve } from 'node:path'
 import type { ShownChat, ShownMessage } from '../bot-api/control/show-chat.ts'
 import type { FileSpec } from '../bot-api/control/user-actions.ts'
 import { newToken } from '../bot-api/fresh.ts'
+import { readManifest } from '../helpers/units.ts'
 import { type Finished, hostEnvironment, must, waitFor } from './host.ts'
 import type { JournalEntry, Machine } from './machine.ts'
 
 export const domain = 'depot.test'
-export const units = ['tgdepot-bot-api.service', 'tgdepot-bot.service', 'tgdepot-web.service']
 export const dataFolder = '/var/lib/tgdepot'
 /** The checkout in the machine, and the stand-in Bot API server beside its own runtime. */
 export const checkout = '/root/tgdepot'
@@ -18,6 +18,10 @@ export const standInFolder = '/usr/local/lib/bot-api-stand-in'
 export const standIn = '/root/telegram-bot-api'
 
 const root = resolve(import.meta.dirname, '../..')
+export const manifest = readManifest(join(root, 'systemd'))
+/** Those that run as users of their own. */
+export const services = manifest.filter(({ unit, user }) => unit.endsWith('.service') && user !== 'root')
+export const units = services.map(({ unit }) => unit)
 /** The machine is a neighbour: no proxy of the host leads to it. */
 const direct = { ...hostEnvironment, no_proxy: '*', NO_PROXY: '*' }
 const storedPath = new RegExp(`https://${domain}/download/([0-9a-f-]{36})(?:/[A-Za-z0-9._%-]+)?`)

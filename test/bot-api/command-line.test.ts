@@ -19,7 +19,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
 const ids = { TELEGRAM_API_ID: '1', TELEGRAM_API_HASH: 'x' }
 
 test('--version prints the version of the Bot API', async (t) => {
-  t.deepEqual(await run(['--version']), { out: 'Bot API 8.2\n', err: '', code: 0 })
+  t.deepEqual(await run(['--version']), { out: 'Bot API 10.3\n', err: '', code: 0 })
 })
 
 test('without an api id and hash it says where to get them and ends', async (t) => {

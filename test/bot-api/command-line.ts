@@ -21,7 +21,7 @@ export type Options = {
 /** A command line that the server cannot start with. */
 export class CommandLineError extends Error {}
 
-export const VERSION = 'Bot API 8.2'
+export const VERSION = 'Bot API 10.3'
 
 const FLAGS = {
   'api-id': { type: 'string' },

@@ -10,6 +10,8 @@ export type Outcome = { status: number; stdout: string; stderr: string }
 /** An empty folder for one test, with programs of its own that come before the machine's. */
 export class Bench {
   readonly dir: string
+  /** The checkout whose installer is tried. */
+  source = root
 
   static async open(): Promise<Bench> {
     const dir = await mkdtemp(join(tmpdir(), 'tgdepot-deploy-'))
@@ -31,9 +33,8 @@ export class Bench {
   /** A script after the installer's files, which are told to leave the machine alone. */
   sourced(script: string): string {
     return `set -euo pipefail
-      SOURCE=${root}
-      for file in lib running registry options values questions telegram claim settings packages network ports builder bot-api release nginx services; do source "$SOURCE/deploy/$file.sh"; done
-      source "$SOURCE/deploy/versions.env"
+      SOURCE=${this.source}
+      source "$SOURCE/deploy/all.sh"
       cd ${this.dir}; OPT=$PWD/opt ETC=$PWD/etc SECRETS=$PWD/etc/secrets DATA=$PWD/data STATE=$PWD/state LOG=$PWD/log RUN=$PWD/run
       BUILD=$PWD/build NGINX_CONF=$PWD/nginx.conf NGINX_LIMITS=$PWD/modules-enabled/90-tgdepot.conf; mkdir -p "$OPT/releases" "$SECRETS" "$STATE" "$RUN"; touch "$LOG"\n${script}`
   }

@@ -16,7 +16,8 @@ async function openBuild(): Promise<Bench> {
   await bench.fake(
     'git',
     `${note('git')}
-    [[ $* != *"rev-parse HEAD"* ]] || cat "$BENCH/head"
+    [[ $* != "-C source rev-parse HEAD" ]] || cat "$BENCH/head"
+    [[ $* != "-C source/td rev-parse HEAD" ]] || cat "$BENCH/td-head"
     [[ $* != "init --quiet source" ]] || mkdir -p source/td`,
   )
   await bench.fake(
@@ -30,7 +31,7 @@ async function openBuild(): Promise<Bench> {
   return bench
 }
 
-const build = `export BENCH=$PWD BUILD; echo "$BOT_API_COMMIT" >head; RELEASE=one; ln -s "$SOURCE" "$OPT/releases/one"
+const build = `export BENCH=$PWD BUILD; echo "$BOT_API_COMMIT" >head; echo "$TDLIB_COMMIT" >td-head; RELEASE=one; ln -s "$SOURCE" "$OPT/releases/one"
   memory_mb() { echo "\${MEMORY-8000}"; }; add_swap() { :; }; install_packages() { :; }
   build() { build_bot_api "\${BOT_API_COMMIT:0:12}"; }
   `
@@ -61,12 +62,21 @@ test('exactly the pinned commit is fetched, once', async (t) => {
   t.notRegex(await readFile(join(bench.dir, 'calls'), 'utf8'), /^git/m)
 })
 
-test('a source that is not the pinned commit is not built', async (t) => {
+test('a source that is not the pinned commit is not built, and not asked where its submodule comes from', async (t) => {
   await using bench = await openBuild()
   const { status, stderr } = await bench.run(`${build} echo 0000 >head; build`)
   t.is(status, 1)
-  t.regex(stderr, /not the pinned commit/)
-  t.notRegex(await readFile(join(bench.dir, 'calls'), 'utf8'), /^cmake/m)
+  t.regex(stderr, /the source in source is 0000, not the pinned commit e3e9dd8e/)
+  t.notRegex(await readFile(join(bench.dir, 'calls'), 'utf8'), /^cmake|submodule/m)
+})
+
+test('a TDLib that is not the pinned commit is not built, and is fetched anew by the next run', async (t) => {
+  await using bench = await openBuild()
+  const { stdout, stderr } = await bench.run(`${build} echo 0000 >td-head; (build) || echo "failed with $?"
+    echo "$TDLIB_COMMIT" >td-head; mv calls first; build; grep -c 'submodule update' calls`)
+  t.is(stdout, 'failed with 1\n1\n', stderr)
+  t.regex(stderr, /the source in source\/td is 0000, not the pinned commit bc9c263e/)
+  t.notRegex(await readFile(join(bench.dir, 'first'), 'utf8'), /^cmake/m)
 })
 
 test('the build shows its percentage, compiles with clang where it was chosen, and its program is kept by commit', async (t) => {
@@ -77,7 +87,7 @@ test('the build shows its percentage, compiles with clang where it was chosen, a
   const calls = await readFile(join(bench.dir, 'calls'), 'utf8')
   t.regex(calls, /CMAKE_BUILD_TYPE=Release.* CC=clang CXXFLAGS=-stdlib=libc\+\+/)
   t.regex(calls, /--target telegram-bot-api --parallel \d/)
-  t.is(await readFile(join(bench.dir, 'opt/bot-api/fa6706fc8f6e/telegram-bot-api'), 'utf8'), 'program\n')
+  t.is(await readFile(join(bench.dir, 'opt/bot-api/e3e9dd8e5b3d/telegram-bot-api'), 'utf8'), 'program\n')
 })
 
 test('with little memory the sources are split once, so that a resumed build goes on', async (t) => {

@@ -153,7 +153,7 @@ test('what is as the earlier release had it needs no room, so that a full disk d
 test('what a killed run left beside the files that it replaces is removed by the next one', async (t) => {
   await using bench = await Bench.open()
   const { stdout, stderr } = await bench.run(`
-    MANAGED=("$PWD/etc/tgdepot.env" "$PWD/units/tgdepot.target")
+    MANAGED=("$PWD/etc/tgdepot.env" "$PWD/units/tgdepot.target") WRITTEN=("$SECRETS/.")
     mkdir -p units "$STATE/.restored/etc"; touch etc/tgdepot.env etc/.tgdepot.aB3xYz etc/secrets/.tgdepot.000000 etc/secrets/KEPT \\
       units/.restored-tgdepot.target units/.tgdepot.other etc/.tgdepot.env.new
     remove_leftovers; remove_leftovers; find . -type f ! -name log ! -path './bin/*' | sort`)

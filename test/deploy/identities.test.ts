@@ -47,7 +47,6 @@ asRoot(
   async (t) => {
     await using bench = await Bench.open()
     const { status, stdout, stderr } = await bench.run(`${folder}
-    source "$SOURCE/deploy/steps/30-users.sh"
     prepare; chown -R daemon:games data; give daemon; adopt_data store daemon:daemon; find data -mindepth 2 -printf '%u:%g\\n' | sort -u`)
     t.is(status, 0, stderr)
     t.is(stdout, '1\ndaemon:daemon\n')
@@ -64,9 +63,9 @@ asRoot('a run that was interrupted in the middle is finished by the next', async
 test('the firewall’s rules are what nft takes, with and without networks that the owner allows', async (t) => {
   for (const networks of ['', '10.1.2.0/24,192.168.7.7,10.1.0.0/16,fd00:1::/64,fd00::/8']) {
     await using bench = await Bench.open()
-    const { status, stdout, stderr } = await bench.run(`source "$SOURCE/deploy/steps/65-configuration.sh"
+    const { status, stdout, stderr } = await bench.run(`
       id() { case $2 in tgdepot) echo 991 ;; *) echo 992 ;; esac; }
-      ANSWERS=([TGDEPOT_BOT_API_EGRESS]=${networks}); fill_firewall "$SOURCE/deploy/firewall.nft"`)
+      ANSWERS=([TGDEPOT_BOT_API_EGRESS]=${networks}); fill_fence "$SOURCE/deploy/firewall.nft"`)
     t.is(status, 0, stderr)
     t.notRegex(stdout, /@[A-Z0-9]+@/)
     t.regex(stdout, /skuid != \{ 0, 991, 992 \} reject/)

@@ -55,7 +55,7 @@ asRoot('the preflight finds a port that another user holds by nginx’s or by no
   await using bench = await Bench.open()
   for (const name of ['nginx', '",pid=', 'x",pid=1,fd=3']) {
     const { port } = await startThief(t, name)
-    const { stdout, stderr } = await bench.run(`${at(port)} source "$SOURCE/deploy/steps/10-preflight.sh"
+    const { stdout, stderr } = await bench.run(`${at(port)}
       check_port ${port}; printf '%s\n' "\${FAULTS[@]}"`)
     t.regex(stdout, new RegExp(`^port ${port} is taken by `), name + stderr)
     const { stdout: open } = await bench.run(
@@ -76,9 +76,9 @@ asRoot(
     ] as const) {
       const { stdout, stderr } = await bench.run(`
         [[ -v INNER ]] || exec env INNER=1 unshare --net bash -c "$BASH_EXECUTION_STRING"
-        ip link set lo up; source "$SOURCE/deploy/steps/65-configuration.sh"; id() { command id -u games; }
+        ip link set lo up; id() { command id -u games; }
         ANSWERS=([TGDEPOT_TLS]=none [TGDEPOT_LISTEN]='${listen}' [TGDEPOT_BOT_API_EGRESS]='')
-        fill_firewall "$SOURCE/deploy/firewall.nft" | /usr/sbin/nft -f -
+        fill_fence "$SOURCE/deploy/firewall.nft" | /usr/sbin/nft -f -
         serve() { "\${@:2}" perl -e '${server}' ${host} "$1" x >/dev/null & servers+=($!); until ss -Hltn "sport = :$1" | grep -q .; do sleep 0.05; done; }
         stop() { kill "\${servers[@]}"; wait "\${servers[@]}" || true; servers=(); }
         ask() { timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"; read -r words <&3; echo "$words"' ${host} "$1" || echo shut; }

@@ -1,47 +1,40 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
+import { readManifest } from '../helpers/units.ts'
 
 const systemd = join(import.meta.dirname, '../../systemd')
 
-/** The lines of the manifest, split at their columns. */
-async function manifest() {
-  const text = await readFile(join(systemd, 'manifest'), 'utf8')
-  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
-  return lines.map((line) => {
-    const [unit = '', user = '', enabled = '', health = '', secrets = '', reads = ''] = line.split(/\s+/)
-    return { unit, user, enabled, health, secrets, reads }
-  })
-}
+const manifest = readManifest(systemd)
 
 const unitText = (unit: string) => readFile(join(systemd, unit), 'utf8')
 
 test('the manifest names each unit, once', async (t) => {
   const files = (await readdir(systemd)).filter((name) => /\.(service|socket|target)$/.test(name))
-  const named = (await manifest()).map(({ unit }) => unit)
+  const named = manifest.map(({ unit }) => unit)
   t.deepEqual(named.toSorted(), files.toSorted())
 })
 
 test('a socket comes before its service, so that at a stop it starts none again', async (t) => {
-  const order = (await manifest()).map(({ unit }) => unit)
+  const order = manifest.map(({ unit }) => unit)
   for (const socket of order.filter((unit) => unit.endsWith('.socket'))) {
     t.true(order.indexOf(socket) < order.indexOf(socket.replace('.socket', '.service')), socket)
   }
 })
 
 test('each unit has the user, the secrets and the target that the manifest says, and no other', async (t) => {
-  for (const { unit, user, enabled, secrets } of await manifest()) {
+  for (const { unit, user, enabled, secrets } of manifest) {
     const text = await unitText(unit)
     t.is(/^WantedBy=(.*)$/m.exec(text)?.[1], enabled, unit)
     if (!unit.endsWith('.service')) continue
     t.is(/^User=(.*)$/m.exec(text)?.[1] ?? 'root', user, unit)
     const handed = [...text.matchAll(/^\w+=.*\/etc\/tgdepot\/secrets\/(\w+)$/gm)].map(([, name]) => name)
-    t.deepEqual(handed.toSorted(), secrets === '-' ? [] : secrets.split(',').toSorted(), unit)
+    t.deepEqual(handed.toSorted(), secrets.toSorted(), unit)
   }
 })
 
 test('what a unit reads when it starts is what the manifest says', async (t) => {
-  for (const { unit, reads } of await manifest()) {
+  for (const { unit, reads } of manifest) {
     const text = await unitText(unit)
     const role = /app\/main\.ts (\w+)$/m.exec(text)?.[1]
     const files = [...text.matchAll(/(?:^EnvironmentFile=|^ExecStart=| )(\/(?:etc|opt)\/tgdepot\/[^\s]+)/gm)]
@@ -49,13 +42,13 @@ test('what a unit reads when it starts is what the manifest says', async (t) => 
         path.replace(/^\/opt\/tgdepot\/current\/(app|node_modules)\/.*/, `release:${role}`),
       )
       .filter((path) => !path.includes('/secrets/'))
-    t.deepEqual([...new Set(files)].toSorted(), reads === '-' ? [] : reads.split(',').toSorted(), unit)
+    t.deepEqual([...new Set(files)].toSorted(), reads.toSorted(), unit)
   }
 })
 
 test('every part of /health that a unit is named for is one that /health has', async (t) => {
   const page = await readFile(join(import.meta.dirname, '../../app/features/download/health.ts'), 'utf8')
-  const named = (await manifest()).flatMap(({ health }) => (health === '-' ? [] : [health]))
+  const named = manifest.flatMap(({ health }) => (health === '' ? [] : [health]))
   t.true(named.length > 0)
   for (const part of named) t.regex(page, new RegExp(`\\b${part}\\b`), part)
 })

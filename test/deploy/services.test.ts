@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava'
 import { FakeClock, hasFakeClock } from '../helpers/fake-clock.ts'
 import { Bench } from './bash.ts'
 
-const load = 'UNITS=$PWD/units WEB_SOCKET=$PWD/web.sock; load_socket; echo "$CHANGED"'
+const load = 'UNITS=$PWD/units; load_socket tgdepot-web.socket; echo "$CHANGED"'
 
 /** A machine on which the socket's unit is active and a web role runs, handed the socket or not. */
 async function openWith(t: ExecutionContext, env: Record<string, string>) {
@@ -17,7 +17,10 @@ async function openWith(t: ExecutionContext, env: Record<string, string>) {
   const server = createServer().listen(join(bench.dir, 'web.sock'))
   t.teardown(() => server.close())
   await mkdir(join(bench.dir, 'units'))
-  await writeFile(join(bench.dir, 'units/tgdepot-web.socket'), '[Socket]\n')
+  await writeFile(
+    join(bench.dir, 'units/tgdepot-web.socket'),
+    `[Socket]\nListenStream=${bench.dir}/web.sock\n`,
+  )
   await bench.fake('systemctl', `echo "$*" >>calls; [ "$1" != show ] || echo ${web.pid}`)
   return Object.assign(bench, { calls: () => readFile(join(bench.dir, 'calls'), 'utf8') })
 }
@@ -90,7 +93,7 @@ test('crashes of the months before are no fault of a release', async (t) => {
   // The web role, which goes on running, has had a long life.
   await bench.fake('systemctl', `case "$*" in *NRestarts*tgdepot-web*) echo 5 ;; *NRestarts*) echo 0 ;; esac`)
   const { stdout, stderr } = await bench.run(`UNITS=$PWD/units; mkdir units
-    load_bot_api_folder() { :; }; load_firewall() { :; }; load_socket() { :; }; load_helper() { :; }
+    load_bot_api_folder() { :; }; load_fence() { :; }; load_socket() { :; }
     runs_whole_release() { :; }; service_digest() { echo same; }; run_of() { echo 1; }
     for service in "\${SERVICES[@]}"; do touch "$UNITS/$service.service"; echo same >"$STATE/$service"; done
     echo other >"$STATE/tgdepot-bot"

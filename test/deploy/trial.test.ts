@@ -66,8 +66,7 @@ async function tryChange(
   await bench.fake('systemctl', systemctl)
   await bench.fake('journalctl', 'cat words')
   return await bench.run(`WEB_SOCKET=$PWD/web.sock RELEASE=next; ANSWERS[TGDEPOT_DOMAIN]=depot.test; echo >"$SECRETS/ADMIN_TOKEN"
-    source "$SOURCE/deploy/steps/58-check.sh"; source "$SOURCE/deploy/steps/59-trial.sh"
-    TRIAL_SOCKET=$PWD/trial/web.sock TRIAL_SECONDS=8; step_trial; echo passed; ls -A etc`)
+    TRIAL_SOCKET=$PWD/trial/web.sock TRIAL_SECONDS=8; try_web_role; echo passed; ls -A etc`)
 }
 
 const body = (start: string, statement: string) => (text: string) => {
@@ -92,13 +91,12 @@ test.serial('the one that serves, with the settings that it has, is not tried ag
     perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => "web.sock", Listen => 1) or die'
     WEB_SOCKET=$PWD/web.sock RELEASE=same; ANSWERS[TGDEPOT_DOMAIN]=depot.test
     mkdir -p opt/releases/{same,other}; ln -s releases/same opt/current; write_settings >"$ETC/tgdepot.env"
-    source "$SOURCE/deploy/steps/58-check.sh"; source "$SOURCE/deploy/steps/59-trial.sh"
     runs_present_role() { [[ $1 == tgdepot-web.service && ! -e runs-another ]]; }
-    step_trial; echo "$NOTE"
+    try_web_role; echo "$NOTE"
     start_trial() { echo tried; exit 0; }
-    (RELEASE=other; step_trial)
-    (touch runs-another; step_trial); rm runs-another
-    (echo '# more' >>"$ETC/tgdepot.env"; ANSWERS[TGDEPOT_DOMAIN]=new.test; step_trial)`)
+    (RELEASE=other; try_web_role)
+    (touch runs-another; try_web_role); rm runs-another
+    (echo '# more' >>"$ETC/tgdepot.env"; ANSWERS[TGDEPOT_DOMAIN]=new.test; try_web_role)`)
   t.is(stdout, 'it runs already\ntried\ntried\ntried\n', stderr)
 })
 

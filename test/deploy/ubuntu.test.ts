@@ -26,7 +26,7 @@ test('systemd 249 knows every key of the units, but for a file of which it gets 
   const units = await textsOf('systemd', /\.(service|socket|target|conf)$/)
   const strangers = units.filter(([, text]) => newKeys.test(text)).map(([name]) => name)
   t.deepEqual(strangers, ['tgdepot-.service.d/20-backoff.conf'])
-  t.regex(await readFile(join(root, 'deploy/steps/80-units.sh'), 'utf8'), /20-backoff\.conf .*-ge 254/)
+  t.regex(await readFile(join(root, 'deploy/units/install.sh'), 'utf8'), /20-backoff\.conf .*-ge 254/)
 })
 
 /** Of nginx 1.19 and later (nginx.org/en/CHANGES): 1.18 ends with "unknown directive". */

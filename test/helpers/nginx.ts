@@ -91,7 +91,7 @@ async function files(): Promise<string> {
 }
 
 async function installedConnections(): Promise<number> {
-  const installer = await readFile(join(source, '../deploy/nginx.sh'), 'utf8')
+  const installer = await readFile(join(source, '../deploy/nginx/workers.sh'), 'utf8')
   return Number(/^WORKER_CONNECTIONS=(\d+)$/m.exec(installer)?.[1])
 }
 

@@ -45,6 +45,27 @@ test.serial('a chat gets one call a second, after a short burst', (t) => {
   t.true(calls >= 59 && calls <= 61, `${calls}`)
 })
 
+test.serial('who has to wait waits for the next call that is allowed, and no longer', (t) => {
+  using clock = clocked()
+  const { limiter, pass } = clock
+  for (const chat of [1, 2, 3]) limiter.take(chat)
+  // 26 a second in all.
+  t.is(limiter.wait(4, 'must'), 39)
+  t.is(limiter.closedFor, 39)
+  pass(38)
+  t.is(limiter.wait(4, 'must'), 1)
+  pass(1)
+  t.is(limiter.wait(4, 'must'), 0)
+  for (const _ of 'abc') {
+    limiter.take(5)
+    pass(100)
+  }
+  // One a second in a chat.
+  t.is(limiter.wait(5, 'must'), 700)
+  pass(700)
+  t.is(limiter.wait(5, 'must'), 0)
+})
+
 test.serial('a group gets 20 calls in each minute, and never more', (t) => {
   using clock = clocked()
   const at: number[] = []

@@ -43,7 +43,7 @@ const names = async (store: Store) =>
 
 test('a file is kept as another name of the same inode, readable for the web server', async (t) => {
   const { store, source } = await open(t)
-  t.is(await store.importFile(one, source, fits), 'link')
+  t.deepEqual(await store.importFile(one, source, fits), { intake: 'link', size: 5 })
   const [kept, given] = await Promise.all([stat(store.pathOf(one)), stat(source)])
   t.is(kept.ino, given.ino)
   t.is(kept.mode & 0o777, 0o644)
@@ -60,7 +60,7 @@ test('keeping the change time of the contents: the Bot API server would fetch it
 test('keeping again is no fault and keeps the same', async (t) => {
   const { store, source, text } = await open(t)
   await store.importFile(one, source, fits)
-  t.is(await store.importFile(one, source, fits), 'link')
+  t.deepEqual(await store.importFile(one, source, fits), { intake: 'link', size: 5 })
   await rm(source)
   t.is(await text(one), 'hello')
 })
@@ -98,7 +98,7 @@ test('a stream is kept whole, and told of as it comes', async (t) => {
   const { store, text } = await open(t)
   const received: number[] = []
   const stream = Readable.from([Buffer.from('he'), Buffer.from('llo')])
-  await store.importStream(one, stream, { ...fits, received: (bytes) => received.push(bytes) })
+  t.is(await store.importStream(one, stream, { ...fits, received: (bytes) => received.push(bytes) }), 5)
   t.is(await text(one), 'hello')
   t.deepEqual(received, [2, 5])
   t.is((await stat(store.pathOf(one))).mode & 0o777, 0o644)
@@ -162,7 +162,7 @@ test('folders that someone removed while they were empty are made again', async 
     for (const folder of [...store.shards, 'incoming']) await rmdir(join(store.root, folder)).catch(() => {})
   }
   await tidyUp()
-  t.is(await store.importFile(one, source, fits), 'link')
+  t.deepEqual(await store.importFile(one, source, fits), { intake: 'link', size: 5 })
   await tidyUp()
   t.true(await store.linkExisting(one, two, 5))
   await store.remove(one)
@@ -195,8 +195,8 @@ test('half-written files of a crash are gone after the next start, kept ones sta
 test('from another file system the bytes are copied whole, and the copy may be made again', async (t) => {
   const { store, text } = await open(t, '/dev/shm')
   const { source } = await open(t)
-  t.is(await store.importFile(one, source, fits), 'copy')
-  t.is(await store.importFile(one, source, fits), 'copy')
+  t.deepEqual(await store.importFile(one, source, fits), { intake: 'copy', size: 5 })
+  t.deepEqual(await store.importFile(one, source, fits), { intake: 'copy', size: 5 })
   t.is(await text(one), 'hello')
   t.is((await stat(store.pathOf(one))).mode & 0o777, 0o644)
   t.deepEqual(await names(store), [one])
@@ -231,6 +231,21 @@ test('folders on one file system count once, one elsewhere for itself', async (t
   t.deepEqual(rooms.map(({ of }) => of).sort(), ['the Bot API server', 'the store and the database'])
   await rm(join(dir, 'store'), { recursive: true })
   t.deepEqual((await store.disks()).length, 2, 'the database’s and the server’s')
+})
+
+test('a file that is not ready yet gets its name when it is, and none when it never is', async (t) => {
+  const { store, source, text } = await open(t)
+  const handing = Promise.withResolvers<void>()
+  const keeping = store.importFile(one, source, fits, handing.promise)
+  // All that does not need the file to be ready has been done by then.
+  await store.probe()
+  t.deepEqual(await names(store), [])
+  handing.resolve()
+  t.deepEqual(await keeping, { intake: 'link', size: 5 })
+  t.is(await text(one), 'hello')
+  const refused = Promise.reject(new Error('not handed over'))
+  await t.throwsAsync(store.importFile(two, source, fits, refused), { message: 'not handed over' })
+  t.deepEqual(await names(store), [one])
 })
 
 test('a store without its marker takes nothing, and takes up its work when it is back', async (t) => {

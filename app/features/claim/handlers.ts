@@ -1,5 +1,6 @@
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import type { RateLimiterRes } from 'rate-limiter-flexible'
 import type { BotContext } from '../../context.ts'
+import { RateLimiterMemory } from '../../core/rate-limiter.ts'
 import type { Claims, HeardMessage } from '../../telegram/index.ts'
 import { texts } from './catalogue.ts'
 
@@ -14,9 +15,9 @@ export function claimLink({ users, outbox, log }: BotContext): NonNullable<Claim
     matches: async ({ userId }) => !((await isOwned()) && (await users.mayUse(userId))),
     async handle(message) {
       const { userId, place, language } = message
-      const count = await limiter.consume(userId).catch((refused) => {
-        if (refused instanceof RateLimiterRes) return refused
-        throw refused
+      const count = await limiter.consume(userId).catch((refused: RateLimiterRes | Error) => {
+        if (refused instanceof Error) throw refused
+        return refused
       })
       const above = count.consumedPoints - tries.points
       if (above > 1) log.debug({ user_id: userId }, 'no answer: too many codes tried')

@@ -29,8 +29,10 @@ export class Status {
   /** Has the chat show a text about a job. Call it in the transaction in which the job begins, waits or ends. */
   async tell(job: Job, revision: Revision): Promise<void> {
     const { outbox } = this.#context
-    await this.#waiting.leave(job.id)
-    const { statusMessage, place } = readPayload(job) ?? {}
+    const payload = readPayload(job)
+    // Of a job that cannot be read, nobody knows whether it has waited.
+    if (payload?.hasWaited ?? !payload) await this.#waiting.leave(job.id)
+    const { statusMessage, place } = payload ?? {}
     if (place || statusMessage === undefined)
       await outbox.post({ botId: job.botId, ...messageOf(job), ...revision })
     else await outbox.revise(statusMessage, revision)

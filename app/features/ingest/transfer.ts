@@ -1,7 +1,7 @@
 import type { BotContext } from '../../context.ts'
 import { TelegramRefusal } from '../../core/bot-api.ts'
 import { codeOf } from '../../core/errors.ts'
-import type { ClaimedJob, Elsewhere, Job, JobKind } from '../../jobs/index.ts'
+import type { ClaimedJob, Elsewhere, Job, JobEvent, JobKind } from '../../jobs/index.ts'
 import type { Links } from '../../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../../store/index.ts'
 import { classify, machineProblem, OverQuota, stalledForGood } from './failures.ts'
@@ -42,6 +42,7 @@ const knownContent = { name: 'ingest-known', concurrency: 4 }
 
 interface Taken {
   intake: Intake | 'known'
+  size: number
   /** The Bot API server's name for the bytes, no longer needed once the link is recorded. */
   leftover?: string
 }
@@ -151,18 +152,14 @@ async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Pro
   using held = new DisposableStack()
   const taken = await take(parts, job, payload, held, signal)
   if (!taken) return
-  const { intake, leftover } = taken
-
-  const kept = await store.stat(payload.uuid)
-  if (!kept) throw new Error('the file is gone from the store')
-  const { size } = kept
+  const { intake, size, leftover } = taken
   const expiresAt = links.expiry(context.clock.now())
   const { fileUniqueId, fileId, messageId, name, mimeType, uuid } = payload
   const record = async () => {
     await checkQuotas(context, job, { fileUniqueId, size })
     // In one transaction with the end: each one of its own would wait for the disk.
-    if (intake !== 'known') await jobs.events.record(job, 'DOWNLOAD_FINISHED', { intake, size })
-    await jobs.events.record(job, 'OUTPUT_VALIDATED', { size, intake })
+    const finished: [JobEvent, object][] = intake === 'known' ? [] : [['DOWNLOAD_FINISHED', { intake, size }]]
+    await jobs.events.recordAll(job, [...finished, ['OUTPUT_VALIDATED', { size, intake }]])
     const chatId = outbox.chats.idNow(job.chatId)
     const source = { botId: job.botId, fileId, chatId, messageId }
     await links.create({ uuid, userId: job.userId, name, mimeType, size, fileUniqueId, source, expiresAt })
@@ -205,10 +202,10 @@ async function take(
   if (size !== undefined) {
     // Linked before a crash, and not recorded.
     if ((await store.stat(uuid))?.size === size) {
-      await store.settle(uuid)
-      return { intake: 'known' }
+      return { intake: 'known', size: await store.settle(uuid) }
     }
-    if (await shareKnown(context, payload)) return { intake: 'known' }
+    const known = await takeKnown(context, payload)
+    if (known) return known
   }
   if (job.kind === knownContent.name) {
     // Fetched here, it would have no promise of room, and more transfers would run at once than may.
@@ -225,27 +222,30 @@ async function take(
       ? held.use(await elsewhere(() => turns.take(fileUniqueId, signal, job.deferrals > 0)))
       : undefined
   // One before it in the line may have been the same.
-  if (turn && (await shareKnown(context, payload))) return { intake: 'known' }
+  const known = turn && (await takeKnown(context, payload))
+  if (known) return known
   await checkRoom(context, size)
   await jobs.events.record(job, 'DOWNLOAD_STARTED', { size })
   try {
     return await download(parts, job, payload, turn, signal)
   } catch (error) {
     // Fetched for two jobs at once, and taken away with the record of the other.
-    if (codeOf(error) === 'ENOENT' && (await shareKnown(context, payload))) return { intake: 'known' }
+    const other = codeOf(error) === 'ENOENT' ? await takeKnown(context, payload) : undefined
+    if (other) return other
     // The local server says only that the file is unavailable when it has no room for it.
     if (!signal.aborted) await checkRoom(context, size)
     throw error
   }
 }
 
-async function shareKnown(
+async function takeKnown(
   { store, links }: BotContext,
   { uuid, size, fileUniqueId }: Payload,
-): Promise<boolean> {
-  if (size === undefined) return false
+): Promise<Taken | undefined> {
+  if (size === undefined) return undefined
   const known = await links.findByContent(fileUniqueId, size)
-  return known !== undefined && (await store.linkExisting(known, uuid, size))
+  const isShared = known !== undefined && (await store.linkExisting(known, uuid, size))
+  return isShared ? { intake: 'known', size } : undefined
 }
 
 async function download(
@@ -279,12 +279,13 @@ async function download(
   })
   if (!('stream' in fetched)) turn?.fetched()
   if ('stream' in fetched) {
-    await store.importStream(uuid, fetched.stream, { size: fetched.size, limit, received })
+    const bytes = await store.importStream(uuid, fetched.stream, { size: fetched.size, limit, received })
     turn?.fetched()
-    return { intake: 'stream' }
+    return { intake: 'stream', size: bytes }
   }
   try {
-    return { intake: await store.importFile(uuid, fetched.path, { size, limit }), leftover: fetched.path }
+    const kept = await store.importFile(uuid, fetched.path, { size, limit }, fetched.handedOver)
+    return { ...kept, leftover: fetched.path }
   } catch (error) {
     // The server would answer with the same wrong file again, and keep it for a day.
     if (error instanceof SizeMismatch || error instanceof TooLarge) await telegram.files.discard(fetched.path)

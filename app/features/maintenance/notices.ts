@@ -31,6 +31,8 @@ export class Notices {
   /** What a notice was about is over; without effect when there was none. */
   async over(name: string, text?: string): Promise<void> {
     const { database } = this.#context
+    // Most often there is nothing to end, which costs no turn of those who write.
+    if (!(await this.isOpen(name))) return
     await database.transaction(async () => {
       const sql = 'UPDATE notices SET is_open = 0 WHERE name = $1 AND is_open = 1 RETURNING name'
       const ended = await database.query(sql, name)

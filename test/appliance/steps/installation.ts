@@ -1,4 +1,4 @@
-import { checkout, type Depot, domain, standIn, units } from '../depot.ts'
+import { checkout, type Depot, domain, manifest, standIn, units } from '../depot.ts'
 import { waitFor } from '../host.ts'
 import type { Step } from '../step.ts'
 
@@ -7,7 +7,7 @@ const flags = `--yes --domain ${domain} --tls self-signed --users everyone --bot
 /** What changes when a unit is started anew, and the workers that nginx replaces at a reload. */
 async function runState({ machine }: Depot): Promise<string> {
   const properties = 'Id,MainPID,InvocationID,ActiveEnterTimestampMonotonic'
-  const shown = [...units, 'tgdepot.target', 'tgdepot-firewall.service', 'nginx.service'].join(' ')
+  const shown = [...manifest.map(({ unit }) => unit), 'nginx.service'].join(' ')
   return machine.sh(
     `systemctl show --property=${properties} ${shown}; pgrep --parent $(cat /run/nginx.pid) | sort`,
   )

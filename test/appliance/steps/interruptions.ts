@@ -36,14 +36,23 @@ const fillUp = (folder: string, left = 0) =>
 /** While it is there, the disk fills up as the installer comes to the step that `addFillingStep` has added. */
 const fillingIsOn = '/root/filling-is-on'
 
-/** Adds a step of its own to the checkout, in the order of its number. It belongs to the release that is then made. */
-async function addFillingStep({ machine }: Depot, number: number, fill: string): Promise<void> {
-  await machine.sh(`rm -f ${checkout}/deploy/steps/*-fill.sh; touch ${fillingIsOn}`)
-  const step = `step_title='Full disk'\nstep_fill() { [[ ! -e ${fillingIsOn} ]] || { ${fill}; } || true; }\n`
-  await machine.writeFile(`${checkout}/deploy/steps/${number}-fill.sh`, step)
+const filling = '/root/fill-the-disk'
+
+/** Takes the step out of the checkout's installer that `addFillingStep` has put into it. */
+const removeFillingStep = ({ machine }: Depot) => machine.sh(`sed -i '/Full disk/d' ${checkout}/install.sh`)
+
+/** Puts a step of its own before another one. It belongs to the release that is then made. */
+async function addFillingStep(depot: Depot, before: string, fill: string): Promise<void> {
+  const { machine } = depot
+  await removeFillingStep(depot)
+  await machine.sh(`touch ${fillingIsOn}`)
+  await machine.writeFile(filling, `[[ ! -e ${fillingIsOn} ]] || { ${fill}; } || true\n`)
+  await machine.sh(
+    `sed -i "s|^  step '${before}'|  step 'Full disk' bash ${filling}\\n&|" ${checkout}/install.sh && grep -q "'Full disk'" ${checkout}/install.sh`,
+  )
 }
 
-type Point = { title: string; number: number; left?: number }
+type Point = { title: string; before: string; left?: number }
 
 /** Per folder: a small file system takes a while to be put in its place and taken away again. */
 const fullAt: { folder: string; size: string; points: Point[] }[] = [
@@ -51,20 +60,20 @@ const fullAt: { folder: string; size: string; points: Point[] }[] = [
     folder: '/opt/tgdepot',
     size: '3g',
     points: [
-      { title: 'while a release is made', number: 39, left: 300_000 },
-      { title: 'before the Bot API server is put in place', number: 49 },
-      { title: 'before the way back is kept', number: 59 },
+      { title: 'while a release is made', before: 'Release', left: 300_000 },
+      { title: 'before the Bot API server is put in place', before: 'Bot API server' },
+      { title: 'before the way back is kept', before: 'Switch' },
     ],
   },
   {
     folder: '/etc/tgdepot',
     size: '4m',
-    points: [{ title: 'before the settings are written', number: 64 }],
+    points: [{ title: 'before the settings are written', before: 'Settings' }],
   },
   {
     folder: '/etc/systemd/system',
     size: '4m',
-    points: [{ title: 'before the units are written', number: 79 }],
+    points: [{ title: 'before the units are written', before: 'systemd units and the command tgdepot' }],
   },
 ]
 
@@ -73,7 +82,7 @@ async function upgradeOnFullDisk(t: ExecutionContext, depot: Depot, folder: stri
   const { machine } = depot
   const present = await release(depot)
   await changeRelease(depot, point.title)
-  await addFillingStep(depot, point.number, fillUp(folder, point.left))
+  await addFillingStep(depot, point.before, fillUp(folder, point.left))
   const { code, stdout, stderr } = await depot.install('--yes')
   t.not(code, 0, stdout + stderr)
   t.regex(stdout, /Full disk$/m)
@@ -135,7 +144,7 @@ export const interruptions: Step[] = [
     limit: 240,
     async run(t, depot) {
       const { machine } = depot
-      await machine.sh(`rm -f ${checkout}/deploy/steps/*-fill.sh`)
+      await removeFillingStep(depot)
       await changeRelease(depot, 'to go back from')
       // What is the same needs no room.
       t.is((await depot.install(`--yes --email owner@${domain}`)).code, 0)

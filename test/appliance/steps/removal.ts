@@ -1,4 +1,4 @@
-import { checkout, type Depot, dataFolder, standInFolder, units } from '../depot.ts'
+import { checkout, type Depot, dataFolder, manifest, standInFolder } from '../depot.ts'
 import type { Step } from '../step.ts'
 
 /** Everything in the machine that bears our name, apart from what the test brought. */
@@ -99,8 +99,7 @@ export const removal: Step[] = [
       t.not((await depot.machine.run('getent passwd | grep tgdepot')).code, 0)
       t.not((await depot.machine.run('getent group | grep tgdepot')).code, 0)
       t.not((await depot.machine.run('nft list ruleset | grep tgdepot')).code, 0)
-      for (const unit of [...units, 'tgdepot-web.socket'])
-        t.is(await depot.property(unit, 'LoadState'), 'not-found')
+      for (const { unit } of manifest) t.is(await depot.property(unit, 'LoadState'), 'not-found')
       t.is(await depot.machine.sh('dpkg --verify nginx-common || true'), '', 'nginx.conf is as it was')
       t.deepEqual(await depot.failedUnits(), [])
       t.is((await depot.machine.run('nginx -t')).code, 0)

@@ -1,4 +1,4 @@
-import { dataFolder, units } from '../depot.ts'
+import { dataFolder, manifest, services, units } from '../depot.ts'
 import { as, inside } from '../inside.ts'
 import type { Step } from '../step.ts'
 
@@ -9,7 +9,7 @@ export const sandbox: Step[] = [
   {
     title: 'systemd finds no fault in the units, and rates their exposure at 1.2 at most',
     async run(t, depot) {
-      const all = `${units.join(' ')} tgdepot-web.socket tgdepot-api-helper.service tgdepot-api-helper.socket tgdepot-firewall.service tgdepot.target`
+      const all = manifest.map(({ unit }) => unit).join(' ')
       const verified = await depot.machine.run(`systemd-analyze verify --man=no ${all}`)
       t.is(verified.stdout + verified.stderr, '')
       t.is(verified.code, 0)
@@ -24,11 +24,10 @@ export const sandbox: Step[] = [
   {
     title: 'each unit runs as its own user with no capability',
     async run(t, depot) {
-      const expected = ['tgdepot-api', 'tgdepot', 'tgdepot-web']
-      for (const [index, unit] of units.entries()) {
-        t.is(await depot.property(unit, 'User'), expected[index] as string)
+      for (const { unit, user } of services) {
+        t.is(await depot.property(unit, 'User'), user)
         const pid = await depot.property(unit, 'MainPID')
-        t.is(await depot.machine.sh(`stat --format=%U /proc/${pid}`), expected[index] as string)
+        t.is(await depot.machine.sh(`stat --format=%U /proc/${pid}`), user)
         const status = await depot.machine.sh(`grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/${pid}/status`)
         t.regex(status.replaceAll(/\s+/g, ' '), /CapEff: 0+ NoNewPrivs: 1 Seccomp: 2/)
       }

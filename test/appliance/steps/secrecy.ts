@@ -68,7 +68,7 @@ export const secrecy: Step[] = [
       for (const unit of units) {
         const pid = await depot.property(unit, 'MainPID')
         const environment = await depot.machine.sh(`tr '\\0' '\\n' </proc/${pid}/environ`)
-        t.regex(environment, /^(TELEGRAM_BOT_ID|STORAGE_PATH)=/m, unit)
+        t.regex(environment, /^INVOCATION_ID=/m, unit)
         t.false(environment.includes(key), unit)
         if (unit !== 'tgdepot-bot-api.service') t.false(environment.includes(TELEGRAM_API_HASH), unit)
         t.is((await depot.machine.sh(`systemctl show ${unit}`)).includes(key), false)

@@ -214,6 +214,21 @@ test('what runs on after its transaction has ended writes on its own', async (t)
   t.deepEqual(await rows(), [0, 8, 9])
 })
 
+test('what runs on after its transaction has ended begins one of its own', async (t) => {
+  const { transaction, query, rows } = await openRows(t)
+  let late: Promise<unknown> = Promise.resolve()
+  await transaction(async () => {
+    const write = async () => {
+      await query('INSERT INTO rows (n) VALUES (9)')
+      throw new Error('undone')
+    }
+    late = delay(30).then(() => transaction(write))
+    await query('INSERT INTO rows (n) VALUES (8)')
+  })
+  await t.throwsAsync(late, { message: 'undone' })
+  t.deepEqual(await rows(), [0, 8])
+})
+
 test('values come back as they went in', async (t) => {
   const { query } = await openRows(t)
   const big = 2 ** 52

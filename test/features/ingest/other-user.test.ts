@@ -7,6 +7,7 @@ import { startBotApi } from '../../bot-api/client.ts'
 import { linkFor } from '../../helpers/chat.ts'
 import { createApp } from '../../helpers/start-app.ts'
 import { startHelper } from '../../helpers/start-helper.ts'
+import { until } from '../../helpers/until.ts'
 
 test('with a helper that hangs or is away files wait, and become links without a copy when it is back', async (t) => {
   await using api = await startBotApi()
@@ -39,7 +40,10 @@ test('with a helper that hangs or is away files wait, and become links without a
   release()
   await using _helper = await startHelper(options)
   const { uuid } = await linkFor(api, sent, 60_000)
-  t.is((await stat(join(app.storage, uuid.slice(0, 2), uuid))).nlink, 1, 'the server’s name is gone')
+  await until(
+    'the server’s name is gone',
+    async () => (await stat(join(app.storage, uuid.slice(0, 2), uuid))).nlink === 1,
+  )
   const ended = app.lines.filter(({ event }) => event === 'JOB_COMPLETED')
   t.deepEqual(
     ended.map(({ intake }) => intake),

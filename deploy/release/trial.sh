@@ -1,6 +1,6 @@
-# Downloads stay with the old web role until the new one has shown, beside it, that it answers what the old one answers.
+# Sourced by install.sh: downloads stay with the old web role until the new one has shown, beside it, that it answers what
+# the old one answers.
 # shellcheck shell=bash disable=SC2034,SC2153
-step_title='Trial of the new web role'
 
 TRIAL=tgdepot-trial
 TRIAL_UNIT=trial-tgdepot.service
@@ -8,7 +8,7 @@ TRIAL_SOCKET=/run/$TRIAL/web.sock
 # Seconds until it answers; it starts in one.
 TRIAL_SECONDS=20
 
-step_trial() {
+try_web_role() {
   local settings=$ETC/.tgdepot.env.trial fault
   if ! systemctl is-active --quiet tgdepot-web.service || [[ ! -S $WEB_SOCKET ]]; then
     NOTE='nothing serves yet'
@@ -34,14 +34,15 @@ runs_already() {
 }
 
 start_trial() {
-  local release=$OPT/releases/$RELEASE
+  local release=$OPT/releases/$RELEASE secrets
+  mapfile -t secrets < <(secrets_of tgdepot-web.service)
   systemctl stop "$TRIAL_UNIT" 2>/dev/null || true
   systemctl reset-failed "$TRIAL_UNIT" 2>/dev/null || true
   # It ends by itself should this installer be killed.
-  run systemd-run "${LOOK[@]}" --unit="$TRIAL_UNIT" --property=User=tgdepot-web --property=RuntimeMaxSec=120 \
+  run systemd-run "${LOOK[@]}" --unit="$TRIAL_UNIT" --property=User="${UNIT_USER[tgdepot-web.service]}" --property=RuntimeMaxSec=120 \
     --property=RuntimeDirectory="$TRIAL" --property=RuntimeDirectoryMode=0700 --property=ReadWritePaths="$DATA/db" \
     --property=EnvironmentFile="$1" --property=Environment=SETTINGS_FILE="$1" \
-    --property=EnvironmentFile="$SECRETS/ADMIN_TOKEN" \
+    "${secrets[@]/#/--property=}" \
     "$release/node_modules/.bin/node" "$release/app/main.ts" web
 }
 
@@ -61,7 +62,7 @@ find_trial_fault() {
     sleep 0.2
   done
   # What needs tables that the bot is still to make has no answer yet.
-  [[ -n $(look_as web "$1") ]] || paths+=(/health "/download/$(</proc/sys/kernel/random/uuid)" "$(some_link)")
+  [[ -n $(look_as tgdepot-web.service "$1") ]] || paths+=(/health "/download/$(</proc/sys/kernel/random/uuid)" "$(some_link)")
   for path in "${paths[@]}"; do
     old=$(ask_role "$WEB_SOCKET" "$path")
     new=$(ask_role "$TRIAL_SOCKET" "$path")

@@ -1,0 +1,114 @@
+# Sourced by install.sh and uninstall.sh: the site, filled in for this machine and its nginx.
+# shellcheck shell=bash
+
+SITE=/etc/nginx/sites-enabled/tgdepot.conf
+SNIPPETS=/etc/nginx/tgdepot
+NAMELESS=$ETC/tls/nameless
+MANAGED+=("$SITE" "$SNIPPETS")
+WRITTEN+=("$SNIPPETS/.")
+
+check_nginx() {
+  local output user
+  command -v nginx >/dev/null || return 0
+  if ! output=$(nginx -T 2>&1); then
+    fault "nginx refuses its present configuration: $(grep -m 1 -E 'emerg|error' <<<"$output" || true)"
+    return
+  fi
+  user=$(awk '$1 == "user" { sub(";", "", $2); print $2; exit }' <<<"$output")
+  [[ $user == www-data ]] || fault "nginx works as user '$user': tgdepot needs Debian's nginx with www-data"
+  grep -q 'sites-enabled/' <<<"$output" || fault 'nginx does not read /etc/nginx/sites-enabled'
+  [[ -n ${ANSWERS[TGDEPOT_DOMAIN]} ]] || return 0
+  # Two servers of one name: nginx would silently take the first.
+  if awk -v own="$SITE:" -v domain="${ANSWERS[TGDEPOT_DOMAIN],,}" '
+    /^# configuration file / { file = $4 }
+    file != own && /server_name/ && gsub(/[;{}]/, " & ") {
+      for (i = 1; i <= NF; i++) { if ($i == "server_name") inside = 1; else if ($i == ";") inside = 0; else if (inside && $i == domain) found = 1 }
+    }
+    END { exit !found }' <<<"$output"; then
+    fault "another site of this nginx is called ${ANSWERS[TGDEPOT_DOMAIN]} already"
+  fi
+}
+
+nginx_version() { nginx -v 2>&1 | sed -n 's|^nginx version: nginx/\([0-9.]*\).*|\1|p'; }
+
+version_at_least() { [[ $(printf '%s\n' "$1" "$2" | sort -V | head -n 1) == "$2" ]]; }
+
+# Its size is 0, whatever is in it.
+has_ipv6() { [[ -n $(cat /proc/net/if_inet6 2>/dev/null) ]]; }
+
+# The addresses ("80", "[::]:443") for which another site answers whoever names none of nginx's sites: by its own word, or
+# as the first that nginx reads. To take that from it would break what it serves.
+list_defaults() {
+  nginx -T 2>/dev/null | awk -v own="$SITE" -v mine="${SITE%.conf}" '
+    /^# configuration file / { file = $4; sub(/:$/, "", file) }
+    index(file, mine) != 1 && $1 == "listen" {
+      address = $2
+      sub(/;.*/, "", address)
+      sub(/^(\*|0\.0\.0\.0):/, "", address)
+      if (/default_server/ || file < own) print address
+    }' || true
+}
+
+# Writes the site made of the given parts of nginx/ (http, unknown-…, redirect, tls, plain) to standard output.
+fill_site() {
+  local source=$1 part lines address text='' http2_listen=' http2' http2='' reject='ssl_reject_handshake on;' taken
+  shift
+  taken=$(list_defaults)
+  for part in "$@"; do
+    lines=$(<"$source/nginx/$part.conf")
+    if [[ $part == unknown-* ]]; then
+      for address in $taken; do lines=$(grep -vF " listen $address " <<<"$lines"); done
+      has_ipv6 || lines=$(grep -vF ' listen [::]:' <<<"$lines")
+      # A server that names no address would listen on one of its own.
+      [[ $lines == *' listen '* ]] || continue
+    fi
+    text+=$lines$'\n'
+  done
+  # "listen … http2" is all that nginx below 1.25.1 knows; newer ones warn of it.
+  if version_at_least "$(nginx_version)" 1.25.1; then http2_listen='' http2='http2 on;'; fi
+  version_at_least "$(nginx_version)" 1.19.4 || reject="ssl_certificate $NAMELESS.pem; ssl_certificate_key $NAMELESS.key;"
+  text=${text//@HTTP2_LISTEN@/$http2_listen}
+  text=${text//@HTTP2@/$http2}
+  text=${text//@REJECT@/$reject}
+  text=${text//@DOMAIN@/${ANSWERS[TGDEPOT_DOMAIN],,}}
+  text=${text//@LISTEN@/${ANSWERS[TGDEPOT_LISTEN]}}
+  text=${text//@CERT@/$CERTIFICATE}
+  text=${text//@KEY@/$CERTIFICATE_KEY}
+  if has_ipv6; then printf '%s' "$text"; else sed '/^ *listen \[::\]/d' <<<"$text"; fi
+}
+
+# nginx below 1.19.4 cannot refuse a handshake: it ends one with a certificate that names nobody.
+make_nameless() {
+  version_at_least "$(nginx_version)" 1.19.4 && return
+  [[ ! -s $NAMELESS.pem || ! -s $NAMELESS.key ]] || return 0
+  install -d -m 0700 "$(dirname "$NAMELESS")"
+  run openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 36500 -subj / \
+    -keyout "$NAMELESS.key" -out "$NAMELESS.pem"
+  chmod 0600 "$NAMELESS.key"
+  mark_changed
+}
+
+# Installs a site read from standard input with its snippets; a site that nginx refuses is taken away again.
+install_site() {
+  local source=$1 kept file changed=$CHANGED
+  kept=$(mktemp -d)
+  [[ ! -e $SITE ]] || cp -p "$SITE" "$kept/site"
+  [[ ! -d $SNIPPETS ]] || cp -a "$SNIPPETS" "$kept/snippets"
+  CHANGED=0
+  make_folder "$SNIPPETS" 0755
+  for file in "$source"/nginx/snippets/*.conf; do
+    install_file "$file" "$SNIPPETS/$(basename "$file")" 0644
+  done
+  write_file "$SITE" 0644
+  make_logs
+  if ((CHANGED)) && ! nginx -t >"$kept/output" 2>&1; then
+    rm -rf "$SITE" "$SNIPPETS"
+    [[ ! -e $kept/site ]] || cp -p "$kept/site" "$SITE"
+    [[ ! -d $kept/snippets ]] || cp -a "$kept/snippets" "$SNIPPETS"
+    cat "$kept/output" >&2
+    rm -rf "$kept"
+    die 'nginx refuses the site (above); nginx goes on as it was'
+  fi
+  rm -rf "$kept"
+  ((changed == 0)) || mark_changed
+}
