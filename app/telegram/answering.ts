@@ -1,6 +1,6 @@
-import { RateLimiterMemory } from 'rate-limiter-flexible'
 import type { Place } from '../core/bot-api.ts'
 import type { Log } from '../core/log.ts'
+import { RateLimiterMemory } from '../core/rate-limiter.ts'
 import type { Plan } from './attempts.ts'
 import { texts } from './catalogue.ts'
 import type { Answer, Audience, Claim } from './claims.ts'

@@ -67,6 +67,7 @@ const keepers: Record<string, string[]> = {
   'node:sqlite': ['core'],
   pino: ['core'],
   'node-cron': ['core'],
+  telegraf: ['telegram'],
   'telegraf/types': ['telegram'],
   koa: ['core'],
   '@koa/router': ['core'],

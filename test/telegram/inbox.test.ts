@@ -43,7 +43,7 @@ async function openJobs(
   const handle = async (update: Update) => {
     const text = textOf(update)
     await database.query('INSERT INTO written (text) VALUES ($1)', text)
-    deed(text)
+    await deed(text)
   }
   const putAside = async (update: Update) => {
     await database.query('INSERT INTO written (text) VALUES ($1)', `put aside: ${textOf(update)}`)
@@ -242,6 +242,24 @@ test.serial('beside updates that take a second, nobody waits for a tenth of it',
   const [median = 1000] = waits.sort((one, other) => one - other).slice(waits.length / 2)
   t.log(`${waits.length} others; median ${median.toFixed(0)} ms, longest ${waits.at(-1)?.toFixed(0)} ms`)
   t.true(median < 100, `${median} ms`)
+})
+
+test('handlers that hold their transaction for long share none: other writes come in between', async (t) => {
+  await using desk = await openJobs(() => delay(200))
+  const { database } = desk.depot
+  await desk.inbox.store(updatesOf(texts(10), 1, (at) => at))
+  desk.run()
+  await until(
+    'they are in hand',
+    async () => (await database.query('SELECT 1 FROM updates WHERE tries = 1')).length > 0,
+  )
+  await database.transaction(
+    async () => void (await database.query('DELETE FROM updates WHERE update_id = 0')),
+  )
+  const handled = await database.query('SELECT 1 FROM updates WHERE handled_at IS NOT NULL')
+  t.true(handled.length < 10, `${handled.length} were handled first`)
+  await desk.allHandled()
+  t.deepEqual(await desk.written(), texts(10))
 })
 
 test('an update that fails delays its own chat alone', async (t) => {
