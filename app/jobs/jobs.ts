@@ -28,6 +28,8 @@ export class Jobs {
   readonly #database: Database
   readonly #log: Log
   readonly #turns = new Turns()
+  /** By its first kind, the lanes in which others waited at the last choice: there, the first question can be left out. */
+  readonly #hasMore = new Set<string>()
   /** The last event among those that were looked through for the turns in other processes. */
   #seen = 0
   #queued = (_kind: string) => {}
@@ -93,12 +95,14 @@ export class Jobs {
    * @param botId the bot whose jobs are wanted, or `noBot`
    */
   async claim(kinds: string[], botId: number, lease: Lease): Promise<ClaimedJob | undefined> {
-    const due = this.#due(kinds, botId)
-    const any = `SELECT 1 FROM jobs WHERE ${due.sql} LIMIT 1`
-    if ((await this.#database.query(any, ...due.parameters)).length === 0) return undefined
+    const [lane = ''] = kinds
+    if (!this.#hasMore.has(lane) && !(await this.#isAnyDue(kinds, botId))) return undefined
     return await this.#database.transaction(async () => {
       await this.#database.serialize('turns')
-      const next = this.#turns.next(kinds, await this.#waiting(kinds, botId, lease.worker))
+      const waiting = await this.#waiting(kinds, botId, lease.worker)
+      if (waiting.length > 1) this.#hasMore.add(lane)
+      else this.#hasMore.delete(lane)
+      const next = this.#turns.next(kinds, waiting)
       const row = next && (await this.#move({ id: next.id }, 'QUEUED', 'RUNNING', {}, lease))
       if (!row) return undefined
       this.#turns.served(row.kind, row.user_id)
@@ -125,27 +129,32 @@ export class Jobs {
     return { sql, parameters: [botId, now, now - suspectAlone, ...kinds] }
   }
 
+  async #isAnyDue(kinds: string[], botId: number): Promise<boolean> {
+    const { sql, parameters } = this.#due(kinds, botId)
+    return (await this.#database.query(`SELECT 1 FROM jobs WHERE ${sql} LIMIT 1`, ...parameters)).length > 0
+  }
+
   /** Of each user the oldest job that may begin now. What other processes have begun since the last look was a turn. */
   async #waiting(kinds: string[], botId: number, worker: string): Promise<Waiting[]> {
     const { sql, parameters } = this.#due(kinds, botId)
     const [seen, others] = [`$${kinds.length + 4}`, `$${kinds.length + 5}`]
     const rows = await this.#database.query<Waiting | Served | Last>(
-      `SELECT 'waiting' AS sort, user_id, MIN(id) AS id, MIN(slot_at) AS since, NULL AS kind FROM jobs
-         WHERE ${sql} GROUP BY user_id
-       UNION ALL SELECT 'served', jobs.user_id, job_events.id, NULL, jobs.kind
+      `SELECT user_id, MIN(id) AS id, MIN(slot_at) AS since, NULL AS kind FROM jobs WHERE ${sql} GROUP BY user_id
+       UNION ALL SELECT jobs.user_id, job_events.id, NULL, jobs.kind
          FROM job_events JOIN jobs ON jobs.id = job_events.job_id
          WHERE job_events.id > (SELECT CASE WHEN MAX(id) - ${maxSeen} > ${seen} THEN MAX(id) - ${maxSeen} ELSE ${seen} END
              FROM job_events)
            AND event_type = 'WORKER_ASSIGNED' AND data NOT LIKE ${others}
-       UNION ALL SELECT 'last', NULL, MAX(id), NULL, NULL FROM job_events`,
+       UNION ALL SELECT NULL, MAX(id), NULL, NULL FROM job_events`,
       ...parameters,
       this.#seen,
       `{"worker":"${worker}"%`,
     )
-    const served = rows.filter((row) => row.sort === 'served').sort((one, other) => one.id - other.id)
+    const last = rows.find((row) => row.user_id === null)
+    this.#seen = Number(last?.id ?? this.#seen)
+    const served = rows.filter((row) => row.kind !== null).sort((one, other) => one.id - other.id)
     for (const { kind, user_id } of served) this.#turns.served(kind, user_id)
-    this.#seen = Number(rows.find((row) => row.sort === 'last')?.id ?? this.#seen)
-    return rows.filter((row) => row.sort === 'waiting')
+    return rows.filter((row) => row.user_id !== null && row.kind === null)
   }
 
   /** The one statement that writes a status: it checks the old one, so of two processes one loses. */
