@@ -39,7 +39,7 @@ export async function startBot(
   const jobs = new Jobs(database, log)
   const outbox = new Outbox(telegram.api, database, log)
   const knowAny = async (names: string[]) =>
-    (await jobs.held(names)).size + (await links.filterKnown(names)).size > 0
+    (await jobs.reservations.held(names)).size + (await links.filterKnown(names)).size > 0
   const claims = async () => ({ any: await links.any(), sample: await links.sample(50), knowAny })
   store.attach(database)
   await telegram.check()
