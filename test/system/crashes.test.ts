@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -134,6 +135,23 @@ test('a job that another program works on while the process ends has not ended i
   t.is(await queue.recover(), 2)
   const crashes = await Promise.all(ids.map(async (id) => (await desk.jobs.find(id))?.crashes))
   t.deepEqual(crashes, [0, 1])
+})
+
+test('what a process had in hand is known until the last of its jobs is put back, whoever does them', async (t) => {
+  await using desk = await openJobs()
+  for (const kind of ['test', 'other']) await desk.job({ kind })
+  const worker = await crashedWorker()
+  for (const kind of ['test', 'other']) await desk.jobs.claims.next([kind], 1, aLease(worker))
+  const living = `${hostname()}:${process.ppid}:1:${boot}`
+  const fileOf = (name: string) => `${desk.databaseFile}.in-hand.${name}`
+  for (const name of [worker, living])
+    await writeFile(fileOf(name), JSON.stringify({ worker: name, jobs: [] }))
+  await desk.queue({}).recover()
+  t.true(existsSync(fileOf(worker)))
+  await desk.queue({ name: 'other' }).recover()
+  t.false(existsSync(fileOf(worker)))
+  t.true(existsSync(fileOf(living)))
+  t.deepEqual(await desk.database.query('SELECT crashes FROM jobs'), [{ crashes: 0 }, { crashes: 0 }])
 })
 
 test('the user of a job that is given up is told, and can ask again', async (t) => {
