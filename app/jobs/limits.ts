@@ -13,7 +13,7 @@ export async function refusalOf(
   userId: number,
 ): Promise<Refusal | undefined> {
   if (settings.MAINTENANCE_MODE) return { limit: 'maintenance' }
-  const { all, ofUser } = await jobs.counts(kinds, userId)
+  const { all, ofUser } = await jobs.reservations.counts(kinds, userId)
   if (all >= maxQueued) return { limit: 'queue' }
   return ofUser >= maxActive ? { limit: 'active', most: maxActive } : undefined
 }

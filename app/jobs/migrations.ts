@@ -76,7 +76,8 @@ export const jobsMigrations: Migration[] = [
       // Of a running job, the bytes that are on the disk already: its promise is `size` without them.
       'ALTER TABLE jobs ADD COLUMN received BIGINT NOT NULL DEFAULT 0',
       // What is asked before each job, by kind, and answered by the index alone.
-      `CREATE INDEX jobs_open ON jobs (user_id, kind, size, user_bytes) WHERE status IN ('PENDING', 'QUEUED', 'RUNNING')`,
+      `CREATE INDEX jobs_open ON jobs (user_id, kind, status, size, user_bytes, received)
+        WHERE status IN ('PENDING', 'QUEUED', 'RUNNING')`,
       'CREATE INDEX jobs_slots_of_user ON jobs (user_id, slot_at, kind)',
       'CREATE INDEX jobs_slots_of_chat ON jobs (chat_id, slot_at, kind)',
       // These answer nothing that the new ones do not, or have not been asked since jobs-4; each costs every job a write.

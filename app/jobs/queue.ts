@@ -95,7 +95,8 @@ export class Queue implements AsyncDisposable {
   /** What /health says of the queue: whether jobs that might run do. */
   async health(): Promise<PartHealth> {
     const { jobs, bot } = this.#parts
-    const overdue = await jobs.overdue([...this.#kinds.keys()], bot?.id)
+    const kinds = [...this.#kinds.keys()]
+    const overdue = kinds.length > 0 ? await jobs.claims.overdue(kinds, bot?.id) : []
     const count = overdue.reduce((sum, { count }) => sum + count, 0)
     if (count === 0) return { ok: true, detail: 'nothing waits' }
     const now = monotonicNow()
@@ -137,7 +138,7 @@ export class Queue implements AsyncDisposable {
   /** A job that someone else has taken over in the meantime, as after a long sleep of the machine, is let go. */
   async #renew(): Promise<void> {
     const before = [...this.#running]
-    const ours = await this.#parts.jobs.renew(
+    const ours = await this.#parts.jobs.claims.renew(
       this.#lease(),
       before.map(([id]) => id),
     )
@@ -150,7 +151,8 @@ export class Queue implements AsyncDisposable {
     while (!this.#stop.signal.aborted) {
       try {
         const isOpen = machine.isClosed && lane.breakers.every((breaker) => breaker.isClosed)
-        const job = isOpen && (await lane.ready()) ? await jobs.claim(kinds, botId, this.#lease()) : undefined
+        const job =
+          isOpen && (await lane.ready()) ? await jobs.claims.next(kinds, botId, this.#lease()) : undefined
         const kind = job && this.#kinds.get(job.kind)
         if (job && kind) {
           this.#wake(lane)

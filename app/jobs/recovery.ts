@@ -34,7 +34,8 @@ export class Recovery {
   /** Puts jobs back whose worker is gone, and ends those that take it along each time. Returns how many. */
   async putBack(): Promise<number> {
     const { jobs, inHand } = this.#parts
-    const running = await jobs.running([...this.#kinds.keys()])
+    if (this.#kinds.size === 0) return 0
+    const running = await jobs.claims.running([...this.#kinds.keys()])
     const gone = running.filter(
       ({ worker, leaseUntil }) => leaseUntil < monotonicNow() || isGone(worker, inHand.worker),
     )
@@ -42,7 +43,7 @@ export class Recovery {
       const isSuspect = hasCrashed(job.worker, inHand.worker) && (await inHand.had(job.worker, job.id))
       await this.#recover(job, isSuspect)
     }
-    if (gone.length > 0 || this.#isFirst) await inHand.forgetAllBut(await jobs.workers())
+    if (gone.length > 0 || this.#isFirst) await inHand.forgetAllBut(await jobs.claims.workers())
     this.#isFirst = false
     return gone.length
   }
@@ -55,7 +56,7 @@ export class Recovery {
     if (crashes >= kind.maxCrashes) {
       const error = new JobCrashes(`the process ended ${crashes} times while it ran`)
       const ends = (hasWord: boolean) =>
-        this.#end(kind, job, 'RUNNING', error, { crashed: hasCrashed, hasWord })
+        this.#end(kind, job, 'RUNNING', error, { crashed: hasCrashed, hasWord, worker: job.worker })
       return await this.#withWord(ends)
     }
     // The first time all that ran begin again at once; the second time others go first.
@@ -81,10 +82,11 @@ export class Recovery {
    */
   async endOthers(botId: number): Promise<number> {
     const { jobs, log } = this.#parts
+    if (this.#kinds.size === 0) return 0
     const error = new OtherBot('the job belongs to another bot')
     let count = 0
     for (;;) {
-      const others = await jobs.ofOthers([...this.#kinds.keys()], botId, batch)
+      const others = await jobs.claims.ofOthers([...this.#kinds.keys()], botId, batch)
       if (others.length === 0) break
       await this.#withWord(async (hasWord) => {
         for (const job of others) {
@@ -117,11 +119,12 @@ export class Recovery {
     job: Job,
     from: Status,
     error: Error,
-    { hasWord, ...more }: { hasWord: boolean; crashed?: boolean },
+    { hasWord, worker, ...more }: { hasWord: boolean; worker?: string; crashed?: boolean },
   ): Promise<void> {
     const { jobs } = this.#parts
     const { errorType, message: errorMessage } = kind.classify(job, error)
-    if (!(await jobs.transition(job.id, from, 'FAILED', { errorType, errorMessage, ...more }))) return
+    const move = { errorType, errorMessage, ...more }
+    if (!(await jobs.transition(job.id, from, 'FAILED', move, worker))) return
     await jobs.events.record(job, 'JOB_FAILED', { error_type: errorType, error: errorMessage })
     if (hasWord) await kind.onFailure(job, error, undefined, false)
   }

@@ -1,7 +1,11 @@
 import type { Database } from '../core/database/database.ts'
 import { monotonicNow } from '../core/monotonic-time.ts'
 import type { Job } from './job.ts'
+import { places } from './places.ts'
 import { active } from './states.ts'
+
+/** Where a job that has no subject names its UUID, if it does: payloads of files begin with it. */
+const payloadUuid = 'SUBSTR(payload, 10, 36)'
 
 interface Progress {
   /** Bytes that have come. */
@@ -13,7 +17,7 @@ interface Progress {
   grewAt: number
 }
 
-/** What the jobs that have not ended hold: room on the disk, and bytes of their users' quotas. */
+/** What the jobs that have not ended hold: room on the disk, bytes of quotas, files, a bot, places in the queue. */
 export class JobReservations {
   readonly #database: Database
   /** Of running jobs of this process. Their rows follow with each lease that is renewed: until then, others see less. */
@@ -83,5 +87,40 @@ export class JobReservations {
       except,
     )
     return { user: Number(row?.of_user ?? 0), store: Number(row?.of_store ?? 0) }
+  }
+
+  /** Jobs of these kinds that have not ended: all, and one user's. */
+  async counts(kinds: string[], userId: number): Promise<{ all: number; ofUser: number }> {
+    const ofThese = `kind IN (${places(kinds, 2)}) AND status IN ${active}`
+    const [row] = await this.#database.query<{ all_jobs: number; of_user: number }>(
+      `SELECT (SELECT COUNT(*) FROM jobs WHERE ${ofThese}) AS all_jobs,
+         (SELECT COUNT(*) FROM jobs WHERE user_id = $1 AND ${ofThese}) AS of_user`,
+      userId,
+      ...kinds,
+    )
+    return { all: Number(row?.all_jobs ?? 0), ofUser: Number(row?.of_user ?? 0) }
+  }
+
+  /** Whether a job of any kind that has not ended needs a bot. */
+  async anyOf(botId: number): Promise<boolean> {
+    const sql = `SELECT 1 FROM jobs WHERE status IN ${active} AND bot_id = $1 LIMIT 1`
+    return (await this.#database.query(sql, botId)).length > 0
+  }
+
+  /**
+   * Those of up to some hundreds of UUIDs that a job of any kind holds which has not ended: it is to make the file, or
+   * needs it. Nobody may remove what lies under them.
+   */
+  async held(uuids: string[]): Promise<Set<string>> {
+    if (uuids.length === 0) return new Set()
+    const these = places(uuids, 1)
+    // The release before writes no subject; after a rollback and an upgrade its jobs are known by their payload.
+    const rows = await this.#database.query<{ uuid: string }>(
+      `SELECT subject AS uuid FROM jobs WHERE status IN ${active} AND subject IN (${these})
+       UNION ALL SELECT ${payloadUuid} FROM jobs
+         WHERE status IN ${active} AND subject IS NULL AND ${payloadUuid} IN (${these})`,
+      ...uuids,
+    )
+    return new Set(rows.map(({ uuid }) => uuid))
   }
 }

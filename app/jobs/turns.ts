@@ -1,25 +1,25 @@
 /** The oldest job that a user may have done now, of the kinds of a lane. */
 export interface Waiting extends Record<string, unknown> {
-  sort: 'waiting'
   user_id: number
   id: number
   /** Since when it was this job's turn under the rate limits (`monotonicNow`). */
   since: number | null
+  kind: null
 }
 
 /** That another process has begun a job of a user. */
 export interface Served extends Record<string, unknown> {
-  sort: 'served'
+  user_id: number
   /** Of the event: they come in this order. */
   id: number
-  user_id: number
   kind: string
 }
 
 /** The newest of all events. */
 export interface Last extends Record<string, unknown> {
-  sort: 'last'
+  user_id: null
   id: number | null
+  kind: null
 }
 
 /** Users remembered; who is forgotten is served by the age of the job, once. */

@@ -41,7 +41,7 @@ export async function startBot(
   const outbox = new Outbox(database, log, telegram.id)
   const sender = new OutboxSender({ api: telegram.api, outbox, database, log })
   const knowAny = async (names: string[]) =>
-    (await jobs.held(names)).size + (await links.filterKnown(names)).size > 0
+    (await jobs.reservations.held(names)).size + (await links.filterKnown(names)).size > 0
   const claims = async () => ({ any: await links.any(), sample: await links.sample(50), knowAny })
   store.attach(database)
   await telegram.check()

@@ -58,7 +58,7 @@ async function openMaker({ databaseFile, storage, uuids }: Filled) {
     const uuid = randomUUID()
     const userId = 10_000 + (made++ % 20)
     await jobs.slots.next(fileKinds, [{ of: { userId }, span: 60_000, most: 10 }])
-    await jobs.counts(fileKinds, userId)
+    await jobs.reservations.counts(fileKinds, userId)
     await jobs.reservations.promised()
     await links.remainingQuota(userId)
     const known = await links.findByContent(last, 1000)
@@ -71,7 +71,10 @@ async function openMaker({ databaseFile, storage, uuids }: Filled) {
       mimeType: 'text/plain',
     }
     await jobs.create(knownFile, { key: uuid, botId: 1, userId, chatId: userId, payload })
-    const claimed = await jobs.claim([knownFile.name], 1, { worker: 'bench', until: Date.now() + 60_000 })
+    const claimed = await jobs.claims.next([knownFile.name], 1, {
+      worker: 'bench',
+      until: Date.now() + 60_000,
+    })
     if (!claimed || known === undefined || !(await store.linkExisting(known, uuid, 1000)))
       throw new Error('no known content')
     await database.transaction(async () => {

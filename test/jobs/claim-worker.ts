@@ -9,7 +9,7 @@ const database = await openDatabase({ DATABASE_URL: url }, allMigrations)
 const jobs = new Jobs(database, pino({ level: 'silent' }))
 const had: number[] = []
 for (;;) {
-  const job = await jobs.claim(['test'], 1, { worker, until: Date.now() + 60_000 })
+  const job = await jobs.claims.next(['test'], 1, { worker, until: Date.now() + 60_000 })
   if (!job) break
   had.push(job.id)
   await jobs.transition(job.id, 'RUNNING', 'COMPLETED', {}, worker)

@@ -33,7 +33,7 @@ test('the same key makes one job', async (t) => {
 test('a job is claimed with what it was made of, and counted as an attempt', async (t) => {
   await using depot = await openDepot()
   const id = await create(depot, 'a')
-  const claimed = await depot.jobs.claim(['test'], 1, aLease())
+  const claimed = await depot.jobs.claims.next(['test'], 1, aLease())
   t.like(claimed, { id, userId: 7, chatId: 9, attempts: 1, payload: { name: 'Ж' } })
 })
 
@@ -56,7 +56,7 @@ test('no token gets into the rows of a job', async (t) => {
   await using depot = await openDepot()
   const token = `8418233161:AA${'x'.repeat(33)}`
   const id = (await create(depot, 'a')) ?? 0
-  const claimed = await depot.jobs.claim(['test'], 1, aLease())
+  const claimed = await depot.jobs.claims.next(['test'], 1, aLease())
   const errorMessage = `ENOENT: no such file, stat '/var/lib/bot-api/${token}/documents/file_1'`
   await depot.jobs.transition(id, 'RUNNING', 'FAILED', { errorType: 'UNKNOWN', errorMessage })
   await depot.jobs.events.record(claimed ?? t.fail(), 'JOB_FAILED', { error: errorMessage })

@@ -17,7 +17,7 @@ test('ten jobs of a user that wait in another lane do not delay a file of the sa
   await until('the other lane is at work', async () => (await desk.statusOf(1)) === 'RUNNING')
   const file = await desk.job()
   await until('the file is done', async () => (await desk.statusOf(file)) === 'COMPLETED', 500)
-  t.like(await jobs.counts(['slow'], 1), { ofUser: 10 })
+  t.like(await jobs.reservations.counts(['slow'], 1), { ofUser: 10 })
 })
 
 test('kinds that share a lane share its places, and their users take turns in it', async (t) => {

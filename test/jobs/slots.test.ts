@@ -79,12 +79,12 @@ test.serial('a job that waits for its turn holds back nobody, and is not hurried
   const later = await desk.job({ user: 1, dueAt: monotonicNow() + minute })
   const now = await desk.job({ user: 1 })
   await desk.jobs.hurry(later, { unless: 'RATE_LIMIT' })
-  t.is((await desk.jobs.claim(['test'], 1, aLease()))?.id, now)
-  t.is(await desk.jobs.claim(['test'], 1, aLease()), undefined)
+  t.is((await desk.jobs.claims.next(['test'], 1, aLease()))?.id, now)
+  t.is(await desk.jobs.claims.next(['test'], 1, aLease()), undefined)
 })
 
 test.serial('a job whose turn has come is claimed', async (t) => {
   await using desk = await openJobs()
   const id = await desk.job({ dueAt: monotonicNow() - 1 })
-  t.is((await desk.jobs.claim(['test'], 1, aLease()))?.id, id)
+  t.is((await desk.jobs.claims.next(['test'], 1, aLease()))?.id, id)
 })

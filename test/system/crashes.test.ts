@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -61,16 +62,16 @@ test('those that ran beside it run one at a time afterwards, so that none is giv
   await using desk = await openJobs()
   const ids = await Promise.all([1, 2, 3].map((user) => desk.job({ user })))
   const worker = await crashedWorker()
-  for (const _ of ids) await desk.jobs.claim(['test'], 1, aLease(worker))
+  for (const _ of ids) await desk.jobs.claims.next(['test'], 1, aLease(worker))
   const queue = desk.queue({})
   t.is(await queue.recover(), 3)
   const fresh = await desk.job({ user: 4 })
-  const first = await desk.jobs.claim(['test'], 1, aLease())
+  const first = await desk.jobs.claims.next(['test'], 1, aLease())
   t.is(first?.crashes, 1)
-  t.is((await desk.jobs.claim(['test'], 1, aLease()))?.id, fresh, 'others run beside it')
-  t.is(await desk.jobs.claim(['test'], 1, aLease()), undefined)
+  t.is((await desk.jobs.claims.next(['test'], 1, aLease()))?.id, fresh, 'others run beside it')
+  t.is(await desk.jobs.claims.next(['test'], 1, aLease()), undefined)
   await desk.jobs.transition(first?.id ?? 0, 'RUNNING', 'COMPLETED')
-  t.is((await desk.jobs.claim(['test'], 1, aLease()))?.crashes, 1)
+  t.is((await desk.jobs.claims.next(['test'], 1, aLease()))?.crashes, 1)
 })
 
 test('one of them that runs on for long, as a large file does, holds the others back for a minute only', async (t) => {
@@ -78,22 +79,22 @@ test('one of them that runs on for long, as a large file does, holds the others 
   const kinds = ['large', 'small', 'known']
   for (const [user, kind] of kinds.entries()) await desk.job({ user, kind })
   const worker = await crashedWorker()
-  for (const kind of kinds) await desk.jobs.claim([kind], 1, aLease(worker))
+  for (const kind of kinds) await desk.jobs.claims.next([kind], 1, aLease(worker))
   const ofAll = kinds.map((name) => kindOf(desk.jobs, { name }))
   await queueOf(desk, desk.jobs, ofAll).recover()
-  const large = await desk.jobs.claim(['large'], 1, aLease())
+  const large = await desk.jobs.claims.next(['large'], 1, aLease())
   t.is(large?.crashes, 1)
-  t.is(await desk.jobs.claim(['small'], 1, aLease()), undefined)
+  t.is(await desk.jobs.claims.next(['small'], 1, aLease()), undefined)
   await desk.database.query('UPDATE jobs SET due_at = due_at - 60000 WHERE id = $1', large?.id)
-  t.is((await desk.jobs.claim(['small'], 1, aLease()))?.crashes, 1)
-  t.is(await desk.jobs.claim(['known'], 1, aLease()), undefined, 'one after the other')
+  t.is((await desk.jobs.claims.next(['small'], 1, aLease()))?.crashes, 1)
+  t.is(await desk.jobs.claims.next(['known'], 1, aLease()), undefined, 'one after the other')
 })
 
 test('what ends the machine, or stops as it should, is no crash', async (t) => {
   await using desk = await openJobs()
   const id = await desk.job()
   const crashes = async () => (await desk.jobs.find(id))?.crashes
-  await desk.jobs.claim(['test'], 1, aLease(`${hostname()}:1:1:another-boot`))
+  await desk.jobs.claims.next(['test'], 1, aLease(`${hostname()}:1:1:another-boot`))
   await using queue = desk.queue({
     run: (_job, signal) =>
       until('the stop', () => signal.aborted).then(() => {
@@ -115,7 +116,7 @@ test('a word that cannot be said to a user keeps no queue from its start', async
     throw new Error('no word')
   }
   for (let crash = 0; crash < 3; crash++) {
-    await desk.jobs.claim(['test'], 1, aLease(await crashedWorker()))
+    await desk.jobs.claims.next(['test'], 1, aLease(await crashedWorker()))
     t.is(await desk.queue({ onFailure }, [0]).recover(), 1)
     await desk.database.query('UPDATE jobs SET due_at = 0')
   }
@@ -126,7 +127,7 @@ test('a job that another program works on while the process ends has not ended i
   await using desk = await openJobs()
   const ids = [await desk.job({ user: 1 }), await desk.job({ user: 2 })]
   const worker = await crashedWorker()
-  for (const _ of ids) await desk.jobs.claim(['test'], 1, aLease(worker))
+  for (const _ of ids) await desk.jobs.claims.next(['test'], 1, aLease(worker))
   await writeFile(`${desk.databaseFile}.in-hand.${worker}`, JSON.stringify({ worker, jobs: [ids[1]] }))
   // A process that ended while it started.
   desk.queue({})
@@ -134,6 +135,23 @@ test('a job that another program works on while the process ends has not ended i
   t.is(await queue.recover(), 2)
   const crashes = await Promise.all(ids.map(async (id) => (await desk.jobs.find(id))?.crashes))
   t.deepEqual(crashes, [0, 1])
+})
+
+test('what a process had in hand is known until the last of its jobs is put back, whoever does them', async (t) => {
+  await using desk = await openJobs()
+  for (const kind of ['test', 'other']) await desk.job({ kind })
+  const worker = await crashedWorker()
+  for (const kind of ['test', 'other']) await desk.jobs.claims.next([kind], 1, aLease(worker))
+  const living = `${hostname()}:${process.ppid}:1:${boot}`
+  const fileOf = (name: string) => `${desk.databaseFile}.in-hand.${name}`
+  for (const name of [worker, living])
+    await writeFile(fileOf(name), JSON.stringify({ worker: name, jobs: [] }))
+  await desk.queue({}).recover()
+  t.true(existsSync(fileOf(worker)))
+  await desk.queue({ name: 'other' }).recover()
+  t.false(existsSync(fileOf(worker)))
+  t.true(existsSync(fileOf(living)))
+  t.deepEqual(await desk.database.query('SELECT crashes FROM jobs'), [{ crashes: 0 }, { crashes: 0 }])
 })
 
 test('the user of a job that is given up is told, and can ask again', async (t) => {

@@ -42,7 +42,7 @@ export async function removeExpired(
     const before = Date.now() - ((await store.isLow()) ? 0 : grace)
     const uuids = await links.listExpired(batch, before, left)
     if (uuids.length === 0) break
-    const held = await jobs.held(uuids)
+    const held = await jobs.reservations.held(uuids)
     const due = uuids.filter((uuid) => !stuck.holds(uuid) && !held.has(uuid))
     const gone = await Promise.all(
       due.map(async (uuid) => {
@@ -74,7 +74,7 @@ export async function removeLeftovers(
   if (!(await store.look())) return removed
   // The look into the folder comes before the look at the jobs: what is finished by then is taken in by then.
   const found = await telegram.files.leftovers(maxLeftovers)
-  const idle = !(await jobs.anyOf(telegram.id))
+  const idle = !(await jobs.reservations.anyOf(telegram.id))
   for (const { path, size, finishedAt } of found) {
     if (stuck.holds(path)) continue
     // An age by a clock that jumped is none.

@@ -12,7 +12,7 @@ export async function unknownOf(
   for (let at = 0; at < names.length; at += chunk) {
     const some = names.slice(at, at + chunk)
     // Jobs before links: one that ends in between has its link by then.
-    const held = await jobs.held(some)
+    const held = await jobs.reservations.held(some)
     const linked = await links.filterKnown(some)
     unknown.push(...some.filter((name) => !held.has(name) && !linked.has(name)))
   }
