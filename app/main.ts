@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { AppContext, DataContext, OwnerCommand, SettingsOf } from './context.ts'
 import { type Database, openQueries, openDatabase as openTables } from './core/database/database.ts'
 import { DatabaseAway, DatabaseLocked, DatabaseUnwritable, isDamage } from './core/database/errors.ts'
+import { leadershipMigrations } from './core/database/leadership.ts'
 import { reserveOf } from './core/database/reserve.ts'
 import { databaseFile, databaseSettings, secretsOf } from './core/database/settings.ts'
 import { StartError } from './core/errors.ts'
@@ -26,6 +27,7 @@ import { Users, usersMigrations, usersSettings } from './users/index.ts'
 const lastResort = 28_000
 
 const migrations = [
+  ...leadershipMigrations,
   ...healthMigrations,
   ...clockMigrations,
   ...storeMigrations,

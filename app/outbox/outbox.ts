@@ -35,7 +35,8 @@ export class Outbox implements AsyncDisposable {
   /** When a message last showed progress, by its key. */
   readonly #lastProgress = new Map<string, number>()
 
-  constructor(bot: BotApi, database: Database, log: Log) {
+  /** @param maySend whether this process is the one that sends: of two, each would send all */
+  constructor(bot: BotApi, database: Database, log: Log, maySend = () => true) {
     const api = cuttable(bot, this.#cut.signal)
     this.#api = api
     this.#database = database
@@ -45,7 +46,7 @@ export class Outbox implements AsyncDisposable {
     this.chats = new Chats({ botId: api.botId, database, log, rows: this.#rows, wake })
     const parts = { api, database, log, rows: this.#rows, limiter: this.#limiter, chats: this.chats }
     this.#delivery = new MessageDelivery({ ...parts, signal: this.#stop.signal })
-    this.#sender = new Sender({ ...parts, deliver: (id) => this.#delivery.deliver(id) })
+    this.#sender = new Sender({ ...parts, maySend, deliver: (id) => this.#delivery.deliver(id) })
   }
 
   /** Has `listener` told of deliveries; of an end within the transaction that records it. */

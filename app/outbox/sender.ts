@@ -6,6 +6,8 @@ interface Parts {
   rows: MessageRows
   limiter: SendRateLimiter
   log: Log
+  /** Whether this process is the one that sends. */
+  maySend: () => boolean
   /** Makes one attempt to deliver a message. */
   deliver: (id: number) => Promise<void>
 }
@@ -75,12 +77,12 @@ export class Sender {
 
   /** Does `work`, which makes one call for the chat of `row`, if that may be done now; else nothing. */
   offer(row: { id: number; chat_id: number }, weight: Weight, work: () => Promise<void>): void {
-    if (this.#wait(row.chat_id, weight) === 0) this.#start(row, work)
+    if (this.#parts.maySend() && this.#wait(row.chat_id, weight) === 0) this.#start(row, work)
   }
 
   async #look(): Promise<void> {
     const { rows, limiter, deliver } = this.#parts
-    if (this.#stopped || this.#isFull) return
+    if (this.#stopped || this.#isFull || !this.#parts.maySend()) return
     if (!limiter.isOpen) return this.#wakeIn(50)
     let soonest = Number.POSITIVE_INFINITY
     for (const most of looks) {

@@ -2,6 +2,7 @@ import { Composer, type Context } from 'telegraf'
 import type { z } from 'zod'
 import type { BotContext, BotParts, DataContext, SettingsOf } from '../context.ts'
 import type { Database } from '../core/database/database.ts'
+import { Leadership } from '../core/database/leadership.ts'
 import { Unavailable } from '../core/errors.ts'
 import { counted, duration } from '../core/format.ts'
 import type { PartHealth } from '../core/health.ts'
@@ -45,7 +46,8 @@ export async function startBot(
   const startCode = settings.users.CLAIM_CODE
   const telegram = new TelegramBot({ settings: settings.telegram, startCode, database, health, log })
   const jobs = new Jobs(database, log)
-  const outbox = new Outbox(telegram.api, database, log)
+  const leadership = new Leadership(database, log)
+  const outbox = new Outbox(telegram.api, database, log, () => leadership.isHeld)
   const knowAny = async (names: string[]) =>
     (await jobs.making(names)).size + (await links.filterKnown(names)).size > 0
   const claims = async () => ({ any: await links.any(), sample: await links.sample(50), knowAny })
@@ -53,6 +55,8 @@ export async function startBot(
   await telegram.check()
   await store.open(claims, settings.telegram.BOT_API_DIR)
   await using started = new AsyncDisposableStack()
+  // Given up when nothing of what it allows goes on any more.
+  started.use(leadership)
   started.use(telegram)
   started.use(outbox)
 
@@ -93,7 +97,6 @@ export async function startBot(
   }
   const offered = await Promise.all(features.map((feature) => feature.bot?.(bot, settingsOf(feature))))
   const parts = offered.filter((part) => part !== undefined)
-  await openClock(bot, parts)
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const delays = settings.jobs.RETRY_DELAYS
   const { transaction } = database
@@ -104,28 +107,45 @@ export async function startBot(
   )
   const reportQueue = async () => await health.report('queue', faultOf(database) ?? (await queue.health()))
   const watch = { name: 'queue health', schedule: '*/10 * * * * *', atStart: true, run: reportQueue }
-  const schedule = started.use(new Schedule([watch, ...parts.flatMap((part) => part.schedule ?? [])], log))
-
   const handlers = Composer.compose(parts.flatMap((part) => part.handlers ?? []))
   const commands = parts.flatMap((part) => part.commands ?? [])
   const stop = new AbortController()
-  const updates = telegram.run({
-    handlers: new Composer<Context>(handlers),
-    commands,
-    outbox,
-    signal: stop.signal,
-  })
-  // A failure here is a fault of the program: without updates the role is of no use, so systemd starts it anew.
-  updates.catch((error) => {
+  const leading = started.use(new AsyncDisposableStack())
+  started.defer(async () => stop.abort())
+  const lead = async () => {
+    const entries = [watch, ...parts.flatMap((part) => part.schedule ?? [])]
+    const schedule = leading.use(new Schedule(entries, log))
+    watchdog.watch('clock', () => schedule.comesRound())
+    const updates = telegram.run({
+      handlers: new Composer<Context>(handlers),
+      commands,
+      outbox,
+      signal: stop.signal,
+    })
+    leading.defer(async () => await updates)
+    await updates
+  }
+  // Without updates the role is of no use, and of two processes one serves them: so systemd starts it anew.
+  const end = (error: unknown) => {
     log.fatal({ error }, 'updates ended')
     process.exit(1)
-  })
-  started.defer(async () => {
-    stop.abort()
-    await updates
-  })
+  }
+  leadership.whenLost(() => end(new Error('another process serves them now')))
+  const follow = async () => {
+    log.info('bot: another process serves the updates; this one does jobs')
+    void telegram.standBy(stop.signal)
+    if (!(await leadership.gained(stop.signal)) || stop.signal.aborted) return
+    await openClock(bot, parts)
+    await lead()
+  }
+  if (await leadership.take()) {
+    await openClock(bot, parts)
+    lead().catch(end)
+  } else {
+    await clock.consult()
+    follow().catch(end)
+  }
   await queue.start()
-  watchdog.watch('clock', () => schedule.comesRound())
   watchdog.watch('queue', () => queue.comesRound())
   watchdog.watch('calls of Telegram', () => telegram.comesRound())
   log.info({ bot_id: telegram.id }, 'bot: ready')

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { type Database, openDatabase } from '../../app/core/database/database.ts'
+import { leadershipMigrations } from '../../app/core/database/leadership.ts'
 import { healthMigrations } from '../../app/core/health.ts'
 import type { Log } from '../../app/core/log.ts'
 import { clockMigrations } from '../../app/core/wall-clock.ts'
@@ -18,6 +19,7 @@ import { databaseIn } from './database-in.ts'
 
 /** The tables of the whole context. */
 export const allMigrations = [
+  ...leadershipMigrations,
   ...healthMigrations,
   ...clockMigrations,
   ...storeMigrations,

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { access, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -162,15 +162,4 @@ test('what one process notifies of, the others hear, also after the server was a
   heard = 0
   await until('it is heard again', tell)
   t.pass()
-})
-
-test('another bot is refused as long as the first one lives', async (t) => {
-  const { settings, database } = await newRows()
-  await using other = await openDatabase(settings, table)
-  const held = await database.lock()
-  await t.throwsAsync(other.lock(), { instanceOf: StartError, message: /another bot/ })
-  await held[Symbol.asyncDispose]()
-  await (await other.lock())[Symbol.asyncDispose]()
-  await database[Symbol.asyncDispose]()
-  await t.notThrowsAsync(access(stateOf()))
 })
