@@ -41,11 +41,15 @@ const migrations = [
 
 const commands = features.flatMap((feature) => feature.owner ?? [])
 
+/** It needs two databases, and so is no feature's. */
+const move = 'move-database'
+
 const usage = `Usage: app/main.ts [bot] [web]    runs these roles; without one, both in one process
        app/main.ts --check [bot] [web]    says what would keep them from working, and changes nothing
        app/main.ts <command>
 
 ${commands.map(({ name, description }) => `  ${name.padEnd(14)} ${description}`).join('\n')}
+  ${move.padEnd(14)} [from] <to>  copies everything into an empty database, from that of DATABASE_URL
 `
 
 /** The settings of all that runs in these roles, and of nothing else: a slip in the bot's must not end the downloads. */
@@ -234,6 +238,15 @@ async function runCommand(command: OwnerCommand, stop: AbortSignal): Promise<voi
   }
 }
 
+async function runMove(words: string[]): Promise<void> {
+  const { settings } = settingsFor(['owner'], process.env)
+  const { moveDatabase, addressesIn } = await import('./roles/move.ts')
+  const { from, to } = addressesIn(words, settings.database)
+  log = createLog('error', { journal, secrets: [...secretsOf(from), ...secretsOf(to)] })
+  await requireDatabase(databaseFile(from))
+  process.stdout.write(`${await moveDatabase({ from, to, migrations, log })}\n`)
+}
+
 /** Aborted by the signal that asks to stop; from then on the process has {@link lastResort} to end by itself. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController()
@@ -255,6 +268,7 @@ async function main(words: string[]): Promise<void> {
   const command = commands.find(({ name }) => name === words[0])
   if (words.includes('--help')) process.stdout.write(usage)
   else if (command) await runCommand(command, stop)
+  else if (words[0] === move) await runMove(words.slice(1)).catch(sayFaults)
   else {
     const roles = words.filter((word) => word !== '--check')
     const unknown = roles.filter((role) => role !== 'bot' && role !== 'web')

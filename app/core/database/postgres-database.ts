@@ -57,8 +57,10 @@ export async function openPostgresDatabase(place: PostgresPlace, migrations: Mig
   /** A connection takes one statement at a time: those of a transaction wait for each other. */
   const lines = new WeakMap<Transaction, Promise<unknown>>()
   const query = <R extends Row>(sql: string, ...parameters: unknown[]): Promise<R[]> => {
-    const bind = parameters.map((value) => (typeof value === 'boolean' ? Number(value) : (value ?? null)))
-    return inLine(() => sequelize.query<R>(sql, { bind, type: QueryTypes.SELECT }))
+    const bind = parameters.map((value) => bindable(value))
+    return inLine(() =>
+      sequelize.query<R>(sql, { bind, type: QueryTypes.SELECT, transaction: transactions.running ?? null }),
+    )
   }
   const inLine = async <T>(run: () => Promise<T>): Promise<T> => {
     const { running } = transactions
@@ -84,7 +86,8 @@ export async function openPostgresDatabase(place: PostgresPlace, migrations: Mig
     transaction,
     exclusive,
     query,
-    rows: <T extends Table>(of: T, where?: Partial<RowOf<T>>) => inLine(() => rowsOf(sequelize, of, where)),
+    rows: <T extends Table>(of: T, where?: Partial<RowOf<T>>) =>
+      inLine(() => rowsOf(sequelize, of, where, transactions.running)),
     afterCommit: (action: () => void) => transactions.afterCommit(action),
     notify: async (channel: string) => void (await query('SELECT pg_notify($1, $2)', channel, '')),
     listen: (channel: string, called: () => void) => listener.listen(channel, called),
@@ -113,6 +116,12 @@ export async function openPostgresDatabase(place: PostgresPlace, migrations: Mig
       await sequelize.close()
     },
   }
+}
+
+function bindable(value: unknown): unknown {
+  if (typeof value === 'boolean') return Number(value)
+  // The one character that PostgreSQL keeps in no text.
+  return typeof value === 'string' ? value.replaceAll('\0', '\ufffd') : (value ?? null)
 }
 
 /** Whether two transactions waited for each other and this one gave way. */

@@ -56,7 +56,8 @@ export async function openSqliteDatabase({ file }: SqlitePlace, migrations: Migr
     transactions.run(work, (attempt) => inTurn(() => again(attempt)))
   const query = <R extends Row>(sql: string, ...parameters: unknown[]) => {
     const bind = parameters.map((value) => value ?? null)
-    const run = () => sequelize.query<R>(sql, { bind, type: QueryTypes.SELECT })
+    const run = () =>
+      sequelize.query<R>(sql, { bind, type: QueryTypes.SELECT, transaction: transactions.running ?? null })
     return transactions.running ? run() : again(run)
   }
   const afterCommit = (action: () => void) => transactions.afterCommit(action)
@@ -71,7 +72,7 @@ export async function openSqliteDatabase({ file }: SqlitePlace, migrations: Migr
     exclusive: <T>(_name: string, work: () => Promise<T>) => transaction(work),
     query,
     rows: <T extends Table>(of: T, where?: Partial<RowOf<T>>) => {
-      const run = () => rowsOf(sequelize, of, where)
+      const run = () => rowsOf(sequelize, of, where, transactions.running)
       return transactions.running ? run() : again(run)
     },
     afterCommit,
