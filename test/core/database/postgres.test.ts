@@ -146,6 +146,24 @@ testAny('on SQLite nothing of PostgreSQL is loaded', async (t) => {
   )
 })
 
+test('a user with the rights that the README gives to the web role can read, and ask for a clean-up', async (t) => {
+  const DATABASE_URL = await server.createDatabase()
+  const settings = { DATABASE_URL, STATE_DIRECTORY: stateOf() }
+  {
+    await using database = await openDatabase(settings, [])
+    await database.query('CREATE ROLE "tgdepot-web" LOGIN')
+    await database.query(
+      'ALTER DEFAULT PRIVILEGES FOR ROLE tgdepot GRANT SELECT, INSERT, UPDATE ON TABLES TO "tgdepot-web"',
+    )
+  }
+  await (await openDatabase(settings, table))[Symbol.asyncDispose]()
+  const url = DATABASE_URL.replace('tgdepot@', 'tgdepot-web@')
+  await using queries = await openQueries({ ...settings, DATABASE_URL: url }, silent)
+  t.deepEqual(await queries.query('INSERT INTO rows (n) VALUES (1) RETURNING id'), [{ id: 1 }])
+  t.deepEqual(await queries.query('SELECT n FROM rows'), [{ n: 1 }])
+  await t.throwsAsync(queries.query('DELETE FROM rows'), { instanceOf: Unavailable })
+})
+
 test('what one process notifies of, the others hear, also after the server was away', async (t) => {
   const { settings, database } = await newRows()
   await using one = database
