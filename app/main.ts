@@ -175,7 +175,8 @@ async function runRoles(read: Settings, log: Log, stop: AbortSignal): Promise<vo
     // Before anything of the bot's is touched, such as the files of another bot that are not whole yet.
     owned.use(await database.lock())
     const records = recordsOf(read, database, log)
-    await serve(() => records)
+    // A server that goes away is met by reads that wait for it; a file of SQLite's is read where it is written.
+    await serve(database.dialect === 'postgres' ? readers : () => records)
     // From the unit: its sandbox hides the kernel's own.
     const bootId = process.env.BOOT_ID || undefined
     owned.use(await startBot(records, { telegram, users, jobs }, read.settingsOf, watchdog, bootId))
