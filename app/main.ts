@@ -1,8 +1,9 @@
 import type { OwnerCommand } from './context.ts'
 import { isDamage } from './core/database/errors.ts'
+import { secretsOf } from './core/database/settings.ts'
 import { StartError } from './core/errors.ts'
 import { createLog, scrub, takeOverConsole } from './core/log.ts'
-import { logModule } from './core/module.ts'
+import { databaseModule, logModule } from './core/module.ts'
 import { commandRole, type Role, roles } from './roles.ts'
 import { commands } from './run/commands.ts'
 import { settingsFor } from './run/settings.ts'
@@ -12,15 +13,22 @@ import { usersModule } from './users/module.ts'
 const lastResort = 28_000
 
 const names = roles.map(({ name }) => name)
-const called = ({ name, takes = '' }: OwnerCommand) => `${name} ${takes}`.trim()
-const width = Math.max(14, ...commands.map((command) => called(command).length))
+const called = ({ name, takes = '' }: Pick<OwnerCommand, 'name' | 'takes'>) => `${name} ${takes}`.trim()
+/** It needs two databases, and so is no feature's. */
+const move = {
+  name: 'move-database',
+  takes: '[from] <to>',
+  description: 'copies everything into an empty database, from that of DATABASE_URL',
+}
+const offered = [...commands, move]
+const width = Math.max(...offered.map((command) => called(command).length))
 const optional = names.map((name) => `[${name}]`).join(' ')
 
 const usage = `Usage: app/main.ts ${optional}    runs these roles; without one, all in one process
        app/main.ts --check ${optional}    says what would keep them from working, and changes nothing
        app/main.ts <command>
 
-${commands.map((command) => `  ${called(command).padEnd(width)} ${command.description}`).join('\n')}
+${offered.map((command) => `  ${called(command).padEnd(width)} ${command.description}`).join('\n')}
 `
 
 /** Aborted by the signal that asks to stop; from then on the process has {@link lastResort} to end by itself. */
@@ -56,7 +64,7 @@ async function run(asked: Role[], stop: AbortSignal): Promise<void> {
   const secret = asked.some(({ modules }) => modules.includes(usersModule))
     ? settingsOf(usersModule).CLAIM_CODE
     : undefined
-  const secrets = secret === undefined ? [] : [secret]
+  const secrets = [...(secret === undefined ? [] : [secret]), ...secretsOf(settingsOf(databaseModule))]
   log = createLog(settingsOf(logModule).LOG_LEVEL, { journal, secrets })
   takeOverConsole(log)
   const { runRoles } = await import('./run/roles.ts')
@@ -71,7 +79,7 @@ async function run(asked: Role[], stop: AbortSignal): Promise<void> {
 /** Says what would keep these roles from working, before anything that works is stopped for them. */
 async function check(asked: Role[]): Promise<void> {
   const settingsOf = settingsFor(asked, process.env)
-  log = createLog('fatal', { journal })
+  log = createLog('fatal', { journal, secrets: secretsOf(settingsOf(databaseModule)) })
   const { findFaults } = await import('./run/check.ts')
   const { faults, pending } = await findFaults(asked, settingsOf, log)
   if (faults.length > 0) throw new StartError(...faults)
@@ -81,7 +89,7 @@ async function check(asked: Role[]): Promise<void> {
 /** Does what the owner of the machine asked for, and tells them. */
 async function obey(command: OwnerCommand, words: string[], stop: AbortSignal): Promise<void> {
   const settingsOf = settingsFor([commandRole], process.env)
-  log = createLog('error', { journal })
+  log = createLog('error', { journal, secrets: secretsOf(settingsOf(databaseModule)) })
   const { runCommand } = await import('./run/command.ts')
   try {
     process.stdout.write(`${await runCommand(command, words, settingsOf, { log, stop })}\n`)
@@ -92,6 +100,15 @@ async function obey(command: OwnerCommand, words: string[], stop: AbortSignal): 
     if (!(error instanceof StartError) && !(error instanceof Error && 'syscall' in error)) throw error
     process.stderr.write(`${scrub(error.message)}\n`)
   }
+}
+
+/** Moves everything to another database, and says what to do then. */
+async function moveDatabase(words: string[]): Promise<void> {
+  const settingsOf = settingsFor([commandRole], process.env)
+  const { addressesIn, moveDatabase } = await import('./run/move.ts')
+  const { from, to } = addressesIn(words, settingsOf(databaseModule))
+  log = createLog('error', { journal, secrets: [...secretsOf(from), ...secretsOf(to)] })
+  process.stdout.write(`${await moveDatabase({ from, to, log })}\n`)
 }
 
 /** For a person who asked: what is set up wrong, as lines of text. */
@@ -107,6 +124,7 @@ async function main(words: string[]): Promise<void> {
   const command = commands.find(({ name }) => name === first)
   if (words.includes('--help')) process.stdout.write(usage)
   else if (command) await obey(command, others, stop)
+  else if (first === move.name) await moveDatabase(others).catch(sayFaults)
   else {
     const asked = rolesNamed(words.filter((word) => word !== '--check'))
     if (words.includes('--check')) await check(asked).catch(sayFaults)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { leadershipMigrations } from './database/leadership.ts'
 import { databaseSettings } from './database/settings.ts'
 import type { Declaration } from './declaration.ts'
 import { healthMigrations } from './health.ts'
@@ -17,7 +18,7 @@ export const logModule = {
 export const databaseModule = {
   name: 'database',
   settings: databaseSettings,
-  migrations: [...healthMigrations, ...clockMigrations, ...metricsMigrations],
+  migrations: [...leadershipMigrations, ...healthMigrations, ...clockMigrations, ...metricsMigrations],
   health: [{ name: 'database', of: 'web' }],
 } satisfies Declaration
 

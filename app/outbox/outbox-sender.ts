@@ -26,6 +26,8 @@ interface Parts {
   outbox: Outbox
   database: Database
   log: Log
+  /** Whether this process is the one that sends: of two, each would send all. */
+  maySend?: () => boolean
 }
 
 /**
@@ -51,7 +53,7 @@ export class OutboxSender implements LocalSender, AsyncDisposable {
   readonly #cut = new AbortController()
   #timer: NodeJS.Timeout | undefined
 
-  constructor({ api: bot, outbox, database, log }: Parts) {
+  constructor({ api: bot, outbox, database, log, maySend = () => true }: Parts) {
     const api = cuttable(bot, this.#cut.signal)
     this.#api = api
     this.#log = log
@@ -62,7 +64,7 @@ export class OutboxSender implements LocalSender, AsyncDisposable {
     const [rows, limiter, chats, drafts] = [this.#rows, this.#limiter, this.chats, this.#drafts]
     const parts = { api, database, log, rows, limiter, chats, drafts }
     this.#delivery = new MessageDelivery({ ...parts, signal: this.#stop.signal })
-    this.#turns = new SendTurns({ ...parts, deliver: (id) => this.#delivery.deliver(id) })
+    this.#turns = new SendTurns({ ...parts, maySend, deliver: (id) => this.#delivery.deliver(id) })
     outbox.attach(this)
   }
 

@@ -7,6 +7,8 @@ interface Parts {
   rows: SendingRows
   limiter: SendRateLimiter
   log: Log
+  /** Whether this process is the one that sends. */
+  maySend: () => boolean
   /** Makes one attempt to deliver a message. */
   deliver: (id: number) => Promise<void>
 }
@@ -74,12 +76,12 @@ export class SendTurns {
   /** Does `work`, which makes one call for the chat of `row`, if that may be done now; else nothing. */
   offer({ id, chat_id }: MessageRow, weight: Weight, work: () => Promise<void>): void {
     const row = { id, chat_id, kind: null }
-    if (this.#wait(row, weight) === 0) this.#start(row, work)
+    if (this.#parts.maySend() && this.#wait(row, weight) === 0) this.#start(row, work)
   }
 
   async #look(): Promise<void> {
     const { rows, limiter, deliver } = this.#parts
-    if (this.#stopped || this.#isFull) return
+    if (this.#stopped || this.#isFull || !this.#parts.maySend()) return
     if (limiter.closedFor > 0) return this.#wakeIn(limiter.closedFor)
     let soonest = Number.POSITIVE_INFINITY
     for (const most of looks) {

@@ -68,7 +68,7 @@ export class SendingRows {
    * they answer. All private chats share one sequence.
    */
   async idsAfter({ chat_id, sending_after }: MessageRow): Promise<Set<number>> {
-    const there = chat_id > 0 ? 'chat_id > 0' : 'chat_id = $2'
+    const there = chat_id > 0 ? 'chat_id > 0 AND CAST($2 AS BIGINT) > 0' : 'chat_id = $2'
     const rows = await this.#database.query<{ id: number }>(
       `SELECT message_id AS id FROM messages WHERE bot_id = $1 AND ${there} AND message_id > $3
        UNION SELECT reply_to FROM messages WHERE bot_id = $1 AND ${there} AND reply_to > $3`,
@@ -175,7 +175,7 @@ export class SendingRows {
     await this.#database.query(
       `UPDATE messages SET failure = NULL, attempts = 0, due_at = $3
        WHERE bot_id = $1 AND chat_id = $2 AND failure IS NOT NULL AND sent_revision < revision
-         AND created_at > CASE WHEN message_key IS NULL THEN $4 ELSE $5 END`,
+         AND created_at > CASE WHEN message_key IS NULL THEN CAST($4 AS BIGINT) ELSE CAST($5 AS BIGINT) END`,
       this.#botId,
       chatId,
       monotonicNow(),

@@ -1,5 +1,6 @@
 import type { BotContext, BotParts, DataContext } from '../context.ts'
 import type { Database } from '../core/database/database.ts'
+import { Leadership } from '../core/database/leadership.ts'
 import type { Queries } from '../core/database/reader.ts'
 import type { SettingsOf } from '../core/declaration.ts'
 import { Unavailable } from '../core/errors.ts'
@@ -38,8 +39,10 @@ export async function startBot(
   const startCode = settings.users.CLAIM_CODE
   const telegram = new TelegramBot({ settings: settings.telegram, startCode, database, health, log })
   const jobs = new Jobs(database, log)
+  const leadership = new Leadership(database, log)
   const outbox = new Outbox(database, log, telegram.id)
-  const sender = new OutboxSender({ api: telegram.api, outbox, database, log })
+  const maySend = () => leadership.isHeld
+  const sender = new OutboxSender({ api: telegram.api, outbox, database, log, maySend })
   const knowAny = async (names: string[]) =>
     (await jobs.reservations.held(names)).size + (await links.filterKnown(names)).size > 0
   const claims = async () => ({ any: await links.any(), sample: await links.sample(50), knowAny })
@@ -47,6 +50,8 @@ export async function startBot(
   await telegram.check()
   await store.open(claims, settings.telegram.BOT_API_DIR, thisWorker(bootId))
   await using started = new AsyncDisposableStack()
+  // Given up when nothing of what it allows goes on any more.
+  started.use(leadership)
   started.use(telegram)
   started.use(sender)
 
@@ -92,7 +97,6 @@ export async function startBot(
     })),
   )
   const claimed = new ClaimTable(parts)
-  await openClock(bot, parts)
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const { transaction } = database
   const inHand = started.use(new InHand(database.besides('in-hand'), log, bootId))
@@ -100,31 +104,48 @@ export async function startBot(
   const queue = started.use(new Queue({ jobs, kinds, bot: own, machine, inHand, transaction, log }))
   const reportQueue = async () => await health.report('queue', faultOf(database) ?? (await queue.health()))
   const watch = { name: 'queue health', schedule: '*/10 * * * * *', atStart: true, run: reportQueue }
-  const schedule = started.use(new Schedule([watch, ...parts.flatMap((part) => part.schedule ?? [])], log))
-
   const stop = new AbortController()
-  const updates = telegram.run({
-    claims: claimed,
-    users,
-    outbox: {
-      chats: sender.chats,
-      heard: (chatId, messageId) => sender.heard(chatId, messageId),
-      start: () => sender.start(),
-      post: (message) => outbox.post(message),
-    },
-    signal: stop.signal,
-  })
-  // A failure here is a fault of the program: without updates the role is of no use, so systemd starts it anew.
-  updates.catch((error) => {
+  const leading = started.use(new AsyncDisposableStack())
+  started.defer(async () => stop.abort())
+  const lead = async () => {
+    const entries = [watch, ...parts.flatMap((part) => part.schedule ?? [])]
+    const schedule = leading.use(new Schedule(entries, log))
+    watchdog.watch('clock', () => schedule.comesRound())
+    const updates = telegram.run({
+      claims: claimed,
+      users,
+      outbox: {
+        chats: sender.chats,
+        heard: (chatId, messageId) => sender.heard(chatId, messageId),
+        start: () => sender.start(),
+        post: (message) => outbox.post(message),
+      },
+      signal: stop.signal,
+    })
+    leading.defer(async () => await updates)
+    await updates
+  }
+  // Without updates the role is of no use, and of two processes one serves them: so systemd starts it anew.
+  const end = (error: unknown) => {
     log.fatal({ error }, 'updates ended')
     process.exit(1)
-  })
-  started.defer(async () => {
-    stop.abort()
-    await updates
-  })
+  }
+  leadership.whenLost(() => end(new Error('another process serves them now')))
+  const follow = async () => {
+    log.info('bot: another process serves the updates; this one does jobs')
+    void telegram.standBy(stop.signal)
+    if (!(await leadership.gained(stop.signal)) || stop.signal.aborted) return
+    await openClock(bot, parts)
+    await lead()
+  }
+  if (await leadership.take()) {
+    await openClock(bot, parts)
+    lead().catch(end)
+  } else {
+    await clock.consult()
+    follow().catch(end)
+  }
   await queue.start()
-  watchdog.watch('clock', () => schedule.comesRound())
   watchdog.watch('queue', () => queue.comesRound())
   watchdog.watch('calls of Telegram', () => telegram.comesRound())
   log.info({ bot_id: telegram.id }, 'bot: ready')

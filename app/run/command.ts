@@ -27,7 +27,7 @@ export async function runCommand(
 }
 
 /** A mistyped path must not become a new database, and the store that one's. */
-async function requireDatabase(file: string | undefined): Promise<void> {
+export async function requireDatabase(file: string | undefined): Promise<void> {
   if (file === undefined) return
   const size = await stat(file).then(
     (found) => found.size,

@@ -81,7 +81,8 @@ export async function runRoles(
     if (bot) owned.use(await database.lock())
     const records = recordsOf(settingsOf, database, log)
     owned.use(records.metrics.start(log, { reads: bot !== undefined }))
-    await serve(() => records)
+    // A server that goes away is met by reads that wait for it; a file of SQLite's is read where it is written.
+    await serve(database.dialect === 'postgres' ? readers : () => records)
     // From the unit: its sandbox hides the kernel's own.
     if (bot) owned.use(await bot.startBot(records, settingsOf, watchdog, env.BOOT_ID || undefined))
     for (const { name, features } of roles) {

@@ -160,6 +160,11 @@ export class TelegramBot implements AsyncDisposable {
     await updates.run(signal)
   }
 
+  /** Logs in for jobs alone, while another process serves the updates; waits for the server as long as it takes. */
+  async standBy(signal: AbortSignal): Promise<void> {
+    await this.#login(signal)
+  }
+
   /**
    * Asks something that Telegram itself answers: the local server answers getMe and getUpdates from its memory, also
    * while it has no connection.

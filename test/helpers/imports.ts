@@ -64,6 +64,7 @@ const allowed: Record<string, string[]> = {
 /** Packages that only these folders know of. */
 const keepers: Record<string, string[]> = {
   sequelize: ['core'],
+  pg: ['core'],
   'node:sqlite': ['core'],
   pino: ['core'],
   'node-cron': ['core'],

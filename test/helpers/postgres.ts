@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { chown, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { chmod, chown, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -56,6 +56,8 @@ export async function startPostgres(): Promise<Server> {
   const folder = await mkdtemp(join(tmpdir(), 'tgdepot-postgres-'))
   if (user.uid !== undefined && user.gid !== undefined) await chown(folder, user.uid, user.gid)
   const data = join(folder, 'data')
+  // Also for who has not the power of root.
+  await chmod(folder, 0o755)
   // As a user of Debian's, it may not look into the folder of the one who runs the tests.
   const options = { ...user, cwd: '/' }
   await run(join(programs, 'initdb'), ['--no-sync', '--auth=trust', '--username=tgdepot', data], options)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { promisify } from 'node:util'
 import type { StandIn } from '../bot-api/client.ts'
-import { databaseIn, onPostgres } from './database-in.ts'
+import { databaseIn } from './database-in.ts'
 import { type HttpAnswer, httpGet } from './http-get.ts'
 import { until } from './until.ts'
 
@@ -202,7 +202,8 @@ export class App implements AsyncDisposable {
 
   /** Runs one statement on the app's database. */
   sql<R = Record<string, unknown>>(statement: string, ...parameters: SQLInputValue[]): R[] {
-    if (onPostgres) return askPostgres(this.databaseUrl, statement, parameters) as R[]
+    const url = this.#settings().DATABASE_URL as string
+    if (url.startsWith('postgres:')) return askPostgres(url, statement, parameters) as R[]
     const database = new DatabaseSync(this.databaseFile, { timeout: 5000 })
     try {
       return database.prepare(statement).all(...parameters) as R[]

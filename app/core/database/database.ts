@@ -47,7 +47,10 @@ export interface Database extends Queries, AsyncDisposable {
   look(): Promise<void>
   /** Migrations that only a newer release knows; none of them is breaking. */
   readonly newer: string[]
-  /** Held by one bot for as long as it lives. @throws StartError when another one holds it */
+  /**
+   * Held by one bot for as long as it lives, where only one can work with the database: several on PostgreSQL share the
+   * work, see `Leadership`. @throws StartError when another one holds it
+   */
   lock(): Promise<AsyncDisposable>
 }
 

@@ -32,6 +32,10 @@ export class Outages {
     this.#log = log
   }
 
+  get isOngoing(): boolean {
+    return this.#outage !== undefined
+  }
+
   /** @throws Unavailable when the database cannot be read, or cannot answer this statement */
   async read<T>(sql: string, attempt: () => T | Promise<T>, whatIs: Judge): Promise<T> {
     for (;;) {

@@ -6,7 +6,7 @@ import type { Database } from './database.ts'
 import { DatabaseAway, DatabaseUnwritable, driverCode, isCutOff, isDamage, isDatabaseDown } from './errors.ts'
 import { applyMigrations, type Migration } from './migrations.ts'
 import type { RowOf, Table } from './model.ts'
-import { connect, dialectFor, openPool } from './postgres.ts'
+import { dialectFor, openPool } from './postgres.ts'
 import { PostgresListener } from './postgres-listener.ts'
 import { prepareOn } from './prepared.ts'
 import type { Row } from './reader.ts'
@@ -57,8 +57,10 @@ export async function openPostgresDatabase(place: PostgresPlace, migrations: Mig
   /** A connection takes one statement at a time: those of a transaction wait for each other. */
   const lines = new WeakMap<Transaction, Promise<unknown>>()
   const query = <R extends Row>(sql: string, ...parameters: unknown[]): Promise<R[]> => {
-    const bind = parameters.map((value) => (typeof value === 'boolean' ? Number(value) : (value ?? null)))
-    return inLine(() => sequelize.query<R>(sql, { bind, type: QueryTypes.SELECT }))
+    const bind = parameters.map((value) => bindable(value))
+    return inLine(() =>
+      sequelize.query<R>(sql, { bind, type: QueryTypes.SELECT, transaction: transactions.running ?? null }),
+    )
   }
   const inLine = async <T>(run: () => Promise<T>): Promise<T> => {
     const { running } = transactions
@@ -82,7 +84,8 @@ export async function openPostgresDatabase(place: PostgresPlace, migrations: Mig
     transaction,
     serialize,
     query,
-    rows: <T extends Table>(of: T, where?: Partial<RowOf<T>>) => inLine(() => rowsOf(sequelize, of, where)),
+    rows: <T extends Table>(of: T, where?: Partial<RowOf<T>>) =>
+      inLine(() => rowsOf(sequelize, of, where, transactions.running)),
     afterCommit: (action: () => void) => transactions.afterCommit(action),
     notify: async (channel: string) => void (await query('SELECT pg_notify($1, $2)', channel, '')),
     listen: (channel: string, called: () => void) => listener.listen(channel, called),
@@ -103,7 +106,7 @@ export async function openPostgresDatabase(place: PostgresPlace, migrations: Mig
     // It is on its server, which keeps what it has open.
     isInPlace: true,
     look: async () => {},
-    lock: () => lock(place),
+    lock: async () => ({ async [Symbol.asyncDispose]() {} }),
     prepare: <R extends Row>(sql: string) => prepareOn<R>(pool, sql),
     async [Symbol.asyncDispose]() {
       await listener[Symbol.asyncDispose]()
@@ -113,24 +116,15 @@ export async function openPostgresDatabase(place: PostgresPlace, migrations: Mig
   }
 }
 
+function bindable(value: unknown): unknown {
+  if (typeof value === 'boolean') return Number(value)
+  // The one character that PostgreSQL keeps in no text.
+  return typeof value === 'string' ? value.replaceAll('\0', '\ufffd') : (value ?? null)
+}
+
 /** Whether two transactions waited for each other and this one gave way. */
 function isCollision(error: unknown): boolean {
   return ['40P01', '40001'].includes(driverCode(error) ?? '')
-}
-
-/** Held by the server for as long as the connection lives. @throws StartError */
-async function lock(place: PostgresPlace): Promise<AsyncDisposable> {
-  const client = await connect(place).catch((error) => {
-    throw refusal(place, error)
-  })
-  const sql = `SELECT pg_try_advisory_lock(hashtextextended('bot', 0)) AS held`
-  const { rows } = await client.query<{ held: number }>(sql)
-  if (rows[0]?.held === 1) return { [Symbol.asyncDispose]: () => client.end() }
-  await client.end()
-  throw new StartError(
-    'DATABASE_URL: another bot works with this database; two would answer every message twice and take files from ' +
-      'each other: stop one of them',
-  )
 }
 
 /** What a failed start says. */

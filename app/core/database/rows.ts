@@ -1,4 +1,11 @@
-import { DataTypes, type Model, type ModelStatic, type Sequelize, type WhereOptions } from 'sequelize'
+import {
+  DataTypes,
+  type Model,
+  type ModelStatic,
+  type Sequelize,
+  type Transaction,
+  type WhereOptions,
+} from 'sequelize'
 import type { RowOf, Table } from './model.ts'
 
 const types = { text: DataTypes.TEXT, integer: DataTypes.INTEGER, bigint: DataTypes.BIGINT }
@@ -20,9 +27,9 @@ export async function rowsOf<T extends Table>(
   sequelize: Sequelize,
   of: T,
   where: Partial<RowOf<T>> = {},
+  transaction?: Transaction,
 ): Promise<RowOf<T>[]> {
-  return (await modelOf(sequelize, of).findAll({
-    where: where as WhereOptions<RowOf<T>>,
-    raw: true,
-  })) as unknown as RowOf<T>[]
+  const condition = where as WhereOptions<RowOf<T>>
+  const options = { where: condition, raw: true, transaction: transaction ?? null }
+  return (await modelOf(sequelize, of).findAll(options)) as unknown as RowOf<T>[]
 }

@@ -59,7 +59,7 @@ export async function openSqliteDatabase({ file }: SqlitePlace, migrations: Migr
     const { running } = transactions
     const connection = running && connectionOf(running)
     if (connection) return allOn<R>(connection, sql, bind)
-    const run = () => sequelize.query<R>(sql, { bind, type: QueryTypes.SELECT })
+    const run = () => sequelize.query<R>(sql, { bind, type: QueryTypes.SELECT, transaction: running ?? null })
     return running ? run() : again(run)
   }
   const afterCommit = (action: () => void) => transactions.afterCommit(action)
@@ -74,7 +74,7 @@ export async function openSqliteDatabase({ file }: SqlitePlace, migrations: Migr
     serialize: async () => {},
     query,
     rows: <T extends Table>(of: T, where?: Partial<RowOf<T>>) => {
-      const run = () => rowsOf(sequelize, of, where)
+      const run = () => rowsOf(sequelize, of, where, transactions.running)
       return transactions.running ? run() : again(run)
     },
     afterCommit,

@@ -20,10 +20,14 @@ export class Transactions {
     this.#sequelize = sequelize
   }
 
-  /** The one that the caller is inside of. */
+  /** The one of this database that the caller is inside of; Sequelize itself would take another database's as well. */
   get running(): Transaction | undefined {
     // Sequelize puts null in the place of one that has ended.
-    return (current.getStore()?.get('transaction') as Transaction | null | undefined) ?? undefined
+    const found = current.getStore()?.get('transaction') as
+      | (Transaction & { sequelize: Sequelize })
+      | null
+      | undefined
+    return found?.sequelize === this.#sequelize ? found : undefined
   }
 
   /** @param begin runs an attempt when it may begin, and again when it is to be repeated */

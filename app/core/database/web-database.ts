@@ -66,18 +66,23 @@ export class WebDatabase implements WebQueries {
   }
 
   async #read<T>(sql: string, work: (reader: Reader) => T): Promise<T> {
-    return await this.#outages.read(
-      sql,
-      () => {
-        try {
-          return work(this.#reader())
-        } catch (error) {
-          if (isSqlite(error)) this.#close()
-          throw error
-        }
-      },
-      whatIs,
-    )
+    // Thousands a second: what goes well takes no way round.
+    if (!this.#outages.isOngoing) {
+      try {
+        return work(this.#reader())
+      } catch (error) {
+        if (!isSqlite(error)) throw error
+      }
+    }
+    const attempt = () => {
+      try {
+        return work(this.#reader())
+      } catch (error) {
+        if (isSqlite(error)) this.#close()
+        throw error
+      }
+    }
+    return await this.#outages.read(sql, attempt, whatIs)
   }
 
   #reader(): Reader {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { access, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -146,6 +146,24 @@ testAny('on SQLite nothing of PostgreSQL is loaded', async (t) => {
   )
 })
 
+test('a user with the rights that the README gives to the web role can read, and ask for a clean-up', async (t) => {
+  const DATABASE_URL = await server.createDatabase()
+  const settings = { DATABASE_URL, STATE_DIRECTORY: stateOf() }
+  {
+    await using database = await openDatabase(settings, [])
+    await database.query('CREATE ROLE "tgdepot-web" LOGIN')
+    await database.query(
+      'ALTER DEFAULT PRIVILEGES FOR ROLE tgdepot GRANT SELECT, INSERT, UPDATE ON TABLES TO "tgdepot-web"',
+    )
+  }
+  await (await openDatabase(settings, table))[Symbol.asyncDispose]()
+  const url = DATABASE_URL.replace('tgdepot@', 'tgdepot-web@')
+  await using queries = await openQueries({ ...settings, DATABASE_URL: url }, silent)
+  t.deepEqual(await queries.query('INSERT INTO rows (n) VALUES (1) RETURNING id'), [{ id: 1 }])
+  t.deepEqual(await queries.query('SELECT n FROM rows'), [{ n: 1 }])
+  await t.throwsAsync(queries.query('DELETE FROM rows'), { instanceOf: Unavailable })
+})
+
 test('what one process notifies of, the others hear, also after the server was away', async (t) => {
   const { settings, database } = await newRows()
   await using one = database
@@ -162,15 +180,4 @@ test('what one process notifies of, the others hear, also after the server was a
   heard = 0
   await until('it is heard again', tell)
   t.pass()
-})
-
-test('another bot is refused as long as the first one lives', async (t) => {
-  const { settings, database } = await newRows()
-  await using other = await openDatabase(settings, table)
-  const held = await database.lock()
-  await t.throwsAsync(other.lock(), { instanceOf: StartError, message: /another bot/ })
-  await held[Symbol.asyncDispose]()
-  await (await other.lock())[Symbol.asyncDispose]()
-  await database[Symbol.asyncDispose]()
-  await t.notThrowsAsync(access(stateOf()))
 })
