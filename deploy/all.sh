@@ -2,8 +2,8 @@
 # puts on the machine, how that is looked at, what decides whether it has changed, and how it is taken away.
 # shellcheck shell=bash
 for file in lib running registry options values questions telegram claim settings system users packages network ports builder \
-  bot-api fence units/list units/install units/start units/health nginx/site nginx/workers nginx/logs nginx/load certificate \
-  release/make release/check release/trial release/switch; do
+  bot-api fence units/list database/url database/install units/install units/start units/health nginx/site nginx/workers \
+  nginx/logs nginx/load certificate release/make release/check release/trial release/switch; do
   # shellcheck source=/dev/null
   source "$SOURCE/deploy/$file.sh"
 done

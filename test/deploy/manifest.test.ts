@@ -25,12 +25,18 @@ test('a socket comes before its service, so that at a stop it starts none again'
 })
 
 test('each unit has the user, the secrets and the target that the manifest says, and no other', async (t) => {
-  for (const { unit, user, enabled, secrets } of manifest) {
+  const database = (await unitText('database.conf')).replace(
+    '@CREDENTIAL@',
+    '/etc/tgdepot/secrets/DATABASE_URL',
+  )
+  for (const { unit, user, enabled, secrets, reads } of manifest) {
     const text = await unitText(unit)
     t.is(/^WantedBy=(.*)$/m.exec(text)?.[1], enabled, unit)
     if (!unit.endsWith('.service')) continue
     t.is(/^User=(.*)$/m.exec(text)?.[1] ?? 'root', user, unit)
-    const handed = [...text.matchAll(/^\w+=.*\/etc\/tgdepot\/secrets\/(\w+)$/gm)].map(([, name]) => name)
+    const isRole = reads.some((name) => name.startsWith('release:'))
+    const all = isRole ? text + database : text
+    const handed = [...all.matchAll(/^\w+=.*\/etc\/tgdepot\/secrets\/(\w+)$/gm)].map(([, name]) => name)
     t.deepEqual(handed.toSorted(), secrets.toSorted(), unit)
   }
 })
