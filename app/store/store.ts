@@ -277,8 +277,12 @@ export class Store {
 
   async #probe(): Promise<void> {
     await this.#presence?.require()
+    await this.#inFolders(() => this.#tryWrite())
+  }
+
+  async #tryWrite(): Promise<void> {
     const name = this.#partial('.probe')
-    const file = await this.#inFolders(() => open(name, 'w'))
+    const file = await open(name, 'w')
     try {
       await file.write('tgdepot')
     } finally {
@@ -301,6 +305,8 @@ export class Store {
     const there = new Set(entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name))
     for (const folder of [...shards, incoming])
       if (!there.has(folder)) await mkdir(join(this.root, folder), { recursive: true })
+    // A disk that hangs at each write is to hang here, where it is waited for so long only, and not with the first file.
+    await this.#tryWrite().catch(() => {})
   }
 
   /** Half-written files of processes that have ended; other processes may be at theirs. */
