@@ -133,7 +133,7 @@ export async function startBot(
   leadership.whenLost(() => end(new Error('another process serves them now')))
   const follow = async () => {
     log.info('bot: another process serves the updates; this one does jobs')
-    void telegram.standBy(stop.signal)
+    telegram.standBy(stop.signal).catch(end)
     if (!(await leadership.gained(stop.signal)) || stop.signal.aborted) return
     await openClock(bot, parts)
     await lead()

@@ -72,7 +72,9 @@ export class Leadership implements AsyncDisposable {
     while (!signal.aborted) {
       try {
         if (await this.take()) return true
-        const [row] = await this.#database.query<Pick<LeaderRow, 'beat'>>('SELECT beat FROM leaders')
+        const [row] = await this.#database.query<Pick<LeaderRow, 'beat'>>(
+          "SELECT beat FROM leaders WHERE name = 'bot'",
+        )
         if (row && row.beat !== seen?.beat) seen = { beat: row.beat, since: performance.now() }
         if (seen && performance.now() - seen.since > silentAfter && (await this.#takeFrom(seen.beat)))
           return true
@@ -93,13 +95,14 @@ export class Leadership implements AsyncDisposable {
     if (this.#database.dialect === 'sqlite' || this.#renewing === undefined) return
     this.#renewedAt = Number.NEGATIVE_INFINITY
     await this.#database
-      .query("UPDATE leaders SET holder = '' WHERE holder = $1", this.#self)
+      .query("UPDATE leaders SET holder = '' WHERE name = 'bot' AND holder = $1", this.#self)
       .catch((error) => this.#log.debug({ error }, 'the end of the leader is not recorded'))
   }
 
   async #takeFrom(beat: number): Promise<boolean> {
     const begun = performance.now()
-    const sql = 'UPDATE leaders SET holder = $1, beat = beat + 1 WHERE beat = $2 RETURNING beat'
+    const sql =
+      "UPDATE leaders SET holder = $1, beat = beat + 1 WHERE name = 'bot' AND beat = $2 RETURNING beat"
     if ((await this.#database.query(sql, this.#self, beat)).length === 0) return false
     this.#log.warn('the process that served the updates is silent: this one does')
     return this.#begin(begun)
@@ -113,7 +116,7 @@ export class Leadership implements AsyncDisposable {
 
   async #renew(): Promise<void> {
     const { signal } = this.#stop
-    const sql = 'UPDATE leaders SET beat = beat + 1 WHERE holder = $1 RETURNING beat'
+    const sql = "UPDATE leaders SET beat = beat + 1 WHERE name = 'bot' AND holder = $1 RETURNING beat"
     for (;;) {
       await delay(every, undefined, { signal }).catch(() => {})
       if (signal.aborted) return

@@ -67,6 +67,15 @@ export class Waiting {
     { chatId, threadId, replyTo }: Place,
     slotAt: number,
   ): Promise<void> {
+    await this.#alone(() => this.#count(jobId, userId, { chatId, threadId, replyTo }, slotAt))
+  }
+
+  async #count(
+    jobId: number,
+    userId: number,
+    { chatId, threadId, replyTo }: Place,
+    slotAt: number,
+  ): Promise<void> {
     const { database, telegram } = this.#context
     const of = [telegram.id, chatId, userId, threadId]
     const counted = `UPDATE waiting_notices SET files = files + 1
@@ -89,9 +98,11 @@ export class Waiting {
       jobId,
     )
     if (!left) return
-    const sql = 'SELECT * FROM waiting_notices WHERE id = $1'
-    const [notice] = await database.query<Notice>(sql, left.notice_id)
-    if (notice) await this.#say(notice)
+    await this.#alone(async () => {
+      const sql = 'SELECT * FROM waiting_notices WHERE id = $1'
+      const [notice] = await database.query<Notice>(sql, left.notice_id)
+      if (notice) await this.#say(notice)
+    })
   }
 
   /** Brings the times in the messages up to date, as while an hour's limit holds all of them back. */
@@ -99,13 +110,18 @@ export class Waiting {
     const { database, telegram } = this.#context
     const sql = 'SELECT * FROM waiting_notices WHERE bot_id = $1 ORDER BY id LIMIT $2'
     for (const notice of await database.query<Notice>(sql, telegram.id, maxNotices)) {
-      await database.transaction(() => this.#say(notice))
+      await this.#alone(() => this.#say(notice))
     }
   }
 
   /** Moves the times at which files have their turn by so many milliseconds. */
   async shiftTimes(by: number): Promise<void> {
     await this.#context.database.query('UPDATE waiting_files SET slot_at = slot_at + $1', by)
+  }
+
+  /** The last file of a notice ends it, and the next begins one: nobody else counts meanwhile. */
+  async #alone(work: () => Promise<void>): Promise<void> {
+    await this.#context.database.exclusive('waiting files', work)
   }
 
   /** @param replyTo the message that a new one answers: in a group it shows who is meant */
