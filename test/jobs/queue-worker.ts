@@ -1,4 +1,4 @@
-// A queue in a process of its own, until nothing is left to do: queue-worker.ts <database> <milliseconds for a job>
+// A queue in a process of its own, until nothing is left to do: queue-worker.ts <database> <state folder> <milliseconds for a job>
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { openDatabase } from '../../app/core/database/database.ts'
@@ -6,8 +6,8 @@ import { Jobs } from '../../app/jobs/index.ts'
 import { kindOf, queueOf } from '../helpers/open-jobs.ts'
 import { allMigrations } from '../helpers/records.ts'
 
-const [file, pause] = process.argv.slice(2)
-const database = await openDatabase({ DATABASE_URL: `sqlite:${file}` }, allMigrations)
+const [url, folder, pause] = process.argv.slice(2)
+const database = await openDatabase({ DATABASE_URL: url, STATE_DIRECTORY: folder }, allMigrations)
 const log = pino({ level: 'silent' })
 const jobs = new Jobs(database, log)
 const done: number[] = []

@@ -20,7 +20,7 @@ async function served(desk: JobsFixture): Promise<number[]> {
 }
 
 const started = (desk: JobsFixture, pause: number) =>
-  Promise.all([1, 2].map(() => run(process.execPath, [program, desk.databaseFile, String(pause)])))
+  Promise.all([1, 2].map(() => run(process.execPath, [program, desk.databaseUrl, desk.dir, String(pause)])))
 
 test('two queues in two processes do each job once, and none of their users gets far ahead of another', async (t) => {
   t.timeout(120_000)

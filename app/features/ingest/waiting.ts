@@ -121,7 +121,11 @@ export class Waiting {
 
   /** The last file of a notice ends it, and the next begins one: nobody else counts meanwhile. */
   async #alone(work: () => Promise<void>): Promise<void> {
-    await this.#context.database.exclusive('waiting files', work)
+    const { database } = this.#context
+    await database.transaction(async () => {
+      await database.serialize('waiting files')
+      await work()
+    })
   }
 
   /** @param replyTo the message that a new one answers: in a group it shows who is meant */

@@ -182,7 +182,10 @@ test('who listens to a channel hears of it after the commit, and of no other, un
     await notify('rows')
     return heard.includes('rows')
   })
-  await until('what was told has come', async () => heard.splice(0).length === 0)
+  heard.length = 0
+  await notify('others')
+  await until('what was told before has come', () => heard.includes('others'))
+  heard.length = 0
   await transaction(async () => {
     await notify('rows')
     await query('INSERT INTO rows (n) VALUES (1)')
