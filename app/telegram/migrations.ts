@@ -19,7 +19,7 @@ export const telegramMigrations: Migration[] = [
     ],
   },
   {
-    name: 'telegram-2',
+    name: 'telegram-5',
     statements: [
       // Whose turn an update waits for; NULL in the rows of older releases.
       'ALTER TABLE updates ADD COLUMN chat_id BIGINT',

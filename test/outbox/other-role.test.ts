@@ -1,19 +1,20 @@
 import test from 'ava'
 import { type Database, openDatabase } from '../../app/core/database/database.ts'
 import { Outbox } from '../../app/outbox/index.ts'
+import type { Depot } from '../helpers/depot.ts'
 import { until } from '../helpers/until.ts'
 import { callsFor, newChat, said, serveForAll, server, shown, startOutbox } from './start-outbox.ts'
 
 serveForAll()
 
 /** Another connection to the database of `sender`, as another role has it. */
-async function otherRole(file: string): Promise<Database> {
-  return await openDatabase({ DATABASE_URL: `sqlite:${file}` }, [])
+async function otherRole({ databaseUrl, dir }: Depot): Promise<Database> {
+  return await openDatabase({ DATABASE_URL: databaseUrl, STATE_DIRECTORY: dir }, [])
 }
 
 test('what another role writes is sent by the one that has the bot’s calls', async (t) => {
   await using sender = await startOutbox()
-  await using database = await otherRole(sender.depot.databaseFile)
+  await using database = await otherRole(sender.depot)
   const chatId = await newChat()
   const outbox = new Outbox({ query: database.query }, sender.depot.log)
   const botId = Number(server.token.split(':', 1)[0])
@@ -25,7 +26,7 @@ test('what another role writes is sent by the one that has the bot’s calls', a
 
 test('another role shows how far it is', async (t) => {
   await using sender = await startOutbox()
-  await using database = await otherRole(sender.depot.databaseFile)
+  await using database = await otherRole(sender.depot)
   const chatId = await newChat()
   const outbox = new Outbox(database, sender.depot.log, server.botId)
   await outbox.post({ key: 'film', chatId, text: 'received' })
@@ -39,7 +40,7 @@ test('another role shows how far it is', async (t) => {
 
 test('progress of another role never replaces a newer text', async (t) => {
   await using sender = await startOutbox()
-  await using database = await otherRole(sender.depot.databaseFile)
+  await using database = await otherRole(sender.depot)
   const chatId = await newChat()
   const outbox = new Outbox(database, sender.depot.log, server.botId)
   const id = await outbox.post({ chatId, text: 'received' })

@@ -12,6 +12,7 @@ import type { Migration } from '../../../app/core/database/migrations.ts'
 import { StartError } from '../../../app/core/errors.ts'
 import { openFiles } from '../../helpers/consistency.ts'
 import { databaseIn, onPostgres } from '../../helpers/database-in.ts'
+import { allMigrations } from '../../helpers/records.ts'
 import { until } from '../../helpers/until.ts'
 
 const run = promisify(execFile)
@@ -395,4 +396,11 @@ ofSqlite('a commit survives a power cut: WAL, and synced', async (t) => {
   const { query } = await openRows(t)
   t.deepEqual(await query('PRAGMA journal_mode'), [{ journal_mode: 'wal' }])
   t.deepEqual(await query('PRAGMA synchronous'), [{ synchronous: 2 }])
+})
+
+test('a migration has a name of its own, or an older release’s database would never get it', (t) => {
+  const names = allMigrations.map(({ name }) => name)
+  const twice = names.filter((name, at) => names.indexOf(name) !== at)
+  // The module of Telegram was one with the outbox when it landed.
+  t.deepEqual(twice, ['telegram-1'])
 })
