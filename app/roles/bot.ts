@@ -1,4 +1,4 @@
-import { Composer, type Context } from 'telegraf'
+import { Composer, type Context, type MiddlewareFn } from 'telegraf'
 import type { z } from 'zod'
 import type { BotContext, BotParts, DataContext, SettingsOf } from '../context.ts'
 import type { Database } from '../core/database/database.ts'
@@ -112,12 +112,22 @@ export async function startBot(
   const stop = new AbortController()
   const leading = started.use(new AsyncDisposableStack())
   started.defer(async () => stop.abort())
+  /** A process that stood still may have been replaced: what it was about to handle is left to the other one. */
+  const unlessReplaced: MiddlewareFn<Context> = async (_, next) => {
+    if (!leadership.isHeld) throw new Error('another process may serve the updates')
+    await next()
+  }
   const lead = async () => {
-    const entries = [watch, ...parts.flatMap((part) => part.schedule ?? [])]
+    const entries = [watch, ...parts.flatMap((part) => part.schedule ?? [])].map((entry) => {
+      const run = async (signal: AbortSignal) => {
+        if (leadership.isHeld) await entry.run(signal)
+      }
+      return { ...entry, run }
+    })
     const schedule = leading.use(new Schedule(entries, log))
     watchdog.watch('clock', () => schedule.comesRound())
     const updates = telegram.run({
-      handlers: new Composer<Context>(handlers),
+      handlers: new Composer<Context>(unlessReplaced, handlers),
       commands,
       outbox,
       signal: stop.signal,
