@@ -12,6 +12,7 @@ import type { Watchdog } from '../core/watchdog.ts'
 import { features } from '../features.ts'
 import {
   Breaker,
+  hasCrashed,
   InHand,
   Jobs,
   type JobsSettings,
@@ -19,6 +20,7 @@ import {
   rateLimits,
   refusalOf,
   type Trouble,
+  thisWorker,
 } from '../jobs/index.ts'
 import { type Delivery, Outbox } from '../outbox/index.ts'
 import { sayNow, TelegramBot, type telegramSettings } from '../telegram/index.ts'
@@ -46,7 +48,9 @@ export async function startBot(
   const startCode = settings.users.CLAIM_CODE
   const telegram = new TelegramBot({ settings: settings.telegram, startCode, database, health, log })
   const jobs = new Jobs(database, log)
-  const leadership = new Leadership(database, log)
+  const self = thisWorker(bootId)
+  const hasEnded = (process: string) => hasCrashed(process, self)
+  const leadership = new Leadership({ database, log, self, hasEnded })
   const outbox = new Outbox(telegram.api, database, log, () => leadership.isHeld)
   const knowAny = async (names: string[]) =>
     (await jobs.making(names)).size + (await links.filterKnown(names)).size > 0

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { openDatabase } from '../core/database/database.ts'
 import { Leadership } from '../core/database/leadership.ts'
 import type { Migration } from '../core/database/migrations.ts'
@@ -40,7 +41,11 @@ export async function moveDatabase({ from, to, migrations, log }: Move): Promise
   await using owned = new AsyncDisposableStack()
   const old = owned.use(await openDatabase(from, migrations))
   owned.use(await old.lock())
-  if (!(await owned.use(new Leadership(old, log)).gained(AbortSignal.timeout(patience)))) {
+  if (
+    !(await owned
+      .use(new Leadership({ database: old, log, self: randomUUID() }))
+      .gained(AbortSignal.timeout(patience)))
+  ) {
     throw new StartError(`a bot works with ${source}: stop it first`)
   }
   const fresh = owned.use(await openDatabase(to, migrations))
