@@ -109,6 +109,30 @@ onPostgres('a bot that is started anew after a crash does not wait for itself', 
   await linkFor(api, await api.sendFile({ seed: 'after' }))
 })
 
+onPostgres(
+  'a server that is away for longer than a leader can be sure ends no bot, and loses no file',
+  async (t) => {
+    t.timeout(200_000)
+    await using api = await startBotApi()
+    await using bots = await startBots(api)
+    await linkFor(api, await api.sendFile({ seed: 'before' }), 60_000)
+    await server.stop()
+    const at = performance.now()
+    const sent = await api.sendFile({ seed: 'meanwhile' })
+    await until('the outage has lasted', () => performance.now() - at > 10_000, 20_000)
+    await server.start()
+    await linkFor(api, sent, 60_000)
+    for (const bot of [bots.leader, bots.other]) {
+      t.is(process.kill(bot.pid as number, 0), true)
+      t.deepEqual(
+        bot.lines.filter(({ level }) => level === 'fatal'),
+        [],
+      )
+    }
+    t.deepEqual(bots.query<{ n: number }>('SELECT count(*) AS n FROM links'), [{ n: 2 }])
+  },
+)
+
 onPostgres('a bot that stops as it should hands the updates over at once', async (t) => {
   t.timeout(100_000)
   await using api = await startBotApi()
