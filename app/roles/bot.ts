@@ -9,7 +9,7 @@ import type { PartHealth } from '../core/health.ts'
 import { Schedule } from '../core/schedule.ts'
 import { WallClock } from '../core/wall-clock.ts'
 import type { Watchdog } from '../core/watchdog.ts'
-import { thisWorker } from '../core/worker.ts'
+import { hasCrashed, thisWorker } from '../core/worker.ts'
 import { features } from '../features.ts'
 import { Breaker, InHand, Jobs, Queue, refusalOf, type Trouble } from '../jobs/index.ts'
 import { jobsModule } from '../jobs/module.ts'
@@ -39,7 +39,9 @@ export async function startBot(
   const startCode = settings.users.CLAIM_CODE
   const telegram = new TelegramBot({ settings: settings.telegram, startCode, database, health, log })
   const jobs = new Jobs(database, log)
-  const leadership = new Leadership(database, log)
+  const self = thisWorker(bootId)
+  const hasEnded = (process: string) => hasCrashed(process, self)
+  const leadership = new Leadership({ database, log, self, hasEnded })
   const outbox = new Outbox(database, log, telegram.id)
   const maySend = () => leadership.isHeld
   const sender = new OutboxSender({ api: telegram.api, outbox, database, log, maySend })
@@ -48,7 +50,7 @@ export async function startBot(
   const claims = async () => ({ any: await links.any(), sample: await links.sample(50), knowAny })
   store.attach(database)
   await telegram.check()
-  await store.open(claims, settings.telegram.BOT_API_DIR, thisWorker(bootId))
+  await store.open(claims, settings.telegram.BOT_API_DIR, self)
   await using started = new AsyncDisposableStack()
   // Given up when nothing of what it allows goes on any more.
   started.use(leadership)
@@ -107,15 +109,25 @@ export async function startBot(
   const stop = new AbortController()
   const leading = started.use(new AsyncDisposableStack())
   started.defer(async () => stop.abort())
+  /** A process that stood still may have been replaced: what it was about to handle is left to the other one. */
+  const heard = async (update: Parameters<typeof sender.chats.heard>[0]) => {
+    if (!leadership.isHeld) throw new Error('another process may serve the updates')
+    await sender.chats.heard(update)
+  }
   const lead = async () => {
-    const entries = [watch, ...parts.flatMap((part) => part.schedule ?? [])]
+    const entries = [watch, ...parts.flatMap((part) => part.schedule ?? [])].map((entry) => {
+      const run = async (signal: AbortSignal) => {
+        if (leadership.isHeld) await entry.run(signal)
+      }
+      return { ...entry, run }
+    })
     const schedule = leading.use(new Schedule(entries, log))
     watchdog.watch('clock', () => schedule.comesRound())
     const updates = telegram.run({
       claims: claimed,
       users,
       outbox: {
-        chats: sender.chats,
+        chats: { heard },
         heard: (chatId, messageId) => sender.heard(chatId, messageId),
         start: () => sender.start(),
         post: (message) => outbox.post(message),

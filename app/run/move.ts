@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { openDatabase } from '../core/database/database.ts'
 import { Leadership } from '../core/database/leadership.ts'
 import { moveRows } from '../core/database/move.ts'
@@ -47,7 +48,11 @@ export async function moveDatabase({ from, to, log }: Move): Promise<string> {
   await using owned = new AsyncDisposableStack()
   const old = owned.use(await openDatabase(from, migrations))
   owned.use(await old.lock())
-  if (!(await owned.use(new Leadership(old, log)).gained(AbortSignal.timeout(patience)))) {
+  if (
+    !(await owned
+      .use(new Leadership({ database: old, log, self: randomUUID() }))
+      .gained(AbortSignal.timeout(patience)))
+  ) {
     throw new StartError(`a bot works with ${source}: stop it first`)
   }
   const fresh = owned.use(await openDatabase(to, migrations))

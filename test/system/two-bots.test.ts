@@ -84,8 +84,10 @@ for (const [what, signal] of [
     process.kill(bots.leader.pid as number, signal)
     const at = performance.now()
     const sent = await api.sendFile({ seed: 'after' })
-    await bots.other.log(({ message }) => message.endsWith('is silent: this one does'), 30_000)
+    await bots.other.log(({ message }) => message.endsWith('has gone: this one does'), 30_000)
     const seconds = Math.round((performance.now() - at) / 1000)
+    // On one machine it can be looked up that a process has ended.
+    if (signal === 'SIGKILL') t.true(seconds < 5)
     t.log(`taken over after ${seconds} s`)
     await linkFor(api, sent, 60_000)
     if (signal === 'SIGSTOP') {
@@ -96,6 +98,40 @@ for (const [what, signal] of [
     t.deepEqual(links, [{ n: 2 }])
   })
 }
+
+onPostgres('a bot that is started anew after a crash does not wait for itself', async (t) => {
+  t.timeout(100_000)
+  await using api = await startBotApi()
+  await using bots = await startBots(api)
+  await bots.other.kill('SIGTERM')
+  await bots.leader.restart('SIGKILL')
+  t.true(bots.leader.lines.some(({ message }) => message.endsWith('has gone: this one does')))
+  await linkFor(api, await api.sendFile({ seed: 'after' }))
+})
+
+onPostgres(
+  'a server that is away for longer than a leader can be sure ends no bot, and loses no file',
+  async (t) => {
+    t.timeout(200_000)
+    await using api = await startBotApi()
+    await using bots = await startBots(api)
+    await linkFor(api, await api.sendFile({ seed: 'before' }), 60_000)
+    await server.stop()
+    const at = performance.now()
+    const sent = await api.sendFile({ seed: 'meanwhile' })
+    await until('the outage has lasted', () => performance.now() - at > 10_000, 20_000)
+    await server.start()
+    await linkFor(api, sent, 60_000)
+    for (const bot of [bots.leader, bots.other]) {
+      t.is(process.kill(bot.pid as number, 0), true)
+      t.deepEqual(
+        bot.lines.filter(({ level }) => level === 'fatal'),
+        [],
+      )
+    }
+    t.deepEqual(bots.query<{ n: number }>('SELECT count(*) AS n FROM links'), [{ n: 2 }])
+  },
+)
 
 onPostgres('a bot that stops as it should hands the updates over at once', async (t) => {
   t.timeout(100_000)
