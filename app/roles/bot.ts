@@ -1,11 +1,13 @@
+import { dirname } from 'node:path'
 import { Composer, type Context, type MiddlewareFn } from 'telegraf'
 import type { z } from 'zod'
 import type { BotContext, BotParts, DataContext, SettingsOf } from '../context.ts'
 import type { Database } from '../core/database/database.ts'
 import { Leadership } from '../core/database/leadership.ts'
-import { Unavailable } from '../core/errors.ts'
+import { codeOf, StartError, Unavailable } from '../core/errors.ts'
 import { counted, duration } from '../core/format.ts'
 import type { PartHealth } from '../core/health.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { Schedule } from '../core/schedule.ts'
 import { WallClock } from '../core/wall-clock.ts'
 import type { Watchdog } from '../core/watchdog.ts'
@@ -104,7 +106,11 @@ export async function startBot(
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const delays = settings.jobs.RETRY_DELAYS
   const { transaction } = database
-  const inHand = started.use(new InHand(database.besides('in-hand'), log, bootId))
+  const note = database.besides('in-hand')
+  await makeFolder(dirname(note)).catch((error) => {
+    throw new StartError(`STATE_DIRECTORY: ${dirname(note)} cannot be made (${codeOf(error)})`)
+  })
+  const inHand = started.use(new InHand(note, log, bootId))
   const endedOthers = (count: number) => tellOwners(describeOthers(count))
   const queue = started.use(
     new Queue({ jobs, kinds, botId: telegram.id, machine, delays, inHand, transaction, log, endedOthers }),
