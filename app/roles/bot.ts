@@ -1,11 +1,13 @@
+import { dirname } from 'node:path'
 import type { BotContext, BotParts, DataContext } from '../context.ts'
 import type { Database } from '../core/database/database.ts'
 import { Leadership } from '../core/database/leadership.ts'
 import type { Queries } from '../core/database/reader.ts'
 import type { SettingsOf } from '../core/declaration.ts'
-import { Unavailable } from '../core/errors.ts'
+import { codeOf, StartError, Unavailable } from '../core/errors.ts'
 import { counted, duration } from '../core/format.ts'
 import type { PartHealth } from '../core/health.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { Schedule } from '../core/schedule.ts'
 import { WallClock } from '../core/wall-clock.ts'
 import type { Watchdog } from '../core/watchdog.ts'
@@ -101,7 +103,11 @@ export async function startBot(
   const claimed = new ClaimTable(parts)
   const kinds = parts.flatMap((part) => part.jobKinds ?? [])
   const { transaction } = database
-  const inHand = started.use(new InHand(database.besides('in-hand'), log, bootId))
+  const note = database.besides('in-hand')
+  await makeFolder(dirname(note)).catch((error) => {
+    throw new StartError(`STATE_DIRECTORY: ${dirname(note)} cannot be made (${codeOf(error)})`)
+  })
+  const inHand = started.use(new InHand(note, log, bootId))
   const own = { id: telegram.id, endedOthers: (count: number) => tellOwners(describeOthers(count)) }
   const queue = started.use(new Queue({ jobs, kinds, bot: own, machine, inHand, transaction, log }))
   const reportQueue = async () => await health.report('queue', faultOf(database) ?? (await queue.health()))

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { type StandIn, startBotApi } from '../bot-api/client.ts'
+import { newToken } from '../bot-api/fresh.ts'
 import { linkFor, linkIn } from '../helpers/chat.ts'
 import { findPostgres, type Server, startPostgres } from '../helpers/postgres.ts'
 import { type App, createApp } from '../helpers/start-app.ts'
@@ -132,6 +133,17 @@ onPostgres(
     t.deepEqual(bots.query<{ n: number }>('SELECT count(*) AS n FROM links'), [{ n: 2 }])
   },
 )
+
+onPostgres('a folder in which nothing can be kept is one clear line, and the end', async (t) => {
+  const env = { DATABASE_URL: await server.createDatabase(), STATE_DIRECTORY: '/proc/none' }
+  await using app = await createApp({ roles: ['bot'], env: { ...env, TELEGRAM_BOT_TOKEN: newToken() } })
+  app.spawn()
+  t.is(await app.ended(), 1)
+  t.deepEqual(
+    app.lines.map(({ message }) => message),
+    ['STATE_DIRECTORY: /proc/none cannot be made (ENOENT)'],
+  )
+})
 
 onPostgres('a bot that stops as it should hands the updates over at once', async (t) => {
   t.timeout(100_000)

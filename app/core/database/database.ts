@@ -11,7 +11,7 @@ export interface Database extends Queries, AsyncDisposable {
   readonly sequelize: Sequelize
   /** The database itself, where it is a file of this machine. */
   readonly file: string | undefined
-  /** Path of a small file of this name that must outlive the process. */
+  /** Path of a small file of this name that must outlive the process; its folder need not be there. */
   besides(name: string): string
   /** Given up by itself when a statement meets a full disk; whoever watches the disk takes it again. SQLite's alone. */
   readonly reserve: Reserve | undefined

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { QueryTypes, Sequelize, type Transaction } from 'sequelize'
 import { StartError } from '../errors.ts'
@@ -96,7 +95,6 @@ export async function openPostgresDatabase(place: PostgresPlace, migrations: Mig
     throw refusal(place, error)
   })
   const pool = openPool(place, 4)
-  mkdirSync(place.stateFolder, { recursive: true })
   return {
     ...database,
     newer,
