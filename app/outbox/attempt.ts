@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import type { BotApi } from '../core/bot-api.ts'
 import type { Database } from '../core/database/database.ts'
 import { adopt, edit, refused, remove, send } from './calls.ts'
+import { messagesIn } from './content.ts'
 import type { MessageRow } from './message.ts'
 import type { Spot } from './payloads.ts'
 import {
@@ -163,7 +164,7 @@ export class Attempt {
 
   async #turn(messages = 1): Promise<void> {
     const { limiter, signal } = this.#parts
-    const uncounted = this.#calls++ > 0 ? messages : messages - 1
+    const uncounted = messages - (this.#calls++ > 0 ? 0 : messagesIn(this.#row))
     if (uncounted > 0) await limiter.turn(this.#row.chat_id, signal, uncounted)
   }
 }

@@ -122,6 +122,15 @@ export function decodeContent(json: string): Content | undefined {
   return contentSchema.safeParse(content).data
 }
 
+/**
+ * Messages that the call for a row makes in its chat, as the limiter must know before the row is read: of uploads alone,
+ * which let others of their chat pass.
+ */
+export function messagesIn({ kind, content }: { kind: string | null; content: string | null }): number {
+  const upload = kind === 'upload' && content !== null ? decodeContent(content) : undefined
+  return upload?.type === 'album' ? upload.media.length : 1
+}
+
 /** Whether the Bot API server sends bytes of this machine for it, which may take minutes. */
 export function isUpload(content: Content): boolean {
   if (content.type === 'text' || content.type === 'parts') return false

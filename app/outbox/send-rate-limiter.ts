@@ -36,16 +36,22 @@ class Bucket {
   }
 }
 
-/** The times of the calls of the last minute. */
-class Minute {
+/** The times of the last calls, as many as can be in the way of another. */
+class Window {
+  readonly #length: number
   readonly #at: number[] = []
 
-  /** Milliseconds until so many more make no more than `limit` within a minute. */
+  /** @param length in milliseconds */
+  constructor(length: number) {
+    this.#length = length
+  }
+
+  /** Milliseconds until so many more calls make no more than `limit` within the window, rounded up. */
   wait(limit: number, more = 1): number {
-    const since = performance.now() - minute
+    const since = performance.now() - this.#length
     while (Number(this.#at[0]) <= since) this.#at.shift()
     const inTheWay = this.#at[this.#at.length + more - 1 - limit]
-    return inTheWay === undefined ? 0 : inTheWay - since
+    return inTheWay === undefined ? 0 : Math.ceil(inTheWay - since)
   }
 
   get isEmpty(): boolean {
@@ -57,11 +63,15 @@ class Minute {
   }
 }
 
-/** Milliseconds; a little more than a minute, since calls that leave in time may be late on their way. */
+/** Milliseconds; a little more than they say, since calls that leave in time may be late on their way. */
+const second = 1100
 const minute = 61_000
 
 /** What must arrive may use all that Telegram allows; what only shows progress leaves some of it. */
 export type Weight = 'must' | 'progress'
+
+/** Calls a second of a bot: together below 30, and progress leaves room for what must arrive. */
+const botLimit = { must: 29, progress: 26 }
 
 /** Calls a minute in a group, of each weight: progress leaves half of them. */
 const groupLimit = { must: 20, progress: 10 }
@@ -69,11 +79,11 @@ const groupLimit = { must: 20, progress: 10 }
 /** What one chat may get: a short burst, then one call a second; of a group, no more than its limit a minute. */
 class Chat {
   readonly #bucket = new Bucket(3, 1)
-  readonly #minute: Minute | undefined
+  readonly #minute: Window | undefined
 
   /** @param isGroup whether it is a group or a channel */
   constructor(isGroup: boolean) {
-    this.#minute = isGroup ? new Minute() : undefined
+    this.#minute = isGroup ? new Window(minute) : undefined
   }
 
   wait(weight: Weight, messages: number): number {
@@ -100,8 +110,8 @@ const maxChats = 10_000
  * all, one a second in a chat with short bursts, 20 a minute in a group; and the waiting times that it asked for.
  */
 export class SendRateLimiter {
-  /** Together below 30 in any second, and a little less, since calls that leave in time may be late on their way. */
-  readonly #all = new Bucket(3, 26)
+  /** Counted, not a bucket: after a silence the links of one moment leave at once. */
+  readonly #all = new Window(second)
   readonly #chats = new Map<number, Chat>()
   readonly #heldUntil = new Map<number, number>()
   #allHeldUntil = 0
@@ -113,12 +123,12 @@ export class SendRateLimiter {
     const held = Math.max(this.#heldUntil.get(chatId) ?? 0, this.#allHeldUntil) - monotonicNow()
     if (held > 0) return held
     this.#heldUntil.delete(chatId)
-    return this.#all.wait(weight === 'must' ? 1 : 3) || this.#chat(chatId).wait(weight, messages)
+    return this.#all.wait(botLimit[weight], messages) || this.#chat(chatId).wait(weight, messages)
   }
 
   /** Milliseconds until any chat may be called; 0 means now. */
   get closedFor(): number {
-    return this.#all.wait(1)
+    return this.#all.wait(botLimit.must)
   }
 
   /** Counts a call; one with an album is counted as so many, and what comes after it waits the longer. */

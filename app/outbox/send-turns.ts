@@ -1,4 +1,5 @@
 import type { Log } from '../core/log.ts'
+import { messagesIn } from './content.ts'
 import type { MessageRow } from './message.ts'
 import type { SendRateLimiter, Weight } from './send-rate-limiter.ts'
 import type { DueRow, SendingRows } from './sending-rows.ts'
@@ -75,7 +76,7 @@ export class SendTurns {
 
   /** Does `work`, which makes one call for the chat of `row`, if that may be done now; else nothing. */
   offer({ id, chat_id }: MessageRow, weight: Weight, work: () => Promise<void>): void {
-    const row = { id, chat_id, kind: null }
+    const row = { id, chat_id, kind: null, content: null }
     if (this.#parts.maySend() && this.#wait(row, weight) === 0) this.#start(row, work)
   }
 
@@ -111,20 +112,22 @@ export class SendTurns {
   }
 
   /** Milliseconds until a call for a message may be made; endless while one is on its way, whose end wakes us. */
-  #wait({ chat_id, kind }: DueRow, weight: Weight): number {
+  #wait(row: DueRow, weight: Weight): number {
+    const { chat_id, kind } = row
     const isBusy =
       kind === 'upload'
         ? this.#uploading.has(chat_id) || this.#uploading.size >= maxUploads
         : this.#busy.has(chat_id)
     if (isBusy || this.#stopped) return Number.POSITIVE_INFINITY
-    return this.#parts.limiter.wait(chat_id, weight)
+    return this.#parts.limiter.wait(chat_id, weight, messagesIn(row))
   }
 
-  #start({ id, chat_id, kind }: DueRow, work: () => Promise<void>): void {
+  #start(row: DueRow, work: () => Promise<void>): void {
+    const { id, chat_id, kind } = row
     const { limiter, log } = this.#parts
     const busy = kind === 'upload' ? this.#uploading : this.#busy
     busy.add(chat_id)
-    limiter.take(chat_id)
+    limiter.take(chat_id, messagesIn(row))
     const task = work()
       .catch((error) => {
         // The database cannot be written to, or this is a fault of the program: not at once again.

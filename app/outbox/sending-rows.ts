@@ -15,6 +15,8 @@ export interface DueRow extends Record<string, unknown> {
   id: number
   chat_id: number
   kind: RowKind | null
+  /** Of an upload alone. */
+  content: string | null
 }
 
 /** The messages of one bot as they are sent: which is due, and what has become of it. */
@@ -38,7 +40,7 @@ export class SendingRows {
   async due(most: number, uploads: boolean): Promise<DueRow[]> {
     const oldest = (which: string, first: number) =>
       `SELECT * FROM (
-         SELECT id, chat_id, kind, due_at - ${first} AS place FROM messages AS m
+         SELECT id, chat_id, kind, CASE WHEN kind = 'upload' THEN content END AS content, due_at - ${first} AS place FROM messages AS m
          WHERE bot_id = $1 AND due_at <= $2 AND topic ${which}
            AND sent_revision < revision AND failure IS NULL
            AND ($5 = 1 OR kind IS NULL OR kind <> 'upload') AND NOT EXISTS (
@@ -48,7 +50,7 @@ export class SendingRows {
                AND (older.message_id IS NULL OR older.due_at <= $2) AND (older.attempts < $3 OR older.due_at <= $2)
            ) ORDER BY due_at, id LIMIT $4) AS oldest`
     return await this.#database.query<DueRow>(
-      `SELECT id, chat_id, kind FROM (${oldest('IS NOT NULL', endsFirst)} UNION ALL ${oldest('IS NULL', 0)}) AS due
+      `SELECT id, chat_id, kind, content FROM (${oldest('IS NOT NULL', endsFirst)} UNION ALL ${oldest('IS NULL', 0)}) AS due
        ORDER BY place, id`,
       this.#botId,
       monotonicNow(),

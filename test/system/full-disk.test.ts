@@ -93,10 +93,8 @@ fullDisk(
     await api.waitForMessage(2, ({ text }) => /disk is full/.test(text ?? ''), 60_000)
     await api.waitForMessage(owner, ({ text }) => /disk is nearly full/.test(text ?? ''), 60_000)
     // What the server gave back of the file that broke off, it takes as well, but for what the database needs.
-    await until('the server has given back what it had', async () => {
-      const { bots } = await api.state()
-      return bots.every(({ downloads }) => downloads.length === 0)
-    })
+    const isIdle = async () => (await api.state()).bots.every(({ downloads }) => downloads.length === 0)
+    await until('the server has given back what it had', isIdle, 60_000)
     await disk.fill(4 * megabyte)
     const late = await api.sendFile({ from: { id: 3 }, size: 2 * megabyte, seed: 'late' })
     await api.waitForMessage(3, ({ text }) => /Your file waits/.test(text ?? ''), 60_000)

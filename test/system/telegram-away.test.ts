@@ -112,8 +112,8 @@ test('one file that fails while others work has failed after its tries, and its 
   t.timeout(60_000)
   await using api = await startBotApi()
   await using app = await startApp({ api, env })
-  const wrong = await api.sendFile({ from: { id: 1 }, size: 50_000, seed: 'wrong' })
   await api.fault({ method: 'getFile', count: 6, error: { error_code: 400, description: unavailable } })
+  const wrong = await api.sendFile({ from: { id: 1 }, size: 50_000, seed: 'wrong' })
   await api.waitForMessage(1, ({ text }) =>
     /transfer from Telegram failed\. Press Retry.*later\.$/.test(text ?? ''),
   )
