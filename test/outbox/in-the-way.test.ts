@@ -14,11 +14,11 @@ test('a message that is refused for half an hour no longer holds back those behi
     t.deepEqual(await rows.due(10, true), [])
   }
   await rows.postpone(first, 300_000, true)
-  t.deepEqual(await rows.due(10, true), [{ id: second, chat_id: 5, kind: null }])
+  t.deepEqual(await rows.due(10, true), [{ id: second, chat_id: 5, kind: null, content: null }])
   await records.database.query('UPDATE messages SET due_at = 0 WHERE id = $1', first)
   t.deepEqual(
     await rows.due(10, true),
-    [{ id: first, chat_id: 5, kind: null }],
+    [{ id: first, chat_id: 5, kind: null, content: null }],
     'when its time comes, it is first again',
   )
 })
