@@ -6,7 +6,7 @@ const root = join(import.meta.dirname, '../..')
 
 /** The line of the example's unit in systemd/manifest. */
 const unit =
-  'tgdepot-notes.service tgdepot tgdepot.target notes - ' +
+  'tgdepot-notes.service tgdepot tgdepot.target notes DATABASE_URL ' +
   '/etc/tgdepot/tgdepot.env,/opt/tgdepot/current/deploy/notify-fd.pl,release:notes\n'
 
 export interface Copy extends AsyncDisposable {
