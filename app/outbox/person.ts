@@ -58,7 +58,9 @@ async function forget(database: Database, ids: number[]): Promise<void> {
     )
     await database.query(
       `UPDATE messages SET chat_id = 0, thread_id = NULL, reply_to = NULL, message_id = NULL, text = '', keyboard = NULL,
-         topic = NULL, message_key = NULL, sent_revision = revision, failure = NULL WHERE id IN (${places})`,
+         topic = NULL, message_key = NULL, sent_revision = revision, failure = NULL, sending_after = NULL,
+         progress = NULL, content = NULL, options = NULL, delivered = NULL, last_message_id = NULL, kind = NULL
+       WHERE id IN (${places})`,
       ...ids,
     )
   })
