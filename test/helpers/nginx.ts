@@ -20,6 +20,8 @@ export interface NginxOptions {
   store: string
   /** With a self-signed certificate for `localhost`, `folder/cert.pem`. */
   tls?: boolean
+  /** Bytes that the kernel takes for each connection; without it as much as it likes. */
+  sendBuffer?: number | undefined
   /** Further lines for the http block. */
   extra?: string
   /** worker_connections; by default as many as the installer provides for. */
@@ -31,7 +33,8 @@ export const nginxProgram = ['/usr/sbin/nginx', '/usr/bin/nginx'].find((path) =>
 
 /** Writes the project's own nginx files with the places of `options` filled in; returns the main file's path. */
 export async function writeNginxFiles(options: NginxOptions): Promise<string> {
-  const { folder, host = '127.0.0.1', port, socket, store, tls = false, extra = '' } = options
+  const { folder, host = '127.0.0.1', port, socket, store, tls = false, extra = '', sendBuffer } = options
+  const listen = sendBuffer === undefined ? `${host}:${port}` : `${host}:${port} sndbuf=${sendBuffer}`
   const snippets = join(folder, 'snippets')
   await mkdir(folder, { recursive: true })
   await cp(join(source, 'snippets'), snippets, { recursive: true })
@@ -42,13 +45,13 @@ export async function writeNginxFiles(options: NginxOptions): Promise<string> {
       .replaceAll('/var/lib/tgdepot/store', store)
       .replaceAll('/var/log/tgdepot/', `${folder}/`)
       .replaceAll('@DOMAIN@', 'localhost')
-      .replaceAll('@LISTEN@', `${host}:${port}`)
+      .replaceAll('@LISTEN@', listen)
       .replaceAll('@CERT@', join(folder, 'cert.pem'))
       .replaceAll('@KEY@', join(folder, 'key.pem'))
       .replaceAll('@HTTP2_LISTEN@', ' http2')
       .replaceAll('@HTTP2@', '')
       .replace(/^ *listen \[::\].*$/gm, '')
-      .replace(/listen 443\b/g, `listen ${host}:${port}`)
+      .replace(/listen 443\b/g, `listen ${listen}`)
   for (const name of await readdir(snippets)) {
     const path = join(snippets, name)
     await writeFile(path, fill(await readFile(path, 'utf8')))

@@ -17,6 +17,9 @@ const crowd = 3000
 /** Below what one address may have at a time. */
 const perAddress = 100
 
+/** Thousands of connections that are not read would else take all the memory that this machine has for TCP. */
+const sendBuffer = 64 * 1024
+
 /** Connections from `address` that say `words` and read nothing. */
 async function open(port: number, address: string, count: number, words: string): Promise<Socket[]> {
   const sockets = Array.from({ length: count }, () =>
@@ -64,7 +67,7 @@ throughNginx(
     t.timeout(120_000)
     await using depot = await openDepot()
     await depot.share({ uuid, bytes: Buffer.alloc(32 * 1024 * 1024) })
-    await using front = await startBehindNginx(depot)
+    await using front = await startBehindNginx(depot, { sendBuffer })
     const { port } = front
 
     const sockets: Socket[] = []
@@ -94,7 +97,7 @@ throughNginx(
   async (t) => {
     await using depot = await openDepot()
     await depot.share({ uuid, bytes: Buffer.alloc(32 * 1024 * 1024) })
-    await using front = await startBehindNginx(depot)
+    await using front = await startBehindNginx(depot, { sendBuffer })
     const { port } = front
     const sockets: Socket[] = []
     t.teardown(() => {
