@@ -28,6 +28,21 @@ export const installation: Step[] = [
     },
   },
   {
+    title: 'killed while dpkg unpacks, it leaves a dpkg that the next run lets end',
+    async run(t, depot) {
+      const { TELEGRAM_API_ID, TELEGRAM_API_HASH } = depot.secrets
+      const unpacking = `until grep -qs 'status half-installed nginx' /var/log/dpkg.log; do kill -0 $!; done`
+      await depot.machine.sh(
+        `cd ${checkout} && { setsid ./install.sh ${flags} --bot-token-file /root/secrets/token >/dev/null 2>&1 &
+          ${unpacking}; kill -KILL -- -$!; wait || true; }`,
+        { env: { TELEGRAM_API_ID, TELEGRAM_API_HASH }, timeout: 100_000 },
+      )
+      const isAtWork = () => depot.machine.run('pgrep -x dpkg')
+      await waitFor('dpkg to be gone', 10_000, async () => (await isAtWork()).code !== 0)
+      t.not(await depot.machine.sh('ls /var/lib/dpkg/updates'), '')
+    },
+  },
+  {
     title: 'one command installs it, and everything answers',
     isBasic: true,
     limit: 420,
