@@ -83,7 +83,13 @@ read_arguments() {
 }
 
 read_secret_file() {
-  if [[ ! -d $2 && -r $2 ]]; then FLAGS[$1]=$(tr -d '[:space:]' <"$2"); else fault "$2: no such file to read $1 from"; fi
+  if [[ -d $2 || ! -r $2 ]]; then
+    fault "$2: no such file to read $1 from"
+    return
+  fi
+  FLAGS[$1]=$(tr -d '[:space:]' <"$2")
+  # Without a word the present one would stay.
+  [[ -n ${FLAGS[$1]} ]] || fault "$2: is empty, and $1 was to be read from it"
 }
 
 # Reads NAME=value lines into the associative array of the given name (none of the names used here), as data,
