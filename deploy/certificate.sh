@@ -113,5 +113,9 @@ offer_challenge() {
 remove_certificate() { rm -rf "$CERTBOT_HOOK" "$CHALLENGE_SITE" "$ACME_ROOT"; }
 
 purge_certificate() {
-  [[ ! -d $ACME_CERTIFICATE ]] || certbot delete --non-interactive --quiet --cert-name tgdepot
+  local folder=${ACME_CERTIFICATE%/live/*}
+  [[ -d $ACME_CERTIFICATE ]] || return 0
+  certbot delete --non-interactive --quiet --cert-name tgdepot && return
+  # certbot itself may have been removed before.
+  rm -rf "$folder"/{live,archive}/tgdepot "$folder/renewal/tgdepot.conf"
 }

@@ -102,8 +102,9 @@ warm_release() {
 # Debian's npm, run as root by earlier releases, left files to whoever has the number that a packer of a library had.
 own_releases() {
   local owned
-  owned=$(find "$OPT" \( ! -uid 0 -o ! -gid 0 \) -printf x -exec chown --no-dereference 0:0 {} +)
-  find "$OPT" ! -type l -perm /022 -exec chmod go-w {} +
+  # The folder itself may be a link to another disk.
+  owned=$(find "$OPT/" \( ! -uid 0 -o ! -gid 0 \) -printf x -exec chown --no-dereference 0:0 {} +)
+  find "$OPT/" ! -type l -perm /022 -exec chmod go-w {} +
   [[ -z $owned ]] || mark_changed
 }
 
@@ -130,4 +131,4 @@ is_one_of() {
   return 1
 }
 
-remove_releases() { rm -rf "$OPT"; }
+remove_releases() { remove_folder "$OPT"; }
