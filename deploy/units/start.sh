@@ -119,7 +119,8 @@ start_services() {
     mark_changed
   done
   if ! systemctl is-active --quiet tgdepot.target; then
-    systemctl start tgdepot.target >>"$LOG" 2>&1 || true
+    # It waits for all of them: one that never says that it is ready would take its ten minutes here.
+    timeout 5 systemctl start tgdepot.target >>"$LOG" 2>&1 || true
     mark_changed
   fi
   ((${#restarted[@]} == 0)) || NOTE="started ${restarted[*]}"
