@@ -99,6 +99,7 @@ get_certificate() {
 
 # A site that is there already goes on as it is until the certificate has come, with a second file beside it.
 offer_challenge() {
+  drop_refused_site
   if [[ ! -e $SITE ]]; then
     fill_site "$SOURCE" http redirect | install_site "$SOURCE"
     load_nginx

@@ -6,6 +6,7 @@ NGINX_UNIT=$UNITS/nginx.service.d/tgdepot.conf
 MANAGED+=("$NGINX_UNIT")
 
 install_nginx() {
+  drop_refused_site
   raise_limits "$SOURCE"
   part_workers
   install_file "$SOURCE/deploy/logrotate" "$LOGROTATE" 0644

@@ -137,6 +137,26 @@ export const installation: Step[] = [
     },
   },
   {
+    title: 'a site of ours that nginx refuses, as a killed run may leave it, is written anew',
+    limit: 420,
+    async run(t, depot) {
+      const { machine } = depot
+      const nginx = await depot.property('nginx.service', 'MainPID')
+      await machine.sh('rm -r /etc/tgdepot/tls /etc/nginx/tgdepot')
+      t.not((await machine.run('nginx -t')).code, 0)
+      const { code, stdout, stderr } = await depot.install('--yes')
+      t.is(code, 0, stdout + stderr)
+      t.is((await machine.run('nginx -t')).code, 0)
+      t.is(await depot.property('nginx.service', 'MainPID'), nginx)
+      // Another site's fault is its owner's.
+      await machine.sh('echo oops >/etc/nginx/sites-enabled/other')
+      const refused = await depot.install('--yes')
+      t.is(refused.code, 2)
+      t.regex(refused.stderr, /nginx refuses its present configuration: .*sites-enabled\/other/)
+      await machine.sh('rm /etc/nginx/sites-enabled/other')
+    },
+  },
+  {
     title: 'a token that Telegram does not know is refused before anything is touched',
     async run(t, depot) {
       const before = await runState(depot)
