@@ -78,9 +78,9 @@ load_socket() {
 }
 
 # The runs that are to have ended by now, by service: a unit that systemd cannot read keeps its old process.
-declare -A RUN_BEFORE=()
+declare -gA RUN_BEFORE=()
 # How often systemd had started anew what goes on running: over months this comes to some, with a good release as well.
-declare -A CRASHES_BEFORE=()
+declare -gA CRASHES_BEFORE=()
 # When the web role was last restarted.
 DOWN_SINCE=''
 
