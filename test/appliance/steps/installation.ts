@@ -34,7 +34,7 @@ export const installation: Step[] = [
       const unpacking = `until grep -qs 'status half-installed nginx' /var/log/dpkg.log; do kill -0 $!; done`
       await depot.machine.sh(
         `cd ${checkout} && { setsid ./install.sh ${flags} --bot-token-file /root/secrets/token >/dev/null 2>&1 &
-          ${unpacking}; kill -KILL -- -$!; wait || true; }`,
+          ${unpacking}; kill -KILL -$!; wait $! || true; }`,
         { env: { TELEGRAM_API_ID, TELEGRAM_API_HASH }, timeout: 100_000 },
       )
       const isAtWork = () => depot.machine.run('pgrep -x dpkg')
