@@ -48,7 +48,7 @@ role_digest() {
   ) | sha256sum | cut -c1-64
 }
 
-runtime_works() { [[ $(as_builder "$1/node_modules/.bin/node" --version 2>/dev/null) == v24.* ]]; }
+runtime_works() { [[ $(as_builder "$1/node_modules/.bin/node" --version 2>>"$LOG") == v24.* ]]; }
 
 release_is_whole() {
   [[ -f $1/.libraries && $(release_id "$1") == "$(basename "$1")" ]] &&
@@ -76,7 +76,7 @@ build_release() {
   else
     take_from_builder node_modules "$new" "$new/deploy/build/libraries.sh" "$new"
   fi
-  runtime_works "$new" || die 'the Node runtime from the lock file does not start on this machine'
+  runtime_works "$new" || die "the Node runtime from the lock file does not start on this machine ($LOG)"
   chmod -R go-w,a+rX "$new"
   hash_libraries "$new" >"$new/.libraries"
   rm -rf "$target"
