@@ -104,6 +104,7 @@ end_run() {
   local status=$1
   trap - EXIT
   ((status != 0 || DONE)) || status=143
+  ((status == 0)) || stop_builder
   remove_swap
   dismiss_database
   # A step back that fails ends itself alone; as a condition it would mind no failure at all.

@@ -46,7 +46,7 @@ install_bot_api() {
   if [[ -n $wanted && $wanted != build && -x $wanted ]]; then
     digest=$(sha256sum <"$wanted")
     BOT_API=${digest:0:12}
-    keep_bot_api "$BOT_API" <"$wanted"
+    keep_bot_api "$BOT_API" cat "$wanted"
   elif [[ -n $wanted && $wanted != build ]]; then
     # The given program is gone since; its copy stays in use.
     BOT_API=$(readlink "$OPT/bot-api/current")
@@ -57,11 +57,12 @@ install_bot_api() {
   NOTE=$BOT_API
 }
 
-# Keeps a program, read from standard input, under its own name in /opt, whole or not at all.
+# Keeps a program, which a command prints, under its own name in /opt, whole or not at all.
 keep_bot_api() {
   local folder=$OPT/bot-api/$1
+  shift
   mkdir -p "$folder"
-  cat >"$folder/.new"
+  "$@" >"$folder/.new"
   chmod 0755 "$folder/.new"
   if cmp -s "$folder/.new" "$folder/telegram-bot-api"; then
     rm -f "$folder/.new"
@@ -91,7 +92,7 @@ build_bot_api() {
   rm -f "$output"
   remove_swap
   # A file that the builder names is read by the builder: root would follow its links.
-  as_builder cat build/telegram-bot-api | keep_bot_api "$1"
+  keep_bot_api "$1" as_builder cat build/telegram-bot-api
   # The source and the object files need 2 GB; the program is kept by its commit.
   rm -rf "$BUILD"
 }

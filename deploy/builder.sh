@@ -20,12 +20,14 @@ BUILD_PROPERTIES=(
 NETWORK_VARIABLES=(http_proxy https_proxy no_proxy all_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY
   NPM_CONFIG_REGISTRY NODE_EXTRA_CA_CERTS SSL_CERT_FILE SSL_CERT_DIR)
 
+# What a run that was ended had started would go on without it, for hours.
+stop_builder() { systemctl stop "$BUILD_UNIT" 2>/dev/null || true; }
+
 # Runs a command as the builder, in its own folder and able to write nowhere else; its output is the caller's. It ends
 # with all that it has started.
 as_builder() {
   local name tries settings=$STATE/builder.env
-  # Of an installer that was killed.
-  systemctl stop "$BUILD_UNIT" 2>/dev/null || true
+  stop_builder
   # systemd forgets one that has ended only a moment later, and until then takes no other of its name.
   for ((tries = 0; tries < 50; tries++)); do
     [[ $(systemctl show --property=LoadState --value "$BUILD_UNIT" 2>/dev/null) == loaded ]] || break

@@ -99,6 +99,7 @@ get_certificate() {
 
 # A site that is there already goes on as it is until the certificate has come, with a second file beside it.
 offer_challenge() {
+  drop_refused_site
   if [[ ! -e $SITE ]]; then
     fill_site "$SOURCE" http redirect | install_site "$SOURCE"
     load_nginx
@@ -113,5 +114,9 @@ offer_challenge() {
 remove_certificate() { rm -rf "$CERTBOT_HOOK" "$CHALLENGE_SITE" "$ACME_ROOT"; }
 
 purge_certificate() {
-  [[ ! -d $ACME_CERTIFICATE ]] || certbot delete --non-interactive --quiet --cert-name tgdepot
+  local folder=${ACME_CERTIFICATE%/live/*}
+  [[ -d $ACME_CERTIFICATE ]] || return 0
+  certbot delete --non-interactive --quiet --cert-name tgdepot && return
+  # certbot itself may have been removed before.
+  rm -rf "$folder"/{live,archive}/tgdepot "$folder/renewal/tgdepot.conf"
 }

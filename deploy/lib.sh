@@ -110,6 +110,12 @@ make_folder() {
   install -d -m "$2" "$1"
 }
 
+# Removes a folder, also what is behind a link. A disk that is mounted there stays, and one that takes no writes ends it here.
+remove_folder() {
+  [[ ! -d $1 ]] || find "$(realpath "$1")" -mindepth 1 -delete
+  rm -rf "$1" 2>/dev/null || say "         $1 stays, empty: a disk is mounted there"
+}
+
 # Seconds that no setting of the clock changes; bash's own SECONDS go by the clock.
 steady_seconds() {
   local seconds

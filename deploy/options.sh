@@ -7,7 +7,7 @@ ANSWER_NAMES=(TGDEPOT_DOMAIN TGDEPOT_TLS TGDEPOT_EMAIL TGDEPOT_ACME_SERVER TGDEP
   TGDEPOT_BOT_API TGDEPOT_BOT_API_EGRESS)
 SECRET_NAMES=(TELEGRAM_BOT_TOKEN TELEGRAM_API_ID TELEGRAM_API_HASH)
 # FLAGS: from the command line. GIVEN: from anywhere in this run. ANSWERS and SECRET: what holds in the end.
-declare -A FLAGS=() GIVEN=() ANSWERS=() SECRET=()
+declare -gA FLAGS=() GIVEN=() ANSWERS=() SECRET=()
 ANSWERS_FILE=''
 ASK=1
 ACTION=install
@@ -93,7 +93,13 @@ read_arguments() {
 }
 
 read_secret_file() {
-  if [[ ! -d $2 && -r $2 ]]; then FLAGS[$1]=$(tr -d '[:space:]' <"$2"); else fault "$2: no such file to read $1 from"; fi
+  if [[ -d $2 || ! -r $2 ]]; then
+    fault "$2: no such file to read $1 from"
+    return
+  fi
+  FLAGS[$1]=$(tr -d '[:space:]' <"$2")
+  # Without a word the present one would stay.
+  [[ -n ${FLAGS[$1]} ]] || fault "$2: is empty, and $1 was to be read from it"
 }
 
 # Reads NAME=value lines into the associative array of the given name (none of the names used here), as data,

@@ -39,6 +39,7 @@ install_packages() {
   mapfile -t missing < <(missing_packages "$@")
   ((${#missing[@]})) || return 0
   wait_for_apt
+  mend_dpkg
   if ((APT_FRESH == 0)); then
     # One source that is broken, often another program's, makes it fail; the lists of the others are there.
     (run apt-get "${APT_OPTIONS[@]}" update) || warn 'apt-get update failed (above): going on with the lists that there are'
@@ -48,6 +49,18 @@ install_packages() {
     apt-get "${APT_OPTIONS[@]}" install --yes --no-install-recommends "${missing[@]}"
   mark_changed
   NOTE="installed ${missing[*]}"
+}
+
+# Where dpkg keeps the steps of a run that has not ended.
+DPKG_JOURNAL=/var/lib/dpkg/updates
+
+# apt does nothing after a dpkg that was killed, by a run of ours or another program's, until somebody has let it end. Where
+# it cannot, apt says what is in its way.
+mend_dpkg() {
+  compgen -G "$DPKG_JOURNAL/[0-9]*" >/dev/null || return 0
+  (run env DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a) ||
+    warn 'dpkg was interrupted, and does not come to its end (above)'
+  mark_changed
 }
 
 # The program that holds one of apt's locks, "apt-get (process 42)"; nothing where none does.

@@ -63,6 +63,11 @@ check_settings() {
   while IFS= read -r line || [[ -n $line ]]; do
     ((++number))
     line=${line%$'\r'}
+    # systemd before 254 takes the line after such a comment for its end, and with it, say, ALLOWED_USERS.
+    if [[ $line == *\\ ]]; then
+      fault "$file, line $number: a backslash at the end, which joins the next line to this one"
+      continue
+    fi
     [[ $line =~ ^[[:space:]]*([#\;]|$) ]] && continue
     name=${line%%=*} name=${name%"${name##*[![:space:]]}"} name=${name#"${name%%[![:space:]]*}"}
     # Without the line itself: it may hold a secret.

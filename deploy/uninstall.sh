@@ -15,6 +15,9 @@ main() {
   [[ ! -e $RUN/lock ]] || flock --nonblock "$RUN/lock" true ||
     die 'install.sh is running: wait for its end (install.sh --attach)'
   ((PURGE == 0)) || confirm_purge
+  # Of an installer that was killed: users go only when nothing runs as them.
+  stop_builder
+  stop_trial
   remove_units
   remove_database
   remove_fence
@@ -22,11 +25,11 @@ main() {
   remove_nginx
   close_ports
   remove_bot_api
-  # With what the installer remembers, which those above may need.
-  remove_releases
   remove_run
   if ((PURGE)); then purge; else keep; fi
   remove_users
+  # With what the installer remembers, and perhaps with this very program.
+  remove_releases
 }
 
 read_flags() {

@@ -49,8 +49,4 @@ keep_data() {
   chown -R root:root "$DATA/."
 }
 
-# A disk that is mounted there stays, and one that takes no writes ends it here.
-remove_data() {
-  [[ ! -d $DATA ]] || find "$(realpath "$DATA")" -mindepth 1 -delete
-  rm -rf "$DATA" 2>/dev/null || say "         $DATA stays, empty: a disk is mounted there"
-}
+remove_data() { remove_folder "$DATA"; }

@@ -6,6 +6,7 @@ NGINX_UNIT=$UNITS/nginx.service.d/tgdepot.conf
 MANAGED+=("$NGINX_UNIT")
 
 install_nginx() {
+  drop_refused_site
   raise_limits "$SOURCE"
   part_workers
   install_file "$SOURCE/deploy/logrotate" "$LOGROTATE" 0644
@@ -115,6 +116,8 @@ remove_nginx() {
   rm -rf "$SITE" "$SNIPPETS" "$LOGROTATE" "$NGINX_UNIT"
   rmdir --ignore-fail-on-non-empty "$(dirname "$NGINX_UNIT")" 2>/dev/null || true
   systemctl daemon-reload
-  ((had_site == 0)) || ! systemctl is-active --quiet nginx || systemctl reload nginx
+  # Another site's fault must not keep the rest from being removed.
+  ((had_site == 0)) || ! systemctl is-active --quiet nginx || systemctl reload nginx ||
+    say '         nginx refuses its configuration (nginx -t): it serves what it had read until that is mended'
   say 'ok       nginx site removed; nginx itself stays'
 }

@@ -7,17 +7,31 @@ NAMELESS=$ETC/tls/nameless
 MANAGED+=("$SITE" "$SNIPPETS")
 WRITTEN+=("$SNIPPETS/.")
 
+# What nginx says of its files but for ours, which the installer writes anew.
+nginx_without_us() {
+  # shellcheck disable=SC2016  # that shell's
+  unshare --mount sh -c 'for file; do [ ! -e "$file" ] || mount --bind /dev/null "$file" || exit; done; exec nginx -T' \
+    sh "$SITE" "$CHALLENGE_SITE" 2>&1
+}
+
+# Ours may be half of two releases, where a run was killed between two files, or name a certificate that is gone. An nginx that
+# runs goes on with what it had read.
+drop_refused_site() {
+  nginx -t >/dev/null 2>&1 || ! nginx_without_us >/dev/null || rm -f "$SITE" "$CHALLENGE_SITE"
+}
+
 check_nginx() {
-  local output user
+  local output refused user
   command -v nginx >/dev/null || return 0
-  if ! output=$(nginx -T 2>&1); then
-    fault "nginx refuses its present configuration: $(grep -m 1 -E 'emerg|error' <<<"$output" || true)"
+  if ! output=$(nginx -T 2>&1) && refused=$output && ! output=$(nginx_without_us); then
+    fault "nginx refuses its present configuration: $(grep -m 1 -E 'emerg|error' <<<"$output"$'\n'"$refused" || true)"
     return
   fi
   user=$(awk '$1 == "user" { sub(";", "", $2); print $2; exit }' <<<"$output")
   [[ $user == www-data ]] || fault "nginx works as user '$user': tgdepot needs Debian's nginx with www-data"
   grep -q 'sites-enabled/' <<<"$output" || fault 'nginx does not read /etc/nginx/sites-enabled'
   [[ -n ${ANSWERS[TGDEPOT_DOMAIN]} ]] || return 0
+  check_narrow_listens
   # Two servers of one name: nginx would silently take the first.
   if awk -v own="$SITE:" -v domain="${ANSWERS[TGDEPOT_DOMAIN],,}" '
     /^# configuration file / { file = $4 }
@@ -39,14 +53,36 @@ has_ipv6() { [[ -n $(cat /proc/net/if_inet6 2>/dev/null) ]]; }
 # The addresses ("80", "[::]:443") for which another site answers whoever names none of nginx's sites: by its own word, or
 # as the first that nginx reads. To take that from it would break what it serves.
 list_defaults() {
-  nginx -T 2>/dev/null | awk -v own="$SITE" -v mine="${SITE%.conf}" '
+  list_listens | awk -v own="$SITE" '
+    { sub(/^(\*|0\.0\.0\.0):/, "", $2) }
+    /[ \t]default_server/ || $1 < own { print $2 }' || true
+}
+
+# What other sites of nginx listen on, with the file, one a line.
+list_listens() {
+  nginx -T 2>/dev/null | awk -v mine="${SITE%.conf}" '
     /^# configuration file / { file = $4; sub(/:$/, "", file) }
-    index(file, mine) != 1 && $1 == "listen" {
-      address = $2
-      sub(/;.*/, "", address)
-      sub(/^(\*|0\.0\.0\.0):/, "", address)
-      if (/default_server/ || file < own) print address
+    /^[[:space:]]*#/ || index(file, mine) == 1 { next }
+    {
+      count = split($0, parts, /[;{}]/)
+      for (i = 1; i <= count; i++) if (sub(/^[[:space:]]*listen[[:space:]]+/, "", parts[i])) print file, parts[i]
     }' || true
+}
+
+# Who comes by an address that another site names reaches no site that listens on all of them.
+check_narrow_listens() {
+  local file address complain named
+  [[ ${ANSWERS[TGDEPOT_TLS]} != none ]] || return 0
+  named=$(getent ahosts "${ANSWERS[TGDEPOT_DOMAIN]}" | awk '{ printf "%s ", $1 }' || true)
+  list_listens | while read -r file address _; do
+    [[ $address == *:* && $address != *"]" ]] || address+=:80
+    [[ $address =~ ^(\*|0\.0\.0\.0|\[::\]|127\..*|localhost|\[::1\]|unix|[0-9]+): || ! $address =~ :(80|443)$ ]] || printf '%s %s\n' "$file" "$address"
+  done | sort -u | while read -r file address; do
+    complain=warn
+    [[ " $named " != *" $(tr -d '[]' <<<"${address%:*}") "* ]] || complain=fault
+    "$complain" "nginx has another site that listens on $address ($file): who comes by that address reaches no site that does not;" \
+      "let it listen on ${address##*:}"
+  done
 }
 
 # Writes the site made of the given parts of nginx/ (http, unknown-…, redirect, tls, plain) to standard output.

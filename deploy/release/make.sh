@@ -48,7 +48,7 @@ role_digest() {
   ) | sha256sum | cut -c1-64
 }
 
-runtime_works() { [[ $(as_builder "$1/node_modules/.bin/node" --version 2>/dev/null) == v24.* ]]; }
+runtime_works() { [[ $(as_builder "$1/node_modules/.bin/node" --version 2>>"$LOG") == v24.* ]]; }
 
 release_is_whole() {
   [[ -f $1/.libraries && $(release_id "$1") == "$(basename "$1")" ]] &&
@@ -76,7 +76,7 @@ build_release() {
   else
     take_from_builder node_modules "$new" "$new/deploy/build/libraries.sh" "$new"
   fi
-  runtime_works "$new" || die 'the Node runtime from the lock file does not start on this machine'
+  runtime_works "$new" || die "the Node runtime from the lock file does not start on this machine ($LOG)"
   chmod -R go-w,a+rX "$new"
   hash_libraries "$new" >"$new/.libraries"
   rm -rf "$target"
@@ -102,8 +102,9 @@ warm_release() {
 # Debian's npm, run as root by earlier releases, left files to whoever has the number that a packer of a library had.
 own_releases() {
   local owned
-  owned=$(find "$OPT" \( ! -uid 0 -o ! -gid 0 \) -printf x -exec chown --no-dereference 0:0 {} +)
-  find "$OPT" ! -type l -perm /022 -exec chmod go-w {} +
+  # The folder itself may be a link to another disk.
+  owned=$(find "$OPT/" \( ! -uid 0 -o ! -gid 0 \) -printf x -exec chown --no-dereference 0:0 {} +)
+  find "$OPT/" ! -type l -perm /022 -exec chmod go-w {} +
   [[ -z $owned ]] || mark_changed
 }
 
@@ -130,4 +131,4 @@ is_one_of() {
   return 1
 }
 
-remove_releases() { rm -rf "$OPT"; }
+remove_releases() { remove_folder "$OPT"; }

@@ -24,7 +24,7 @@ try_web_role() {
   start_trial "$settings"
   fault=$(find_trial_fault "$settings")
   [[ -z $fault ]] || journalctl --no-pager --quiet --output=cat --lines=15 --unit="$TRIAL_UNIT" >&2 || true
-  systemctl stop "$TRIAL_UNIT" 2>/dev/null || true
+  stop_trial
   withdraw_settings "$settings"
   [[ -z $fault ]] || die "the web role of release $RELEASE $fault; nothing was changed"
 }
@@ -34,10 +34,12 @@ runs_already() {
   [[ $RELEASE == "$(current_release)" ]] && write_settings | cmp -s - "$ETC/tgdepot.env" && runs_present_role tgdepot-web.service
 }
 
+stop_trial() { systemctl stop "$TRIAL_UNIT" 2>/dev/null || true; }
+
 start_trial() {
   local release=$OPT/releases/$RELEASE secrets
   mapfile -t secrets < <(secret_properties tgdepot-web.service)
-  systemctl stop "$TRIAL_UNIT" 2>/dev/null || true
+  stop_trial
   systemctl reset-failed "$TRIAL_UNIT" 2>/dev/null || true
   # It ends by itself should this installer be killed.
   run systemd-run "${LOOK[@]}" --unit="$TRIAL_UNIT" --property=User="${UNIT_USER[tgdepot-web.service]}" --property=RuntimeMaxSec=120 \
@@ -76,6 +78,7 @@ find_trial_fault() {
 # The link of a stored file, or of none.
 some_link() {
   local file
-  file=$(find "$DATA/store" -mindepth 2 -maxdepth 2 -type f -path "$DATA/store/??/*" -print -quit)
+  # The bot's user chooses the names, of which curl takes some for a million addresses.
+  file=$(find "$DATA/store" -mindepth 2 -maxdepth 2 -type f -regextype posix-extended -regex '.*/[0-9a-f]{2}/[0-9a-f-]{36}' -print -quit)
   printf '/download/%s\n' "$(basename "${file:-none}")"
 }

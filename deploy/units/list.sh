@@ -5,7 +5,7 @@ UNITS=/etc/systemd/system
 
 # In the order in which they stop, and what the manifest says of each.
 UNIT_NAMES=()
-declare -A UNIT_USER=() UNIT_SECRETS=() UNIT_READS=()
+declare -gA UNIT_USER=() UNIT_SECRETS=() UNIT_READS=()
 read_manifest() {
   local unit user enabled health secrets reads
   while read -r unit user enabled health secrets reads; do

@@ -78,9 +78,9 @@ load_socket() {
 }
 
 # The runs that are to have ended by now, by service: a unit that systemd cannot read keeps its old process.
-declare -A RUN_BEFORE=()
+declare -gA RUN_BEFORE=()
 # How often systemd had started anew what goes on running: over months this comes to some, with a good release as well.
-declare -A CRASHES_BEFORE=()
+declare -gA CRASHES_BEFORE=()
 # When the web role was last restarted.
 DOWN_SINCE=''
 
@@ -119,7 +119,8 @@ start_services() {
     mark_changed
   done
   if ! systemctl is-active --quiet tgdepot.target; then
-    systemctl start tgdepot.target >>"$LOG" 2>&1 || true
+    # It waits for all of them: one that never says that it is ready would take its ten minutes here.
+    timeout 5 systemctl start tgdepot.target >>"$LOG" 2>&1 || true
     mark_changed
   fi
   ((${#restarted[@]} == 0)) || NOTE="started ${restarted[*]}"

@@ -45,4 +45,26 @@ asRoot('the files that an older release left to others become root’s, however 
     own_releases; echo "$CHANGED"; find "$OPT" ! -user root -o ! -group root -o -perm /022; own_releases`)
   t.is(status, 0, stderr)
   t.is(stdout, '1\n')
+  const behindLink = await bench.run(`mv "$OPT" disk; ln -s disk "$OPT"; chown -R games:games disk
+    own_releases; find disk ! -user root -o ! -group root`)
+  t.is(behindLink.stdout, '', behindLink.stderr)
+})
+
+test('whatever ends the installer early ends what the builder does for it', async (t) => {
+  await using bench = await Bench.open()
+  await bench.fake('systemctl', 'echo "$*" >>"$HOME/calls"')
+  const { stderr } = await bench.run(
+    `eval "$(sed '/^SOURCE=/d; $d' "$SOURCE/install.sh")"; STEP=Release; end_run 130`,
+  )
+  t.regex(stderr, /stopped at "Release"/)
+  t.is((await bench.run('cat calls')).stdout, 'stop build-tgdepot.service\n')
+})
+
+test('half of a built program is never kept for a whole one', async (t) => {
+  await using bench = await Bench.open()
+  const { status, stdout } = await bench.run(`install_packages() { :; }; add_swap() { :; }; RELEASE=x
+    as_builder() { [[ $1 != cat ]] || { printf half; return 1; }; }
+    trap 'ls "$OPT/bot-api/10.3"' EXIT; build_bot_api 10.3`)
+  t.not(status, 0)
+  t.is(stdout, '')
 })

@@ -165,3 +165,13 @@ test('what a killed run left beside the files that it replaces is removed by the
   t.is(stderr, '')
   t.is(stdout, './etc/secrets/KEPT\n./etc/tgdepot.env\n./units/.tgdepot.other\n')
 })
+
+test('the way back knows the answers and the units, whatever command has failed', async (t) => {
+  await using bench = await Bench.open()
+  const shown = `echo "\${ANSWERS[TGDEPOT_DOMAIN]} \${UNIT_USER[tgdepot-web.service]}"`
+  const { status, stdout, stderr } = await bench.run(`fails() { false; }
+    main() { source "$SOURCE/deploy/all.sh"; trap '${shown}' EXIT; ANSWERS[TGDEPOT_DOMAIN]=files.example.org; fails; }
+    main`)
+  t.not(status, 0)
+  t.is(stdout, 'files.example.org tgdepot-web\n', stderr)
+})

@@ -255,6 +255,59 @@ test('a port that is another site’s by default stays so', async (t) => {
   t.is(stdout.match(/return 444;/g)?.length, 1)
 })
 
+test('another site’s port is seen in a server of one line, too', async (t) => {
+  await using bench = await openWith(debian)
+  await bench.fake(
+    'nginx',
+    `cat <<'END'
+# configuration file /etc/nginx/sites-enabled/zzz:
+server { listen 80 default_server; listen [::]:443 ssl default_server; return 444; } # listen 443 default_server;
+END`,
+  )
+  t.deepEqual(listens((await bench.run(site('VERSION=1.26.3'))).stdout), [
+    '[::]:80 default_server',
+    '443 ssl default_server',
+  ])
+})
+
+test('another site that has an address for itself is named before anything is changed', async (t) => {
+  await using bench = await openWith(debian)
+  const look = async (listen: string, named = '203.0.113.5') => {
+    await bench.fake('getent', `echo "${named} STREAM files.example.org"`)
+    await bench.fake(
+      'nginx',
+      `printf '%s\\n' '# configuration file /etc/nginx/conf.d/x.conf:' 'user www-data; server { listen ${listen}; }' \
+        'include /etc/nginx/sites-enabled/*;'`,
+    )
+    const { status, stdout, stderr } = await bench.run(
+      `SITE=/etc/nginx/sites-enabled/tgdepot.conf; ANSWERS=([TGDEPOT_DOMAIN]=files.example.org [TGDEPOT_TLS]=acme)
+      check_nginx; printf '%s\n' "\${FAULTS[@]}"`,
+    )
+    t.is(status, 0, stderr)
+    return { stdout: stdout.trim(), stderr }
+  }
+  for (const all of [
+    '80',
+    '*:80',
+    '0.0.0.0:443 ssl',
+    '[::]:80',
+    '127.0.0.1:80',
+    'unix:/run/x',
+    '203.0.113.5:8080',
+  ]) {
+    t.deepEqual(await look(all), { stdout: '', stderr: '' }, all)
+  }
+  t.regex(
+    (await look('203.0.113.5:443 ssl')).stdout,
+    /^nginx has another site that listens on 203\.0\.113\.5:443/,
+  )
+  t.regex((await look('203.0.113.5')).stdout, /listens on 203\.0\.113\.5:80 .*let it listen on 80$/)
+  t.regex((await look('[2001:db8::5]:80', '2001:db8::5')).stdout, /listens on \[2001:db8::5\]:80/)
+  const elsewhere = await look('203.0.113.9:80')
+  t.is(elsewhere.stdout, '')
+  t.regex(elsewhere.stderr, /^note +nginx has another site that listens on 203\.0\.113\.9:80/)
+})
+
 const withNginx = existsSync('/usr/sbin/nginx') ? test : test.skip
 
 /** An nginx that runs with a zone, and afterwards finds `files` in its place. */

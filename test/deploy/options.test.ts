@@ -35,6 +35,16 @@ test('an empty answer to who may use the bot does not open it to everyone', asyn
   t.regex(stdout, /^ALLOWED_USERS=42$[\s\S]*^TGDEPOT_USERS=42$/m)
 })
 
+test('a secret’s file that is empty does not leave the present secret in use', async (t) => {
+  await using bench = await Bench.open()
+  const { stdout, stderr } = await bench.run(
+    `printf '%s' "$TELEGRAM_BOT_TOKEN" >"$SECRETS/TELEGRAM_BOT_TOKEN"; echo >file
+    ${withArguments(...enough, '--bot-token-file', 'file')}${settle}`,
+    secrets,
+  )
+  t.is(stdout.trim(), 'file: is empty, and TELEGRAM_BOT_TOKEN was to be read from it', stderr)
+})
+
 test('behind another proxy an address will do for a name', async (t) => {
   await using bench = await Bench.open()
   const args = [...enough, '--tls', 'none', '--domain', '192.168.1.5']
@@ -175,14 +185,17 @@ test('a line of the settings that is none is a fault, and so is a secret in that
     'export MAX_FILE_SIZE=1',
     'USER_QUOTA: 5',
     'ADMIN_TOKEN=a-secret-of-mine',
+    '# files of C:\\',
+    'ALLOWED_USERS=1',
   ]
   const script = `read_settings() { printf '%s' "$1" >"$ETC/tgdepot.env"; check_settings; }
     read_settings '${lines.join('\n')}'; printf '%s\\n' "\${FAULTS[@]}"`
   const { stdout, stderr } = await bench.run(script)
   const faults = stdout.trim().split('\n')
-  t.is(faults.length, 2, stdout + stderr)
+  t.is(faults.length, 3, stdout + stderr)
   t.regex(faults[0] ?? '', /tgdepot\.env, line 9: not NAME=value/)
   t.regex(faults[1] ?? '', /line 10: ADMIN_TOKEN is a secret/)
+  t.regex(faults[2] ?? '', /line 11: a backslash at the end/)
   t.false(stdout.includes('of-mine'))
 })
 

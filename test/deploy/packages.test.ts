@@ -59,6 +59,20 @@ test('packages are installed with the files as they were changed here, and asked
   t.true(installs[0]?.endsWith('--no-install-recommends a b'))
 })
 
+test('a dpkg that was killed comes to its end before apt is asked', async (t) => {
+  await using bench = await Bench.open()
+  for (const name of ['apt-get', 'dpkg']) await bench.fake(name, `echo "${name} $*" >>"$HOME/calls"`)
+  const journal = 'DPKG_JOURNAL=$PWD/updates; mkdir updates; '
+  const { status } = await bench.run(`${apt}${journal}touch updates/tmp.i; install_packages nginx`)
+  t.is(status, 0)
+  t.notRegex((await bench.run('cat calls; rm -r calls updates')).stdout, /dpkg --/)
+  t.is((await bench.run(`${apt}${journal}touch updates/0003; install_packages nginx`)).status, 0)
+  t.regex(
+    (await bench.run('cat calls')).stdout,
+    /^dpkg --force-confdef --force-confold --configure -a\napt-get /,
+  )
+})
+
 test('another program’s broken source of packages is shown, and keeps ours from nothing', async (t) => {
   await using bench = await Bench.open()
   await bench.fake('apt-get', '[[ $* != *update* ]] || { echo "E: no Release file" >&2; exit 100; }')

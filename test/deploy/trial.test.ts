@@ -130,3 +130,13 @@ test.serial(
     t.like(outcome, { status: 0 }, outcome.stderr)
   },
 )
+
+test('a name that the bot’s user has made up is not asked for', async (t) => {
+  await using bench = await Bench.open()
+  const uuid = '0123abcd-0000-4000-8000-0123456789ab'
+  const { stdout } = await bench.run(
+    `mkdir -p "$DATA/store/[1"; touch "$DATA/store/[1/[1-999999999]"; mkdir "$DATA/store/ab"
+    touch "$DATA/store/ab/[1-999999999]"; some_link; touch "$DATA/store/ab/${uuid}"; some_link`,
+  )
+  t.is(stdout, `/download/none\n/download/${uuid}\n`)
+})

@@ -28,6 +28,21 @@ export const installation: Step[] = [
     },
   },
   {
+    title: 'killed while dpkg unpacks, it leaves a dpkg that the next run lets end',
+    async run(t, depot) {
+      const { TELEGRAM_API_ID, TELEGRAM_API_HASH } = depot.secrets
+      const unpacking = `until grep -qs 'status half-installed nginx' /var/log/dpkg.log; do kill -0 $!; done`
+      await depot.machine.sh(
+        `cd ${checkout} && { setsid ./install.sh ${flags} --bot-token-file /root/secrets/token >/dev/null 2>&1 &
+          ${unpacking}; kill -KILL -$!; wait $! || true; }`,
+        { env: { TELEGRAM_API_ID, TELEGRAM_API_HASH }, timeout: 100_000 },
+      )
+      const isAtWork = () => depot.machine.run('pgrep -x dpkg')
+      await waitFor('dpkg to be gone', 10_000, async () => (await isAtWork()).code !== 0)
+      t.not(await depot.machine.sh('ls /var/lib/dpkg/updates'), '')
+    },
+  },
+  {
     title: 'one command installs it, and everything answers',
     isBasic: true,
     limit: 420,
@@ -119,6 +134,26 @@ export const installation: Step[] = [
       t.not((await machine.run('test -e /root/taken')).code, 0)
       t.not(await depot.property('tgdepot-bot.service', 'MainPID'), pid)
       t.is(await machine.sh('find /opt/tgdepot ! -uid 0 -o ! -type l -perm /022'), '')
+    },
+  },
+  {
+    title: 'a site of ours that nginx refuses, as a killed run may leave it, is written anew',
+    limit: 420,
+    async run(t, depot) {
+      const { machine } = depot
+      const nginx = await depot.property('nginx.service', 'MainPID')
+      await machine.sh('rm -r /etc/tgdepot/tls /etc/nginx/tgdepot')
+      t.not((await machine.run('nginx -t')).code, 0)
+      const { code, stdout, stderr } = await depot.install('--yes')
+      t.is(code, 0, stdout + stderr)
+      t.is((await machine.run('nginx -t')).code, 0)
+      t.is(await depot.property('nginx.service', 'MainPID'), nginx)
+      // Another site's fault is its owner's.
+      await machine.sh('echo oops >/etc/nginx/sites-enabled/other')
+      const refused = await depot.install('--yes')
+      t.is(refused.code, 2)
+      t.regex(refused.stderr, /nginx refuses its present configuration: .*sites-enabled\/other/)
+      await machine.sh('rm /etc/nginx/sites-enabled/other')
     },
   },
   {

@@ -89,7 +89,8 @@ export const removal: Step[] = [
     limit: 240,
     async run(t, depot) {
       const { code, stdout, stderr } = await depot.machine.run(
-        `${checkout}/deploy/uninstall.sh --purge --yes`,
+        // The checkout may be gone by then; this one removes itself as well.
+        '/opt/tgdepot/current/deploy/uninstall.sh --purge --yes',
         {
           timeout: 200_000,
         },
