@@ -59,7 +59,8 @@ socket_was_taken() {
   # systemd hands it over all the same: then two listen under one name.
   (($(awk -v path="$path" '$4 == "00010000" && $8 == path' /proc/net/unix | wc -l) < 2)) || return 0
   pid=$(systemctl show --property=MainPID --value "${1%.socket}.service")
-  [[ ${pid:-0} != 0 && -r /proc/$pid/environ ]] || return 1
+  # One that is about to start is systemd's own program still, and has not been handed anything.
+  [[ ${pid:-0} != 0 && -r /proc/$pid/environ && $(readlink "/proc/$pid/exe") != */systemd/* ]] || return 1
   ! grep -qz '^LISTEN_FDS=' "/proc/$pid/environ"
 }
 
@@ -69,10 +70,11 @@ load_socket() {
   now=$(digest_of "$UNITS/$socket")
   state=$(state_of "$socket")
   [[ $(cat "$state" 2>/dev/null) != "$now" ]] || ! systemctl is-active --quiet "$socket" || socket_was_taken "$socket" || return 0
-  # systemd opens none for a service that runs, which may be one that opened its own.
-  systemctl stop "$service" 2>/dev/null || true
+  # systemd opens none for a service that runs, which may be one that opened its own. Both at once: a visitor would start
+  # the service again by a socket that is still open.
+  systemctl stop "$socket" "$service" 2>/dev/null || true
   systemctl reset-failed "$socket" "$service" 2>/dev/null || true
-  run systemctl restart "$socket"
+  run systemctl start "$socket"
   printf '%s\n' "$now" >"$state"
   mark_changed
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -9,10 +9,16 @@ import { Bench } from './bash.ts'
 const load = 'UNITS=$PWD/units; load_socket tgdepot-web.socket; echo "$CHANGED"'
 
 /** A machine on which the socket's unit is active and a web role runs, handed the socket or not. */
-async function openWith(t: ExecutionContext, env: Record<string, string>) {
+async function openWith(t: ExecutionContext, env: Record<string, string>, program?: string) {
   const bench = await Bench.open()
   t.teardown(() => bench[Symbol.asyncDispose]())
-  const web = spawn('sleep', ['60'], { env: { PATH: process.env.PATH, ...env } })
+  if (program !== undefined) {
+    await mkdir(join(bench.dir, program, '..'))
+    await copyFile('/bin/sleep', join(bench.dir, program))
+  }
+  const web = spawn(program === undefined ? 'sleep' : join(bench.dir, program), ['60'], {
+    env: { PATH: process.env.PATH, ...env },
+  })
   t.teardown(() => web.kill())
   const server = createServer().listen(join(bench.dir, 'web.sock'))
   t.teardown(() => server.close())
@@ -33,12 +39,23 @@ test('the web role’s socket is left alone while its unit stays as it is', asyn
   t.notRegex(await bench.calls(), /restart|stop/)
 })
 
+test('the socket is left alone while systemd is about to start the web role', async (t) => {
+  const bench = await openWith(t, {}, 'systemd/systemd')
+  await bench.run(load)
+  await bench.run('rm calls')
+  t.like(await bench.run(load), { status: 0, stdout: '0\n' })
+  t.notRegex(await bench.calls(), /start|stop/)
+})
+
 test('the socket is made anew after an older release, installed over this one, has put its own in that place', async (t) => {
   const bench = await openWith(t, {})
   await bench.run(load)
   await bench.run('rm calls')
   t.like(await bench.run(load), { status: 0, stdout: '1\n' })
-  t.regex(await bench.calls(), /^stop tgdepot-web\.service$[\s\S]*^restart tgdepot-web\.socket$/m)
+  t.regex(
+    await bench.calls(),
+    /^stop tgdepot-web\.socket tgdepot-web\.service$[\s\S]*^start tgdepot-web\.socket$/m,
+  )
 })
 
 test('the socket is made anew also where that older release was handed it, and took another', async (t) => {
@@ -48,7 +65,7 @@ test('the socket is made anew also where that older release was handed it, and t
   const own = createServer().listen(join(bench.dir, 'web.sock'))
   t.teardown(() => own.close())
   t.like(await bench.run(load), { status: 0, stdout: '1\n' })
-  t.regex(await bench.calls(), /^restart tgdepot-web\.socket$/m)
+  t.regex(await bench.calls(), /^start tgdepot-web\.socket$/m)
 })
 
 test('the socket is made anew when its file is gone', async (t) => {
@@ -56,7 +73,7 @@ test('the socket is made anew when its file is gone', async (t) => {
   await bench.run(load)
   await bench.run('rm calls web.sock')
   t.like(await bench.run(load), { status: 0, stdout: '1\n' })
-  t.regex(await bench.calls(), /^restart tgdepot-web\.socket$/m)
+  t.regex(await bench.calls(), /^start tgdepot-web\.socket$/m)
 })
 
 /** Seconds for which the final check waits, at most 20, for what never becomes healthy. */

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { aLease, type JobsFixture, openJobs } from '../helpers/open-jobs.ts'
+import { until } from '../helpers/until.ts'
 
 /** Works off `count` jobs and returns whose they were. */
 async function serve(desk: JobsFixture, count: number): Promise<number[]> {
@@ -78,6 +79,9 @@ test('a user whose files wait for their rate neither holds back others nor overt
   for (let job = 0; job < 5; job++) await desk.job({ user: 1, dueAt: soon })
   for (let job = 0; job < 5; job++) await desk.job({ user: 2 })
   t.deepEqual(await serve(desk, 2), [2, 2])
+  // A job's time is in whole milliseconds, a turn's is not.
+  const served = Date.now()
+  await until('the next millisecond', () => Date.now() > served)
   await desk.database.query(`UPDATE jobs SET due_at = $1, slot_at = $1 WHERE user_id = 1`, Date.now())
   for (let job = 0; job < 3; job++) await desk.job({ user: 3 })
   t.deepEqual(await serve(desk, 6), [2, 1, 3, 2, 1, 3])
