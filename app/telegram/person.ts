@@ -55,7 +55,7 @@ export const telegramPerson: Person = {
     for await (const { bot_id, update_id } of updatesOf(database, userId)) {
       // The row tells when Telegram repeats it.
       await database.query(
-        `UPDATE updates SET body = '', handled_at = COALESCE(handled_at, $3) WHERE bot_id = $1 AND update_id = $2`,
+        `UPDATE updates SET body = '', chat_id = NULL, handled_at = COALESCE(handled_at, $3) WHERE bot_id = $1 AND update_id = $2`,
         bot_id,
         update_id,
         Date.now(),

@@ -91,7 +91,7 @@ export class UpdateRows {
   /** Call it in the transaction in which they are handled. @param kept what stays of them */
   async markHandled(updates: Waiting[], kept = ''): Promise<void> {
     await this.#database.query(
-      `UPDATE updates SET handled_at = $2, body = $3 WHERE bot_id = $1 AND update_id IN (${placesOf(updates, 4)})`,
+      `UPDATE updates SET handled_at = $2, body = $3, chat_id = NULL WHERE bot_id = $1 AND update_id IN (${placesOf(updates, 4)})`,
       this.#botId,
       Date.now(),
       kept,

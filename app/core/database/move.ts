@@ -11,8 +11,10 @@ const batch = 500
 interface Moved {
   name: string
   columns: string[]
-  /** Columns whose values are numbers. */
+  /** Columns whose values are whole numbers. */
   numbers: string[]
+  /** Columns whose values are numbers with fractions. */
+  fractions: string[]
   key: string[]
 }
 
@@ -69,6 +71,7 @@ async function tablesOf(database: Database): Promise<Moved[]> {
         name,
         columns: named(columns),
         numbers: named(columns.filter(([, { type }]) => /INT/i.test(type))),
+        fractions: named(columns.filter(([, { type }]) => /DOUBLE/i.test(type))),
         key: named(columns.filter(([, { primaryKey }]) => primaryKey)),
       }
     }),
@@ -100,10 +103,13 @@ async function copy(from: Database, to: Database, { name, columns, key }: Moved)
 /** Small enough for a number, however many rows there are: of each value what a prime leaves, of texts their lengths. */
 async function sumsOf(
   database: Database,
-  { name, columns, numbers }: Moved,
+  { name, columns, numbers, fractions }: Moved,
 ): Promise<Record<string, unknown>> {
   const sums = columns.map((column) => {
-    const value = numbers.includes(column) ? `${column} % 1000003` : `LENGTH(${column})`
+    // As a NUMERIC both databases round halves away from zero.
+    const whole = fractions.includes(column) ? `CAST(ROUND(CAST(${column} AS NUMERIC)) AS BIGINT)` : column
+    const isNumber = numbers.includes(column) || fractions.includes(column)
+    const value = isNumber ? `${whole} % 1000003` : `LENGTH(${column})`
     return `SUM(${value}) AS ${column}_sum, COUNT(${column}) AS ${column}_count`
   })
   const [row] = await database.query(`SELECT COUNT(*) AS count, ${sums.join(', ')} FROM ${name}`)
