@@ -43,6 +43,7 @@ check_first() {
   check_settings
   check_room
   check_ports
+  check_database
   check_nginx
   check_dns
   check_network
@@ -105,6 +106,7 @@ end_run() {
   ((status != 0 || DONE)) || status=143
   ((status == 0)) || stop_builder
   remove_swap
+  dismiss_database
   # A step back that fails ends itself alone; as a condition it would mind no failure at all.
   set +e
   ((status == 0)) || (set -e; recover "$status")
@@ -144,6 +146,7 @@ restore_release() {
 
 undo_upgrade() {
   has_way_back || die 'there is no earlier release to go back to'
+  check_way_back
   open_log
   restore_release
   say "ok       back on release $(current_release)"

@@ -1,19 +1,19 @@
-import type Router from '@koa/router'
-import type { Composer, Context } from 'telegraf'
 import type { z } from 'zod'
 import type { Database } from './core/database/database.ts'
-import type { Migration } from './core/database/migrations.ts'
 import type { Queries } from './core/database/reader.ts'
+import type { Declaration } from './core/declaration.ts'
 import type { Health } from './core/health.ts'
-import type { Shortcut, Site } from './core/http.ts'
+import type { Router, Shortcut } from './core/http.ts'
 import type { Log } from './core/log.ts'
+import type { Metrics } from './core/metrics.ts'
 import type { ScheduledTask } from './core/schedule.ts'
 import type { WallClock } from './core/wall-clock.ts'
-import type { Breaker, JobKind, Jobs, RateLimit, Refusal } from './jobs/index.ts'
+import type { Watchdog } from './core/watchdog.ts'
+import type { Breaker, JobKind, JobLimits, Jobs, Refusal } from './jobs/index.ts'
 import type { LinkLookup, Links } from './links/index.ts'
-import type { Outbox } from './outbox/index.ts'
+import type { Outbox, OutboxSender } from './outbox/index.ts'
 import type { Store } from './store/index.ts'
-import type { Command, TelegramBot } from './telegram/index.ts'
+import type { Claims, Command, HelpLine, TelegramBot } from './telegram/index.ts'
 import type { Users } from './users/index.ts'
 
 /** What every role has. */
@@ -21,6 +21,7 @@ export interface AppContext {
   log: Log
   database: Queries
   health: Health
+  metrics: Metrics
   store: Store
   links: LinkLookup
 }
@@ -35,11 +36,11 @@ export interface DataContext extends AppContext {
 export interface BotContext extends DataContext {
   telegram: TelegramBot
   outbox: Outbox
+  /** Delivers what the outbox holds for this bot. */
+  sender: OutboxSender
   jobs: Jobs
   /** Why one more job of a user is not taken now, if it is not. */
-  jobLimits(of: { userId: number }): Promise<Refusal | undefined>
-  /** Above which rate a user's jobs in a chat wait for their turn: for `jobs.load.nextSlot`. */
-  jobRates(of: { userId: number; chatId: number }): { user: RateLimit; chat: RateLimit }
+  jobRefusal(limits: JobLimits, userId: number): Promise<Refusal | undefined>
   users: Users
   clock: WallClock
   /** What jobs need and cannot mend: this machine's disk and database, and Telegram. */
@@ -57,15 +58,30 @@ export interface OwnerCommand {
   name: string
   /** What it does; completes the sentence that its name begins. */
   description: string
-  /** May be repeated. Returns what to tell. */
-  run(context: CommandContext): Promise<string>
+  /** Names its arguments for `--help`; without, it takes none. */
+  takes?: string
+  /** May be repeated. Returns what to tell. @throws StartError where an argument is wrong */
+  run(context: CommandContext, words: string[]): Promise<string>
+}
+
+/** What a role of a feature has. */
+export interface RoleContext extends DataContext {
+  watchdog: Watchdog
+}
+
+/** A process of a feature's own; its unit runs `app/main.ts <name>`. */
+export interface FeatureRole<S extends z.ZodObject> {
+  name: string
+  /** Disposing of what it returns ends it within the unit's TimeoutStopSec. */
+  start(context: RoleContext, settings: z.output<S>): Promise<AsyncDisposable>
 }
 
 /** What a feature adds to the bot role. */
 export interface BotParts {
-  handlers?: Composer<Context>
-  /** For Telegram's menu, in this order. */
   commands?: Command[]
+  /** What it handles besides. What nobody claims is answered by the dispatcher. */
+  claims?: Claims
+  help?: HelpLine[]
   jobKinds?: JobKind[]
   schedule?: ScheduledTask[]
   /** Moves what its tables keep in steady time by so many milliseconds: the clock was set between two runs. */
@@ -76,24 +92,16 @@ export interface BotParts {
 export interface WebParts {
   routes?: (router: Router) => void
   shortcuts?: Shortcut[]
-  /** The page for what no route knows; of one feature. */
-  notFound?: Site['notFound']
-  /** The page for what cannot be had for a while; of one feature. */
-  unavailable?: Site['unavailable']
 }
 
 /**
- * A capability: one folder, and one line in features.ts. What a role needs is imported when the role asks for it, so
- * that the web role does not carry the bot's libraries.
+ * A capability: one folder, and one line in features.ts; with a role of its own also a unit. What a role needs is
+ * imported when the role asks for it, from a file of the role's name, so that none carries another's libraries.
  */
-export interface Feature<S extends z.ZodObject = z.ZodObject> {
-  name: string
+export interface Feature<S extends z.ZodObject = z.ZodObject> extends Declaration<S> {
   settings: S
-  migrations?: Migration[]
   bot?(context: BotContext, settings: z.output<S>): Promise<BotParts>
   web?(context: AppContext, settings: z.output<S>): Promise<WebParts>
+  role?: FeatureRole<S>
   owner?: OwnerCommand[]
 }
-
-/** The settings of a feature, as it declared them. */
-export type SettingsOf = (feature: Feature) => Record<string, unknown>

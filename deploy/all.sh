@@ -3,8 +3,8 @@
 # declared with -g: they are needed on the way back, and what is main's own is gone by then when a command has failed.
 # shellcheck shell=bash
 for file in lib running registry options values questions telegram claim settings system users packages network ports builder \
-  bot-api fence units/list units/install units/start units/health nginx/site nginx/workers nginx/logs nginx/load certificate \
-  release/make release/check release/trial release/switch; do
+  bot-api fence units/list database/url database/install units/install units/start units/health nginx/site nginx/workers \
+  nginx/logs nginx/load certificate release/make release/check release/trial release/switch; do
   # shellcheck source=/dev/null
   source "$SOURCE/deploy/$file.sh"
 done

@@ -7,12 +7,13 @@ install_fence() { fill_fence "$SOURCE/deploy/firewall.nft" | write_file "$ETC/fi
 
 # Users by number: nft resolves names when the file is loaded, and at boot that must not depend on anything.
 fill_fence() {
-  local network allowed4='' allowed6=''
+  local network allowed4='' allowed6='' database
   for network in ${ANSWERS[TGDEPOT_BOT_API_EGRESS]//,/ }; do
     if [[ $network == *:* ]]; then allowed6+="$network, "; else allowed4+="$network, "; fi
   done
+  database=$(fence_database)
   sed -e "s/@BOT@/$(id -u tgdepot)/; s/@SERVER@/$(id -u tgdepot-api)/" \
-    -e "s|@LISTEN@|$(guard_listen)|" \
+    -e "s|@LISTEN@|$(guard_listen)|" -e "s|@DATABASE@|${database//$'\n'/\\n    }|" \
     -e "s|@ALLOWED4@|${allowed4:+elements = { ${allowed4%, } \}}|; s|@ALLOWED6@|${allowed6:+elements = { ${allowed6%, } \}}|" "$1"
 }
 

@@ -1,13 +1,20 @@
 #!/usr/bin/perl
 # Prints the files of app/ that a role can load, one a line; run in the folder of a release. A role follows every import,
 # also those that are made later by import(), but for what is another role's by its name: import() of a bot.ts is the bot's,
-# of a web.ts the web role's. A file that no role reaches may be anybody's. Usage: modules.pl bot|web
+# of a web.ts the web role's. A file that no role reaches may be anybody's. The roles are those of the release's units.
+# Usage: modules.pl <role>
 use strict;
 use warnings;
 
 my ($role) = @ARGV;
-my %own = (bot => 'bot.ts', web => 'web.ts');
-die "usage: modules.pl bot|web\n" unless defined $role and $own{$role};
+my %own = map { $_ => "$_.ts" } roles_of('systemd/manifest');
+die 'usage: modules.pl ' . join('|', sort keys %own) . "\n" unless defined $role and $own{$role};
+
+sub roles_of {
+    my ($manifest) = @_;
+    open my $lines, '<', $manifest or die "$manifest: $!\n";
+    return map { /\brelease:([a-z-]+)/g } grep { !/^#/ } <$lines>;
+}
 
 # The files that others load, and those that only one role does when it asks for them. import type leaves no trace at run time.
 my %imports;

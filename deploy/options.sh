@@ -3,8 +3,8 @@
 # shellcheck shell=bash disable=SC2004,SC2034,SC2153
 
 # Answers are kept in /etc/tgdepot/answers for the next run, secrets are not.
-ANSWER_NAMES=(TGDEPOT_DOMAIN TGDEPOT_TLS TGDEPOT_EMAIL TGDEPOT_ACME_SERVER TGDEPOT_LISTEN TGDEPOT_USERS TGDEPOT_BOT_API
-  TGDEPOT_BOT_API_EGRESS)
+ANSWER_NAMES=(TGDEPOT_DOMAIN TGDEPOT_TLS TGDEPOT_EMAIL TGDEPOT_ACME_SERVER TGDEPOT_LISTEN TGDEPOT_USERS TGDEPOT_DATABASE
+  TGDEPOT_BOT_API TGDEPOT_BOT_API_EGRESS)
 SECRET_NAMES=(TELEGRAM_BOT_TOKEN TELEGRAM_API_ID TELEGRAM_API_HASH)
 # FLAGS: from the command line. GIVEN: from anywhere in this run. ANSWERS and SECRET: what holds in the end.
 declare -gA FLAGS=() GIVEN=() ANSWERS=() SECRET=()
@@ -34,6 +34,10 @@ Installs tgdepot, repairs it, or upgrades it to this checkout. What is not given
                            the link printed at the end owns it),
                            Telegram ids (42,43: the first is the
                            administrator), or "everyone"
+  --database URL           sqlite, or a PostgreSQL: postgres://         TGDEPOT_DATABASE (sqlite)
+                           user@host/name on the network,
+                           postgres:///name?host=/run/postgresql here
+  --database-file FILE     the same, where it holds a password
   --bot-api PATH           a ready telegram-bot-api program;           TGDEPOT_BOT_API
                            "build" builds the pinned version
   --bot-token-file FILE    the bot's token from @BotFather             TELEGRAM_BOT_TOKEN
@@ -62,9 +66,10 @@ read_arguments() {
       --yes) ASK=0; continue ;;
       --rollback) ACTION=rollback; continue ;;
       --attach) ACTION=attach; continue ;;
-      --domain | --tls | --email | --acme-server | --listen | --users | --bot-api)
+      --domain | --tls | --email | --acme-server | --listen | --users | --bot-api | --database)
         name=${flag#--} name=TGDEPOT_${name^^} ;;
       --bot-token-file) name=TELEGRAM_BOT_TOKEN ;;
+      --database-file) name=DATABASE_FILE ;;
       --api-id-file | --api-hash-file) name=${flag#--} name=${name%-file} name=TELEGRAM_${name^^} ;;
       --answers) name=ANSWERS_FILE ;;
       # Without the value: it may be a secret.
@@ -76,6 +81,11 @@ read_arguments() {
     case $name in
       ANSWERS_FILE) ANSWERS_FILE=$1 ;;
       TELEGRAM_*) read_secret_file "$name" "$1" ;;
+      DATABASE_FILE) read_secret_file TGDEPOT_DATABASE "$1" ;;
+      TGDEPOT_DATABASE)
+        ! holds_password "$1" ||
+          die '--database: a password on the command line shows in ps: give the URL by --database-file, or leave the password out to be asked for it'
+        FLAGS[$name]=$1 ;;
       *) FLAGS[$name]=$1 ;;
     esac
     shift
@@ -133,6 +143,9 @@ collect_answers() {
     SECRET[$name]=${GIVEN[$name]-}
     unset "$name"
   done
+  LAST_DATABASE=${last_run[TGDEPOT_DATABASE]-}
+  part_database
+  unset TGDEPOT_DATABASE
 }
 
 # Back to the answers that the installed files were made from.

@@ -66,6 +66,7 @@ ask_missing() {
     ((FRESH)) || keep=', or empty for those whom the settings name'
     ask TGDEPOT_USERS "Who may use the bot: claim (whoever opens a link that is printed at the end owns it), everyone,
   or Telegram ids like 42,43 (the first is the administrator)$keep" "$( ((FRESH == 0)) || printf claim)"
+    ask_database_password
     if will_build || [[ -v GIVEN[TGDEPOT_BOT_API] ]]; then
       ask TGDEPOT_BOT_API "Path of a telegram-bot-api program, or build: to compile it here takes $(estimate_build)" build
     fi

@@ -9,7 +9,10 @@ OWN_LINES='# Your own settings: every line from here on is kept, and wins over t
 install_settings() {
   # The number before the colon is the bot's public id.
   printf 'TELEGRAM_BOT_ID=%s\n' "$(cut -d: -f1 "$SECRETS/TELEGRAM_BOT_TOKEN")" | write_file "$ETC/bot-api.env" 0644
+  # A role that starts in between finds one of the two databases, never none.
+  ! uses_postgres || install_database
   write_settings | write_file "$ETC/tgdepot.env" 0644
+  uses_postgres || remove_database
   # Not before: without code and names the bot would serve everyone.
   forget_claim_code
   save_answers
@@ -42,11 +45,12 @@ TELEGRAM_API_URL=$BOT_API_URL
 BOT_API_DIR=$DATA/bot-api
 BOT_API_HELPER=/run/tgdepot-api-helper.sock
 STORAGE_PATH=$DATA/store
-DATABASE_URL=sqlite:$DATA/db/tgdepot.sqlite
 SERVER_SOCKET=/run/tgdepot/web.sock
 X_ACCEL_PREFIX=/_files/
 DOWNLOAD_URL_BASE=https://${ANSWERS[TGDEPOT_DOMAIN],,}
 EOF
+  # Another one's is a credential.
+  uses_postgres || printf 'DATABASE_URL=sqlite:%s\n' "$DATA/db/tgdepot.sqlite"
   users_settings "${ANSWERS[TGDEPOT_USERS]-}"
   printf '\n%s\n' "$OWN_LINES"
   [[ -z $own ]] || printf '%s\n' "$own"
@@ -70,6 +74,10 @@ check_settings() {
     if [[ $line != *=* ]]; then fault "$file, line $number: not NAME=value"
     elif [[ $name == TELEGRAM_BOT_TOKEN || $name == ADMIN_TOKEN || $name == CLAIM_CODE ]]; then
       fault "$file, line $number: $name is a secret and belongs into $SECRETS/$name: everyone here can read this file"
+    elif [[ $name == DATABASE_URL ]] && holds_password "${line#*=}"; then
+      fault "$file, line $number: DATABASE_URL holds a password, and everyone here can read this file: remove it, and give --database-file"
+    elif [[ $name == DATABASE_URL ]] && uses_postgres && [[ $line != "DATABASE_URL=sqlite:$DATA/db/tgdepot.sqlite" ]]; then
+      fault "$file, line $number: DATABASE_URL is what --database says: remove the line"
     fi
   done <"$file"
 }

@@ -19,6 +19,7 @@ main() {
   stop_builder
   stop_trial
   remove_units
+  remove_database
   remove_fence
   remove_certificate
   remove_nginx
@@ -72,7 +73,7 @@ list_data() {
 describe_data() {
   case $1 in
     */store) printf ': %s files' "$(find "$1" -type f | wc -l)" ;;
-    */db) printf ': all links' ;;
+    */db) printf ': all links, but for those in a PostgreSQL' ;;
     */bot-api) printf ": the bot's session" ;;
     "$ETC") printf ': settings and secrets' ;;
     "$LINK_LOGS") printf ': log of downloads' ;;

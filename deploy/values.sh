@@ -17,6 +17,7 @@ find_fault() {
     TGDEPOT_ACME_SERVER) [[ $value =~ ^(https?://[^[:space:]]+)?$ ]] || printf 'acme server: not a URL\n' ;;
     TGDEPOT_LISTEN) find_listen_fault "$value" ;;
     TGDEPOT_USERS) find_users_fault "$value" ;;
+    TGDEPOT_DATABASE) find_database_fault "$value" ;;
     TGDEPOT_BOT_API)
       # The program of an earlier run may be gone: its copy in /opt stays in use.
       [[ -z $value || $value == build || (-f $value && -x $value) || (! -v GIVEN[TGDEPOT_BOT_API] && -e $OPT/bot-api/current) ]] ||

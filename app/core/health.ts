@@ -1,5 +1,6 @@
 import type { Migration } from './database/migrations.ts'
 import type { Queries } from './database/reader.ts'
+import type { HealthRow } from './health.model.ts'
 
 export const healthMigrations: Migration[] = [
   {
@@ -18,15 +19,15 @@ export interface PartHealth {
   detail: string
 }
 
+/** A part that somebody reports. */
+export interface HealthPart {
+  name: string
+  /** The role that reports it. */
+  of: string
+}
+
 /** Milliseconds after which a report says only that its role is silent. */
 const staleAfter = 45_000
-
-interface Row extends Record<string, unknown> {
-  part: string
-  ok: number
-  detail: string
-  checked_at: number
-}
 
 /**
  * What each role last said about the parts that only it can see. It lies in the database because the web role has
@@ -40,11 +41,18 @@ export class Health {
   /** The newest report of each part that this reader has seen, and since when. */
   readonly #seen = new Map<string, { checkedAt: number; since: number }>()
 
-  constructor(database: Queries) {
+  readonly #parts: HealthPart[]
+
+  /** @param parts all that are declared */
+  constructor(database: Queries, parts: HealthPart[]) {
     this.#database = database
+    this.#parts = parts
   }
 
+  /** @throws TypeError for a part that nobody declared: no one would ever see it */
   async report(part: string, { ok, detail }: PartHealth): Promise<void> {
+    if (!this.#parts.some(({ name }) => name === part))
+      throw new TypeError(`no part ${part} of /health is declared`)
     await this.#database.query(
       `INSERT INTO health (part, ok, detail, checked_at) VALUES ($1, $2, $3, $4)
        ON CONFLICT (part) DO UPDATE SET ok = $2, detail = $3, checked_at = $4`,
@@ -55,21 +63,21 @@ export class Health {
     )
   }
 
-  /** The state of `parts`; one that nobody reported of late is not ok. */
-  async read(parts: string[]): Promise<Record<string, PartHealth>> {
-    const rows = await this.#database.query<Row>('SELECT part, ok, detail, checked_at FROM health')
+  /** The state of all parts; one that nobody reported of late is not ok. */
+  async read(): Promise<Record<string, PartHealth>> {
+    const rows = await this.#database.query<HealthRow>('SELECT part, ok, detail, checked_at FROM health')
     const known = new Map(rows.map((row) => [row.part, row]))
-    return Object.fromEntries(parts.map((part) => [part, this.#stateOf(known.get(part))]))
+    return Object.fromEntries(this.#parts.map(({ name, of }) => [name, this.#stateOf(known.get(name), of)]))
   }
 
-  #stateOf(row: Row | undefined): PartHealth {
-    if (!row) return { ok: false, detail: 'not reported yet: the bot role has not started' }
+  #stateOf(row: HealthRow | undefined, role: string): PartHealth {
+    if (!row) return { ok: false, detail: `not reported yet: the ${role} role has not started` }
     const age = this.#ageOf(row)
     if (age > staleAfter) return { ok: false, detail: `no report for ${Math.round(age / 1000)} s` }
     return { ok: row.ok === 1, detail: row.detail }
   }
 
-  #ageOf({ part, checked_at: checkedAt }: Row): number {
+  #ageOf({ part, checked_at: checkedAt }: HealthRow): number {
     const now = performance.now()
     const seen = this.#seen.get(part)
     if (seen?.checkedAt === checkedAt) return now - seen.since

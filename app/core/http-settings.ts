@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { adminToken } from './administrator.ts'
 import { wholeNumber } from './settings.ts'
 
 export const httpSettings = z.object({
@@ -11,6 +12,7 @@ export const httpSettings = z.object({
     // unix(7): sun_path has 108 bytes, the last of them a zero.
     .refine((path) => Buffer.byteLength(path) < 108, 'is too long: a UNIX socket may have 107 bytes')
     .optional(),
+  ADMIN_TOKEN: adminToken,
 })
 
 export type HttpSettings = z.output<typeof httpSettings>

@@ -7,6 +7,10 @@ import { codeOf, StartError, Unavailable } from './errors.ts'
 import type { HttpSettings } from './http-settings.ts'
 import type { Log } from './log.ts'
 import { http } from './node-http.ts'
+import { showNotFound, showUnavailable } from './page.ts'
+
+export type { Context } from 'koa'
+export type { Router }
 
 // Not by an import: the library's own modules import Node's `http`.
 const { Router: Routes } = createRequire(import.meta.url)('@koa/router') as typeof import('@koa/router')
@@ -33,10 +37,6 @@ export type Shortcut = (request: IncomingMessage, response: ServerResponse) => P
 export interface Site {
   routes: ((router: Router) => void)[]
   shortcuts: Shortcut[]
-  /** The page for what no route knows. */
-  notFound: (ctx: Koa.Context) => void
-  /** The page for what is {@link Unavailable}. */
-  unavailable: (ctx: Koa.Context) => void
 }
 
 /** A client that goes away in the middle, or speaks no HTTP, is its own business. */
@@ -108,9 +108,9 @@ export class HttpServer implements AsyncDisposable {
         await next()
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error
-        return site.unavailable(ctx)
+        return showUnavailable(ctx)
       }
-      if (ctx.status === 404 && ctx.body === undefined && ctx.respond !== false) site.notFound(ctx)
+      if (ctx.status === 404 && ctx.body === undefined && ctx.respond !== false) showNotFound(ctx)
     })
     koa.use(router.routes()).use(router.allowedMethods())
     return koa.callback()

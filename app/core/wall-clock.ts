@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { type ClockRow, clockTable } from './clock.model.ts'
 import type { Database } from './database/database.ts'
 import type { Migration } from './database/migrations.ts'
 import type { Log } from './log.ts'
@@ -30,17 +31,6 @@ export const clockMigrations: Migration[] = [
     statements: ['ALTER TABLE clock ADD COLUMN leapt_at BIGINT'],
   },
 ]
-
-interface Row extends Record<string, unknown> {
-  /** The wall time last known to be right. */
-  trusted_at: number
-  /** What waits were counted by when the wall clock was last looked at. */
-  steady_at: number
-  /** What the wall clock said then, if it was elsewhere than it should be; NULL while it is trusted. */
-  doubted_at: number | null
-  /** What the wall clock said when it was found to have leapt forward while a process ran. */
-  leapt_at: number | null
-}
 
 /** Milliseconds that the wall clock may be away from where it should be. */
 const tolerance = 3_600_000
@@ -188,8 +178,8 @@ export class WallClock implements AsyncDisposable {
     return Date.now() - this.#expected()
   }
 
-  async #read(): Promise<Row | undefined> {
-    const [row] = await this.#database.query<Row>('SELECT * FROM clock WHERE id = 1')
+  async #read(): Promise<ClockRow | undefined> {
+    const [row] = await this.#database.rows(clockTable, { id: 1 })
     return row
   }
 }
@@ -198,7 +188,7 @@ export class WallClock implements AsyncDisposable {
  * How far the clock was set between the last run's count of its waits and this one's. That the process was away for a
  * while is no such thing; of a longer time nobody knows whether it was one, so it counts as none.
  */
-function movedBetween({ trusted_at, steady_at, doubted_at }: Row, now: number): number {
+function movedBetween({ trusted_at, steady_at, doubted_at }: ClockRow, now: number): number {
   const looked = doubted_at ?? trusted_at
   const away = now - looked
   const moved = looked - steady_at + (away >= 0 && away <= tolerance ? 0 : away)
@@ -206,7 +196,7 @@ function movedBetween({ trusted_at, steady_at, doubted_at }: Row, now: number): 
 }
 
 /** Whether the owner's word stands in the row; a doubt that could not be written leaves another time there. */
-function isConfirmed(row: Row | undefined): boolean {
+function isConfirmed(row: ClockRow | undefined): boolean {
   return row?.doubted_at === null && Math.abs(row.trusted_at - Date.now()) <= tolerance
 }
 

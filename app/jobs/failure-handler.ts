@@ -19,7 +19,6 @@ const maxWords = 3
 interface Parts {
   jobs: Jobs
   machine: Breaker
-  delays: number[]
   transaction: <T>(work: () => Promise<T>) => Promise<T>
   log: Log
   /** Aborted when the queue stops. */
@@ -42,10 +41,10 @@ export class FailureHandler {
     const { jobs, transaction, machine, log, signal } = this.#parts
     const verdict = kind.classify(job, error)
     const { suspect, retryable, errorType, message: errorMessage } = verdict
-    const { uncounted = false, isDeferral = false } = verdict
-    if (uncounted && verdict.retryAfter !== undefined) suspect?.hold(verdict.retryAfter)
-    const blame = uncounted ? undefined : await suspect?.blame(job.id, error, lasted)
-    const retryIn = this.#retryIn(verdict, job, blame)
+    const { countsAsAttempt = true, isDeferral = false } = verdict
+    if (!countsAsAttempt && verdict.retryAfter !== undefined) suspect?.hold(verdict.retryAfter)
+    const blame = countsAsAttempt ? await suspect?.blame(job.id, error, lasted) : undefined
+    const retryIn = retryInOf({ delays: kind.retries, ...verdict }, job, blame)
     const isOutage = blame === 'outage'
     const facts = {
       error_type: errorType,
@@ -56,21 +55,21 @@ export class FailureHandler {
     const move = {
       errorType,
       errorMessage,
-      uncounted: uncounted || isOutage || isDeferral,
+      countsAsAttempt: countsAsAttempt && !isOutage && !isDeferral,
       deferred: isDeferral && !isOutage,
       ...(retryIn !== undefined && { dueAt: monotonicNow() + retryIn }),
     }
     const record = async (hasWord: boolean) => {
       const to = retryIn === undefined ? 'FAILED' : 'QUEUED'
       if (!(await jobs.transition(job.id, 'RUNNING', to, move, job.worker))) return
-      await jobs.events.record(job, 'DOWNLOAD_FAILED', facts)
+      await jobs.events.record(job, kind.attemptFailed, facts)
       if (retryIn !== undefined) {
         await jobs.events.record(job, 'RETRY_SCHEDULED', { ...facts, retry_in_ms: retryIn })
       } else {
         await jobs.events.record(job, retryable ? 'MAX_RETRIES_REACHED' : 'RETRY_SKIPPED', facts)
         await jobs.events.record(job, 'JOB_FAILED', facts)
       }
-      if (hasWord) await kind.failed(job, error, retryIn, isOutage)
+      if (hasWord) await kind.onFailure(job, error, retryIn, isOutage)
     }
     let faults = 0
     for (let tries = 0; !signal.aborted; tries++) {
@@ -89,20 +88,26 @@ export class FailureHandler {
     }
     return false
   }
+}
 
-  /** Milliseconds until the next attempt, or undefined when the job has failed. */
-  #retryIn(verdict: Verdict, job: Job, blame: Blame | undefined): number | undefined {
-    const { retryable, retryAfter, uncounted, isDeferral, delays = this.#parts.delays } = verdict
-    if (blame === 'outage') return 0
-    if (!retryable) return undefined
-    const tries = isDeferral ? job.deferrals + 1 : job.attempts
-    const wait = delays[tries - 1]
-    if (uncounted) return retryAfter ?? jittered((delays[Math.min(tries, delays.length) - 1] ?? 0) * 1000)
-    // Alone, a file that Telegram does not give is to blame; a fault that nobody knows may still be the machine's.
-    const isGuilty = blame === undefined || blame === 'job' || (blame === 'alone' && !isDeferral)
-    if (wait === undefined && (isGuilty || tries >= maxTries)) return undefined
-    return retryAfter ?? jittered((wait ?? patientDelay) * 1000)
+/** Milliseconds until the next attempt, or undefined when the job has failed. */
+function retryInOf(
+  verdict: Verdict & { delays: number[] },
+  job: Job,
+  blame: Blame | undefined,
+): number | undefined {
+  const { retryable, retryAfter, countsAsAttempt = true, isDeferral, delays } = verdict
+  if (blame === 'outage') return 0
+  if (!retryable) return undefined
+  const tries = isDeferral ? job.deferrals + 1 : job.attempts
+  const wait = delays[tries - 1]
+  if (!countsAsAttempt) {
+    return retryAfter ?? jittered((delays[Math.min(tries, delays.length) - 1] ?? 0) * 1000)
   }
+  // Alone, a file that Telegram does not give is to blame; a fault that nobody knows may still be the machine's.
+  const isGuilty = blame === undefined || blame === 'job' || (blame === 'alone' && !isDeferral)
+  if (wait === undefined && (isGuilty || tries >= maxTries)) return undefined
+  return retryAfter ?? jittered((wait ?? patientDelay) * 1000)
 }
 
 /** Up to a fifth more or less, so that what failed together does not come back together. */

@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { Log } from '../core/log.ts'
-import { thisWorker } from './worker.ts'
+import { removeFile } from '../core/remove-file.ts'
+import { isGone, thisWorker } from '../core/worker.ts'
 
 interface Kept {
   worker: string
@@ -9,19 +10,17 @@ interface Kept {
 }
 
 /**
- * Which jobs this process has in hand, in a file that outlives it. A job whose work is done elsewhere, as long as the
- * Bot API server fetches its file, is not in hand: when the process ends meanwhile, it was not that job. Not written to
- * the disk, since it is to survive the process and not the machine; but not at once either, as long as the file system is
- * at something else.
+ * Which jobs this process has in hand, in a file of its own that outlives it. A job whose work is done elsewhere, as long
+ * as the Bot API server fetches its file, is not in hand: when the process ends meanwhile, it was not that job. Not written
+ * to the disk, since it is to survive the process and not the machine; but not at once either, as long as the file system
+ * is at something else.
  */
 export class InHand implements AsyncDisposable {
   /** This process. */
   readonly worker: string
-  readonly #file: string
+  readonly #prefix: string
   readonly #log: Log
   readonly #jobs = new Set<number>()
-  /** What the process before had. */
-  readonly #before: Kept | undefined
   /** Kept open, and written over: a file that is made anew each time costs several times as much. */
   #handle: FileHandle | undefined
   #length = 0
@@ -29,13 +28,14 @@ export class InHand implements AsyncDisposable {
   /** The next write, of all that is asked for until it begins. */
   #next: Promise<void> | undefined
 
-  /** @param bootId see {@link thisWorker} */
-  constructor(file: string, log: Log, bootId?: string) {
+  /**
+   * @param prefix of the files of all processes that share the jobs
+   * @param bootId see {@link thisWorker}
+   */
+  constructor(prefix: string, log: Log, bootId?: string) {
     this.worker = thisWorker(bootId)
-    this.#file = file
+    this.#prefix = prefix
     this.#log = log
-    // It stays until a job is taken: a process that ends while it starts may not have put the jobs of this one back yet.
-    this.#before = read(file)
   }
 
   /** Resolves when it is noted: begin the job after that. */
@@ -49,14 +49,34 @@ export class InHand implements AsyncDisposable {
   }
 
   /** Whether a worker that is gone may have been ended by this job; so it is taken when nobody knows. */
-  had(worker: string, id: number): boolean {
-    return this.#before?.worker !== worker || this.#before.jobs.includes(id)
+  async had(worker: string, id: number): Promise<boolean> {
+    const kept = await read(this.#fileOf(worker))
+    return kept?.worker !== worker || kept.jobs.includes(id)
+  }
+
+  /**
+   * Removes the files of processes that are gone, but of those who still have jobs: until these are put back, the files
+   * are asked about them.
+   */
+  async forgetAllBut(workers: string[]): Promise<void> {
+    const [folder, start] = [dirname(this.#prefix), `${basename(this.#prefix)}.`]
+    for (const name of await readdir(folder).catch(() => [])) {
+      const worker = name.slice(start.length)
+      if (!name.startsWith(start) || workers.includes(worker) || !isGone(worker, this.worker)) continue
+      await removeFile(join(folder, name)).catch((error) =>
+        this.#log.debug({ error }, 'the jobs that a process had in hand are not forgotten'),
+      )
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#next
     await this.#writing
     await this.#handle?.close()
+  }
+
+  #fileOf(worker: string): string {
+    return `${this.#prefix}.${worker}`
   }
 
   async #note(): Promise<void> {
@@ -71,7 +91,7 @@ export class InHand implements AsyncDisposable {
   async #write(): Promise<void> {
     const text = JSON.stringify({ worker: this.worker, jobs: [...this.#jobs] })
     try {
-      this.#handle ??= await open(this.#file, 'w')
+      this.#handle ??= await open(this.#fileOf(this.worker), 'w')
       // Blanks in place of what was longer before.
       await this.#handle.write(text.padEnd(this.#length), 0)
       this.#length = text.length
@@ -82,11 +102,11 @@ export class InHand implements AsyncDisposable {
   }
 }
 
-function read(file: string): Kept | undefined {
+async function read(file: string): Promise<Kept | undefined> {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Kept
+    return JSON.parse(await readFile(file, 'utf8')) as Kept
   } catch {
-    // There is none yet, or it was cut off by a full disk.
+    // There is none, or it was cut off by a full disk.
     return undefined
   }
 }

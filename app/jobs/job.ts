@@ -1,21 +1,19 @@
+import type { z } from 'zod'
 import type { Status } from './states.ts'
 
-export interface NewJob {
-  kind: string
+/** Of a job that needs no bot: Telegram's ids begin at 1. An older release takes it for another bot's, and gives it up. */
+export const noBot = 0
+
+export interface NewJob<S extends z.ZodType = z.ZodType> {
   /** Says the same thing is asked for again. */
   key: string
-  botId: number
+  /** The bot that it needs, if it needs one. */
+  botId?: number
   userId: number
   chatId: number
-  /** Bytes of disk that this job is promised until it ends. */
-  size: number
-  /** Bytes that it will count for its user; by default `size`. */
-  userBytes?: number
   /** What its kind needs to do it; JSON. */
-  payload: object
-  /** The UUID that it makes, if it makes one: nobody else may take what lies under it. */
-  subject?: string
-  /** When its turn comes under the rate limits (`monotonicNow`): see `Load.nextSlot`; by default now. */
+  payload: z.input<S>
+  /** When its turn comes under the rate limits (`monotonicNow`): see `RateSlots.next`; by default now. */
   dueAt?: number
 }
 
@@ -25,9 +23,12 @@ export interface Job {
   botId: number
   userId: number
   chatId: number
-  /** Of a damaged row undefined: its kind fails it. */
+  /** As the row has it; of a damaged row undefined. */
   payload: unknown
+  /** The UUID of the file that it holds. */
   subject: string | undefined
+  /** Bytes of disk that it is promised. */
+  size: number
   /** How often a worker has begun it, less the attempts that failed by no fault of its own. */
   attempts: number
   /** Failures that were not counted as attempts, although nothing was found to be wrong elsewhere. */
@@ -38,7 +39,8 @@ export interface Job {
 }
 
 /** A job as it was given to a worker. Whoever moves it names the worker: it may be someone else's by then. */
-export interface ClaimedJob extends Job {
+export interface ClaimedJob<P = unknown> extends Job {
+  payload: P
   worker: string
 }
 
@@ -74,6 +76,7 @@ export function fromRow(row: JobRow): Job {
     chatId: row.chat_id,
     payload: parsed(row.payload),
     subject: row.subject ?? undefined,
+    size: row.size,
     attempts: row.attempts,
     deferrals: row.deferrals,
     crashes: row.crashes,

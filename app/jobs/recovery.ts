@@ -1,24 +1,20 @@
 import { isDatabaseDown } from '../core/database/errors.ts'
 import type { Log } from '../core/log.ts'
 import { monotonicNow } from '../core/monotonic-time.ts'
+import { hasCrashed, isGone } from '../core/worker.ts'
 import type { InHand } from './in-hand.ts'
 import type { ClaimedJob, Job } from './job.ts'
 import type { Jobs } from './jobs.ts'
 import { JobCrashes, type JobKind, OtherBot } from './kind.ts'
 import type { Status } from './states.ts'
-import { hasCrashed, isGone } from './worker.ts'
-
-/** A job that was running when its process ended, this often, has ended it: it is not begun again. */
-const maxCrashes = 3
 
 /** Jobs ended in one transaction; others of this process wait meanwhile. */
 const batch = 100
 
 interface Parts {
   jobs: Jobs
+  /** Those that this process does: what becomes of others is for who does them. */
   kinds: JobKind[]
-  botId: number
-  delays: number[]
   inHand: InHand
   transaction: <T>(work: () => Promise<T>) => Promise<T>
   log: Log
@@ -27,41 +23,50 @@ interface Parts {
 /** Finds an end, or a new beginning, for jobs that nobody works on any more. */
 export class Recovery {
   readonly #parts: Parts
+  readonly #kinds: Map<string, JobKind>
+  #isFirst = true
 
   constructor(parts: Parts) {
     this.#parts = parts
+    this.#kinds = new Map(parts.kinds.map((kind) => [kind.name, kind]))
   }
 
   /** Puts jobs back whose worker is gone, and ends those that take it along each time. Returns how many. */
   async putBack(): Promise<number> {
     const { jobs, inHand } = this.#parts
-    const running = await jobs.running()
+    if (this.#kinds.size === 0) return 0
+    const running = await jobs.claims.running([...this.#kinds.keys()])
     const gone = running.filter(
       ({ worker, leaseUntil }) => leaseUntil < monotonicNow() || isGone(worker, inHand.worker),
     )
     for (const job of gone) {
-      await this.#recover(job, hasCrashed(job.worker, inHand.worker) && inHand.had(job.worker, job.id))
+      const isSuspect = hasCrashed(job.worker, inHand.worker) && (await inHand.had(job.worker, job.id))
+      await this.#recover(job, isSuspect)
     }
+    if (gone.length > 0 || this.#isFirst) await inHand.forgetAllBut(await jobs.claims.workers())
+    this.#isFirst = false
     return gone.length
   }
 
   async #recover(job: ClaimedJob, hasCrashed: boolean): Promise<void> {
-    const { jobs, transaction, delays, kinds } = this.#parts
+    const { jobs, transaction } = this.#parts
     const crashes = job.crashes + Number(hasCrashed)
-    const kind = kinds.find(({ name }) => name === job.kind)
-    if (kind && crashes >= maxCrashes) {
+    const kind = this.#kinds.get(job.kind)
+    if (!kind) return
+    if (crashes >= kind.maxCrashes) {
       const error = new JobCrashes(`the process ended ${crashes} times while it ran`)
       const ends = (hasWord: boolean) =>
-        this.#end(kind, job, 'RUNNING', error, { crashed: hasCrashed, hasWord })
+        this.#end(kind, job, 'RUNNING', error, { crashed: hasCrashed, hasWord, worker: job.worker })
       return await this.#withWord(ends)
     }
     // The first time all that ran begin again at once; the second time others go first.
-    const wait = crashes < 2 ? 0 : (delays[Math.min(crashes - 2, delays.length - 1)] ?? 0) * 1000
+    const { retries } = kind
+    const wait = crashes < 2 ? 0 : (retries[Math.min(crashes - 2, retries.length - 1)] ?? 0) * 1000
     await transaction(async () => {
       // No fault of the job, as far as is known: an attempt that its worker did not survive is not counted.
       const move = {
         reason: 'worker gone',
-        uncounted: true,
+        countsAsAttempt: false,
         crashed: hasCrashed,
         dueAt: monotonicNow() + wait,
       }
@@ -75,18 +80,18 @@ export class Recovery {
    * Ends the jobs of a bot that was here before: nothing of them can be fetched with this one's token. Their messages
    * wait; should that bot come back, its chats are told and can ask again. Returns how many.
    */
-  async endOthers(): Promise<number> {
-    const { jobs, botId, kinds, log } = this.#parts
+  async endOthers(botId: number): Promise<number> {
+    const { jobs, log } = this.#parts
+    if (this.#kinds.size === 0) return 0
     const error = new OtherBot('the job belongs to another bot')
     let count = 0
     for (;;) {
-      const others = await jobs.ofOthers(botId, batch)
+      const others = await jobs.claims.ofOthers([...this.#kinds.keys()], botId, batch)
       if (others.length === 0) break
       await this.#withWord(async (hasWord) => {
         for (const job of others) {
-          const kind = kinds.find(({ name }) => name === job.kind)
+          const kind = this.#kinds.get(job.kind)
           if (kind) await this.#end(kind, job, job.status, error, { hasWord })
-          else await jobs.transition(job.id, job.status, 'FAILED', { errorType: error.name })
         }
       })
       count += others.length
@@ -114,12 +119,13 @@ export class Recovery {
     job: Job,
     from: Status,
     error: Error,
-    { hasWord, ...more }: { hasWord: boolean; crashed?: boolean },
+    { hasWord, worker, ...more }: { hasWord: boolean; worker?: string; crashed?: boolean },
   ): Promise<void> {
     const { jobs } = this.#parts
     const { errorType, message: errorMessage } = kind.classify(job, error)
-    if (!(await jobs.transition(job.id, from, 'FAILED', { errorType, errorMessage, ...more }))) return
+    const move = { errorType, errorMessage, ...more }
+    if (!(await jobs.transition(job.id, from, 'FAILED', move, worker))) return
     await jobs.events.record(job, 'JOB_FAILED', { error_type: errorType, error: errorMessage })
-    if (hasWord) await kind.failed(job, error, undefined, false)
+    if (hasWord) await kind.onFailure(job, error, undefined, false)
   }
 }

@@ -21,8 +21,8 @@ export interface Move {
   errorMessage?: string
   /** The moment (`monotonicNow`) before which a queued job is not begun again. */
   dueAt?: number
-  /** A move that is not the job's fault does not count as an attempt. */
-  uncounted?: boolean
+  /** By default true: false of a move that is not the job's fault, which gives the attempt back. */
+  countsAsAttempt?: boolean
   /** Counts the move as a deferral. */
   deferred?: boolean
   /** Counts the move as a crash. */

@@ -1,9 +1,25 @@
-/** The oldest job that a user may have done now, of one kind. */
+/** The oldest job that a user may have done now, of the kinds of a lane. */
 export interface Waiting extends Record<string, unknown> {
   user_id: number
   id: number
   /** Since when it was this job's turn under the rate limits (`monotonicNow`). */
   since: number | null
+  kind: null
+}
+
+/** That another process has begun a job of a user. */
+export interface Served extends Record<string, unknown> {
+  user_id: number
+  /** Of the event: they come in this order. */
+  id: number
+  kind: string
+}
+
+/** The newest of all events. */
+export interface Last extends Record<string, unknown> {
+  user_id: null
+  id: number | null
+  kind: null
 }
 
 /** Users remembered; who is forgotten is served by the age of the job, once. */
@@ -19,8 +35,8 @@ export class Turns {
   readonly #served = new Map<string, number>()
   #last = 0
 
-  next(kind: string, waiting: Waiting[]): Waiting | undefined {
-    const since = new Map(waiting.map((job) => [job, this.#since(kind, job)]))
+  next(kinds: string[], waiting: Waiting[]): Waiting | undefined {
+    const since = new Map(waiting.map((job) => [job, this.#since(kinds, job)]))
     const order = (one: Waiting, other: Waiting) =>
       Number(since.get(one)) - Number(since.get(other)) || one.id - other.id
     return waiting.reduce<Waiting | undefined>(
@@ -38,7 +54,8 @@ export class Turns {
     if (this.#served.size > maxUsers) this.#served.delete(this.#served.keys().next().value as string)
   }
 
-  #since(kind: string, { user_id, since }: Waiting): number {
-    return Math.max(Number(since), this.#served.get(`${kind} ${user_id}`) ?? 0)
+  #since(kinds: string[], { user_id, since }: Waiting): number {
+    const served = kinds.map((kind) => this.#served.get(`${kind} ${user_id}`) ?? 0)
+    return Math.max(Number(since), ...served)
   }
 }

@@ -1,4 +1,5 @@
 import type { Database } from '../core/database/database.ts'
+import type { LinkRow } from './link.model.ts'
 import { LinkLookup } from './lookup.ts'
 import type { LinksSettings } from './settings.ts'
 import { nameInUrl } from './url-name.ts'
@@ -29,6 +30,11 @@ export class Links extends LinkLookup {
     this.#settings = settings
     this.#database = database
     this.usage = new Usage(database)
+  }
+
+  /** Whether anyone's bytes are limited. */
+  get hasQuotas(): boolean {
+    return this.#settings.USER_QUOTA > 0 || this.#settings.STORAGE_QUOTA > 0
   }
 
   /** The address that the owner of a link is given. The UUID alone is the link; its name is for whoever saves it. */
@@ -110,7 +116,7 @@ export class Links extends LinkLookup {
   async markRemoved(uuids: string[]): Promise<number> {
     return await this.#database.transaction(async () => {
       const places = uuids.map((_, i) => `$${i + 2}`).join(', ')
-      const rows = await this.#database.query<{ user_id: number; file_unique_id: string; size: number }>(
+      const rows = await this.#database.query<Pick<LinkRow, 'user_id' | 'file_unique_id' | 'size'>>(
         `UPDATE links SET removed_at = $1 WHERE uuid IN (${places}) AND removed_at IS NULL
          RETURNING user_id, file_unique_id, size`,
         Date.now(),
@@ -126,7 +132,7 @@ export class Links extends LinkLookup {
 
   /** UUIDs of all links in force that begin with `prefix`, two hexadecimal digits. */
   async listShard(prefix: string): Promise<{ uuid: string; missing: boolean }[]> {
-    const rows = await this.#database.query<{ uuid: string; missing_at: number | null }>(
+    const rows = await this.#database.query<Pick<LinkRow, 'uuid' | 'missing_at'>>(
       `SELECT uuid, missing_at FROM links WHERE uuid >= $1 AND uuid < $2 AND removed_at IS NULL
          AND (expires_at IS NULL OR expires_at > $3)`,
       prefix,
@@ -139,6 +145,12 @@ export class Links extends LinkLookup {
   /** Whether a link with this UUID was ever recorded and has not been removed. */
   async has(uuid: string): Promise<boolean> {
     return (await this.filterKnown([uuid])).size > 0
+  }
+
+  /** The UUIDs of all links of a user, also of those that are over. */
+  async uuidsOf(userId: number): Promise<string[]> {
+    const sql = 'SELECT uuid FROM links WHERE user_id = $1'
+    return (await this.#database.query<{ uuid: string }>(sql, userId)).map(({ uuid }) => uuid)
   }
 
   /** Whether any link was ever made. */

@@ -1,7 +1,7 @@
 import type { Database } from '../core/database/database.ts'
 
-/** Telegram ids begin at 1. */
-const store = 0
+/** The owner whose bytes are those of the whole store: Telegram ids begin at 1. */
+export const store = 0
 
 interface Kept {
   userId: number

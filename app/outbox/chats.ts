@@ -1,7 +1,7 @@
 import type { TelegramRefusal } from '../core/bot-api.ts'
 import type { Database } from '../core/database/database.ts'
 import type { Log } from '../core/log.ts'
-import type { MessageRows } from './message-rows.ts'
+import type { SendingRows } from './sending-rows.ts'
 
 const day = 86_400_000
 
@@ -12,8 +12,13 @@ const remembered = 30
 const closed =
   /chat not found|not enough rights|no (write )?access to the chat|have no rights|need administrator rights|_FORBIDDEN|_BLOCKED|BANNED|CHAT_ADMIN_REQUIRED|TOPIC_CLOSED|_RESTRICTED|CHANNEL_PRIVATE|PEER_ID_INVALID|deactivated/
 
+/** What a chat refuses of files, and takes as words. */
+const onlyFiles =
+  /VOICE_MESSAGES_FORBIDDEN|CHAT_SEND_(?!PLAIN)\w+_FORBIDDEN|not enough rights to send (?!text|messages)/
+
 /** Whether a chat refuses whatever the bot says there. */
 export function isClosedBy(error: TelegramRefusal): boolean {
+  if (onlyFiles.test(error.description)) return false
   return error.code === 403 || (error.code === 400 && closed.test(error.description))
 }
 
@@ -33,7 +38,7 @@ interface Parts {
   botId: number
   database: Database
   log: Log
-  rows: MessageRows
+  rows: SendingRows
   /** Looks for messages to send. */
   wake: () => void
 }
@@ -113,11 +118,6 @@ export class Chats {
       this.#moved.set(from, to)
       wake()
     })
-  }
-
-  /** Forgets chats that were closed before a moment (milliseconds since 1970): there is nothing left to tell them. */
-  async forget(before: number): Promise<void> {
-    await this.#parts.database.query('DELETE FROM closed_chats WHERE closed_at < $1', before)
   }
 
   async #open(chatId: number): Promise<void> {

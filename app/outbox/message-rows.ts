@@ -1,46 +1,38 @@
-import type { Database } from '../core/database/database.ts'
-import type { Read } from '../core/database/reader.ts'
 import { monotonicNow } from '../core/monotonic-time.ts'
-import type { MessageRow, NewMessage, Revision } from './message.ts'
-
-/** Milliseconds by which the end of a job, most often a link, goes before words that only say how it goes. */
-const endsFirst = 30_000
-
-/** Attempts, the last ones 5 min apart, after which a message no longer holds back those behind it in its chat. */
-const maxInTheWay = 10
+import { encodeContent, isUpload, type Words } from './content.ts'
+import type {
+  GrowingMessage,
+  MessageRow,
+  NewMessage,
+  OutboxDatabase,
+  Revision,
+  RowKind,
+  SendingOptions,
+  Showing,
+} from './message.ts'
 
 /**
- * One bot's messages: each row holds the text that the chat must show, its revision, and the revision that Telegram
- * has taken. A row waits while the two differ and no failure ends it.
+ * Messages as they are written, of all bots: each row holds the text that the chat must show, its revision, and the
+ * revision that Telegram has taken. A row waits while the two differ and no failure ends it.
  */
 export class MessageRows {
-  readonly #database: Database
-  readonly #botId: number
-  readonly #find: Read<MessageRow>
+  readonly #database: OutboxDatabase
 
-  constructor(database: Database, botId: number) {
+  constructor(database: OutboxDatabase) {
     this.#database = database
-    this.#botId = botId
-    this.#find = database.prepare<MessageRow>('SELECT * FROM messages WHERE id = ?')
   }
 
   /** Returns the id of the row: a new one, or that of its key. */
-  async write({
-    botId = this.#botId,
-    chatId,
-    threadId,
-    replyTo,
-    text,
-    keyboard,
-    topic,
-    key,
-    every = 0,
-  }: NewMessage): Promise<number> {
+  async write(message: NewMessage & { botId: number }): Promise<number> {
+    const { botId, chatId, threadId, replyTo, keyboard, topic, key, every = 0 } = message
+    const { text, content, kind } = columnsOf(message)
     const [row] = await this.#database.query<{ id: number }>(
-      `INSERT INTO messages (bot_id, chat_id, thread_id, reply_to, text, keyboard, topic, message_key, due_at, created_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+      `INSERT INTO messages (bot_id, chat_id, thread_id, reply_to, text, keyboard, topic, message_key, due_at, created_at,
+         content, options, kind)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $13, $14)
        ON CONFLICT (bot_id, message_key) WHERE message_key IS NOT NULL DO UPDATE SET
-         text = $5, keyboard = $6, topic = $7, revision = messages.revision + 1, attempts = 0, failure = NULL,
+         text = $5, keyboard = $6, topic = $7, content = $12, options = $13, kind = $14, withdrawn = 0, progress = NULL,
+         revision = messages.revision + 1, attempts = 0, failure = NULL,
          due_at = CASE WHEN messages.sent_revision < messages.revision OR messages.due_at > $9 + $11
            THEN messages.due_at ELSE $9 + $11 END
        RETURNING id`,
@@ -55,17 +47,27 @@ export class MessageRows {
       monotonicNow(),
       Date.now(),
       every,
+      content,
+      optionsOf(message),
+      kind,
     )
     return (row as { id: number }).id
   }
 
   /** Makes the message with this key if it is not there. Returns whether it was made. */
-  async begin({ chatId, threadId, replyTo, text, key }: NewMessage): Promise<boolean> {
+  async begin({
+    botId,
+    chatId,
+    threadId,
+    replyTo,
+    text,
+    key,
+  }: NewMessage & { botId: number }): Promise<boolean> {
     const rows = await this.#database.query(
       `INSERT INTO messages (bot_id, chat_id, thread_id, reply_to, text, message_key, due_at, created_at)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
        ON CONFLICT (bot_id, message_key) WHERE message_key IS NOT NULL DO NOTHING RETURNING id`,
-      this.#botId,
+      botId,
       chatId,
       threadId,
       replyTo,
@@ -77,158 +79,83 @@ export class MessageRows {
     return rows.length > 0
   }
 
-  /** A text that waits keeps its place in the line. Returns whether the row is there. */
-  async revise(id: number, { text, keyboard, topic }: Revision): Promise<boolean> {
-    const rows = await this.#database.query(
-      `UPDATE messages SET text = $2, keyboard = $3, topic = $5, revision = revision + 1, attempts = 0, failure = NULL,
+  /** Writes how far a message has grown, unless it has its last text. */
+  async grow(message: GrowingMessage & { botId: number }): Promise<void> {
+    const { botId, chatId, threadId, replyTo, key } = message
+    const words: Words =
+      'html' in message ? { html: message.html } : { text: message.text, entities: message.entities }
+    await this.#database.query(
+      `INSERT INTO messages (bot_id, chat_id, thread_id, reply_to, text, message_key, due_at, created_at, content, options,
+         kind)
+       VALUES ($1, $2, $3, $4, '', $5, $6, $7, $8, $9, 'live')
+       ON CONFLICT (bot_id, message_key) WHERE message_key IS NOT NULL DO UPDATE SET
+         content = $8, revision = messages.revision + 1,
+         due_at = CASE WHEN messages.due_at > $6 THEN messages.due_at ELSE $6 END
+       WHERE messages.kind = 'live' AND messages.withdrawn = 0`,
+      botId,
+      chatId,
+      threadId,
+      replyTo,
+      key,
+      monotonicNow(),
+      Date.now(),
+      encodeContent({ type: 'parts', parts: [words] }),
+      optionsOf(message),
+    )
+  }
+
+  /** What waits keeps its place in the line. Returns the bot that sends it; undefined when the row is not there. */
+  async revise(id: number, revision: Revision): Promise<number | undefined> {
+    const { keyboard, topic } = revision
+    const { text, content, kind } = columnsOf(revision)
+    const [row] = await this.#database.query<{ bot_id: number }>(
+      `UPDATE messages SET text = $2, keyboard = $3, topic = $5, content = $6, kind = $7, withdrawn = 0, progress = NULL,
+         revision = revision + 1, attempts = 0, failure = NULL,
          due_at = CASE WHEN due_at > $4 OR sent_revision < revision THEN due_at ELSE $4 END
-       WHERE id = $1 RETURNING id`,
+       WHERE id = $1 RETURNING bot_id`,
       id,
       text,
       keyboard && JSON.stringify(keyboard),
       monotonicNow(),
       topic,
+      content,
+      kind,
     )
-    return rows.length > 0
+    return row?.bot_id
   }
 
   /**
-   * The oldest waiting one of each chat, of those whose time has come: `most` ends of jobs and as many others, in the order
-   * in which they should go. An older one that waits holds the newer back, but for one that the chat shows already and that
-   * waits for its next edit, and one that was refused for half an hour.
+   * The chat must show it no more. What was never begun is settled by that; what may have been sent keeps what it holds,
+   * by which it is found.
    */
-  async due(most: number): Promise<{ id: number; chat_id: number }[]> {
-    const oldest = (which: string, first: number) =>
-      `SELECT * FROM (
-         SELECT id, chat_id, due_at - ${first} AS place FROM messages AS m
-         WHERE bot_id = $1 AND due_at <= $2 AND topic ${which}
-           AND sent_revision < revision AND failure IS NULL AND NOT EXISTS (
-             SELECT 1 FROM messages AS older WHERE older.bot_id = m.bot_id AND older.chat_id = m.chat_id
-               AND older.id < m.id AND older.sent_revision < older.revision AND older.failure IS NULL
-               AND (older.message_id IS NULL OR older.due_at <= $2) AND (older.attempts < $3 OR older.due_at <= $2)
-           ) ORDER BY due_at, id LIMIT $4) AS oldest`
-    return await this.#database.query<{ id: number; chat_id: number }>(
-      `SELECT id, chat_id FROM (${oldest('IS NOT NULL', endsFirst)} UNION ALL ${oldest('IS NULL', 0)}) AS due
-       ORDER BY place, id`,
-      this.#botId,
+  async withdraw(botId: number, key: string): Promise<void> {
+    await this.#database.query(
+      `UPDATE messages SET withdrawn = 1, topic = NULL, progress = NULL, revision = revision + 1, attempts = 0,
+         failure = NULL, sent_revision = CASE WHEN message_id IS NULL AND sending_after IS NULL THEN revision + 1
+           ELSE sent_revision END,
+         due_at = CASE WHEN due_at > $3 THEN due_at ELSE $3 END
+       WHERE bot_id = $1 AND message_key = $2 AND withdrawn = 0`,
+      botId,
+      key,
       monotonicNow(),
-      maxInTheWay,
-      most,
     )
   }
 
-  /** As it was committed: not for use within a transaction. */
-  async find(id: number): Promise<MessageRow | undefined> {
-    return await this.#find(id)
-  }
-
-  async findByKey(key: string): Promise<MessageRow | undefined> {
+  async findByKey(botId: number, key: string): Promise<MessageRow | undefined> {
     const [row] = await this.#database.query<MessageRow>(
       'SELECT * FROM messages WHERE bot_id = $1 AND message_key = $2',
-      this.#botId,
+      botId,
       key,
     )
     return row
   }
 
-  /**
-   * Telegram's ids after the one that was the last when the sending of `row` began, of other messages and of those that
-   * they answer. All private chats share one sequence.
-   */
-  async idsAfter({ chat_id, sending_after }: MessageRow): Promise<Set<number>> {
-    const there = chat_id > 0 ? 'chat_id > 0' : 'chat_id = $2'
-    const rows = await this.#database.query<{ id: number }>(
-      `SELECT message_id AS id FROM messages WHERE bot_id = $1 AND ${there} AND message_id > $3
-       UNION SELECT reply_to FROM messages WHERE bot_id = $1 AND ${there} AND reply_to > $3`,
-      this.#botId,
-      chat_id,
-      sending_after,
-    )
-    return new Set(rows.map(({ id }) => id))
-  }
-
-  async markSending(id: number, after: number): Promise<void> {
-    await this.#database.query('UPDATE messages SET sending_after = $2 WHERE id = $1', id, after)
-  }
-
-  /** Telegram shows this revision, under `messageId`. */
-  async markSent({ id, revision }: MessageRow, messageId: number): Promise<void> {
+  /** Leaves a text for the role that sends, which shows it when it can; nothing is lost when it never does. */
+  async leaveProgress(id: number, text: string): Promise<void> {
     await this.#database.query(
-      `UPDATE messages SET message_id = $2, sent_revision = $3, attempts = 0, sending_after = NULL WHERE id = $1`,
+      'UPDATE messages SET progress = $2 WHERE id = $1 AND sent_revision = revision',
       id,
-      messageId,
-      revision,
-    )
-  }
-
-  /** The chat has lost the message: it is to be sent again. */
-  async markGone(id: number): Promise<void> {
-    await this.#database.query(
-      'UPDATE messages SET message_id = NULL, sending_after = NULL, attempts = 0 WHERE id = $1',
-      id,
-    )
-  }
-
-  /**
-   * Telegram will not take this revision; a newer one is tried in its turn. Returns whether there is none.
-   * @param isUnsent whether Telegram has certainly not taken it
-   */
-  async markFailed({ id, revision }: MessageRow, reason: string, isUnsent: boolean): Promise<boolean> {
-    const [row] = await this.#database.query<{ failure: string | null }>(
-      `UPDATE messages SET failure = CASE WHEN revision = $2 THEN $3 END,
-         sending_after = CASE WHEN $4 = 1 THEN NULL ELSE sending_after END WHERE id = $1 RETURNING failure`,
-      id,
-      revision,
-      reason,
-      Number(isUnsent),
-    )
-    return row?.failure != null
-  }
-
-  /** Its topic has refused it: it is sent to the group, where everyone can read it as well. */
-  async leaveTopic(id: number): Promise<void> {
-    await this.#database.query(
-      'UPDATE messages SET thread_id = NULL, reply_to = NULL, message_id = NULL, sending_after = NULL WHERE id = $1',
-      id,
-    )
-  }
-
-  /** Tries again what a chat has refused: what is about a file for long, a mere answer or notice for a day. */
-  async revive(chatId: number, since: { files: number; words: number }): Promise<void> {
-    await this.#database.query(
-      `UPDATE messages SET failure = NULL, attempts = 0, due_at = $3
-       WHERE bot_id = $1 AND chat_id = $2 AND failure IS NOT NULL AND sent_revision < revision
-         AND created_at > CASE WHEN message_key IS NULL THEN $4 ELSE $5 END`,
-      this.#botId,
-      chatId,
-      monotonicNow(),
-      since.words,
-      since.files,
-    )
-  }
-
-  /** A group has another id now, and its messages have other ids there: those that are to change are sent anew. */
-  async move(from: number, to: number): Promise<void> {
-    await this.#database.query(
-      `UPDATE messages SET chat_id = $3, message_id = NULL, reply_to = NULL, thread_id = NULL, sending_after = NULL
-       WHERE bot_id = $1 AND chat_id = $2`,
-      this.#botId,
-      from,
-      to,
-    )
-  }
-
-  /**
-   * Tries again in `wait` milliseconds.
-   * @param isUnsent whether Telegram has certainly not taken it
-   */
-  async postpone(id: number, wait: number, isUnsent: boolean): Promise<void> {
-    await this.#database.query(
-      `UPDATE messages SET attempts = attempts + 1, due_at = $2,
-         sending_after = CASE WHEN $3 = 1 THEN NULL ELSE sending_after END WHERE id = $1`,
-      id,
-      monotonicNow() + wait,
-      Number(isUnsent),
+      text,
     )
   }
 
@@ -238,7 +165,7 @@ export class MessageRows {
     await this.#database.query(sql, by, Date.now() - Math.max(0, by))
   }
 
-  /** Removes rows that wait for nothing; see `Messages.forget`. */
+  /** Removes rows that wait for nothing; see `Outbox.forget`. */
   async forget(before: number, limit: number): Promise<number> {
     // The newest row stays: SQLite would give its id to the next one, and who knows a row by its id would meet another.
     const rows = await this.#database.query(
@@ -252,4 +179,20 @@ export class MessageRows {
     )
     return rows.length
   }
+
+  /** Forgets chats that were closed before a moment: there is nothing left to tell them. */
+  async forgetClosedChats(before: number): Promise<void> {
+    await this.#database.query('DELETE FROM closed_chats WHERE closed_at < $1', before)
+  }
+}
+
+/** What a message shows, as the columns have it. */
+function columnsOf({ text = '', content }: Showing): { text: string; content?: string; kind?: RowKind } {
+  if (!content) return { text }
+  return { text: '', content: encodeContent(content), ...(isUpload(content) && { kind: 'upload' }) }
+}
+
+function optionsOf({ silent, protect, quote, preview }: SendingOptions): string | undefined {
+  const options = JSON.stringify({ silent, protect, quote, preview })
+  return options === '{}' ? undefined : options
 }

@@ -57,4 +57,24 @@ export const outboxMigrations: Migration[] = [
         WHERE topic IS NOT NULL AND sent_revision < revision AND failure IS NULL`,
     ],
   },
+  {
+    name: 'outbox-1',
+    statements: [
+      'ALTER TABLE messages ADD COLUMN progress TEXT',
+      'CREATE INDEX messages_progress ON messages (bot_id) WHERE progress IS NOT NULL',
+    ],
+  },
+  {
+    name: 'outbox-2',
+    statements: [
+      // What is more than a text in Telegram's HTML; `text` is empty then, which a release that knows only that cannot send.
+      'ALTER TABLE messages ADD COLUMN content TEXT',
+      'ALTER TABLE messages ADD COLUMN options TEXT',
+      // What the chat shows of it, piece by piece, when that is more than one text.
+      'ALTER TABLE messages ADD COLUMN delivered TEXT',
+      'ALTER TABLE messages ADD COLUMN last_message_id BIGINT',
+      'ALTER TABLE messages ADD COLUMN kind TEXT',
+      'ALTER TABLE messages ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0',
+    ],
+  },
 ]

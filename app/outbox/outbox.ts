@@ -1,56 +1,51 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { BotApi } from '../core/bot-api.ts'
-import type { Database } from '../core/database/database.ts'
 import type { Log } from '../core/log.ts'
-import { edit } from './calls.ts'
-import { Chats } from './chats.ts'
-import { type DeliveryListener, MessageDelivery } from './delivery.ts'
-import type { NewMessage, Revision } from './message.ts'
+import type { GrowingMessage, MessageRow, NewMessage, OutboxDatabase, Revision } from './message.ts'
 import { MessageRows } from './message-rows.ts'
-import { SendRateLimiter } from './send-rate-limiter.ts'
-import { Sender } from './sender.ts'
 
 /** Milliseconds between two edits of one message that only show progress; Telegram limits edits per chat. */
 const progressEvery = 3000
 
-/** Milliseconds that calls under way have to end when the role stops. */
-const grace = 2000
+/** Milliseconds between two texts of a message that grows; in a group everybody's edits are counted together. */
+const growsEvery = { private: 1200, group: 3000 }
+
+/** Keys of which the last progress is remembered. */
+const maxKeys = 10_000
+
+/** What delivers the messages of one bot in this process. */
+export interface LocalSender {
+  readonly botId: number
+  /** Looks for messages to send. */
+  wake(): void
+  /** Shows a text in a message that is sent, if that can be done now. */
+  showProgress(row: MessageRow, text: string): void
+}
 
 /**
- * Messages that must arrive. Each is a row that holds what the chat must show; the sender brings Telegram there
- * and keeps trying until Telegram has taken the newest revision or says that it never will. An edit that was taken
- * just before a crash is made again and answered with "not modified".
+ * Messages that must arrive, as any role writes them: each is a row that holds what the chat must show. It needs no
+ * token: the role that has the bot's calls brings Telegram there (`OutboxSender`), at once when it is this process and
+ * within a second otherwise.
  */
-export class Outbox implements AsyncDisposable {
-  readonly #api: BotApi
-  readonly #database: Database
+export class Outbox {
+  readonly #database: OutboxDatabase
   readonly #log: Log
+  readonly #botId: number | undefined
   readonly #rows: MessageRows
-  readonly #limiter = new SendRateLimiter()
-  readonly #delivery: MessageDelivery
-  readonly #sender: Sender
-  readonly chats: Chats
-  readonly #stop = new AbortController()
-  readonly #cut = new AbortController()
+  readonly #senders = new Map<number, LocalSender>()
   /** When a message last showed progress, by its key. */
   readonly #lastProgress = new Map<string, number>()
 
-  constructor(bot: BotApi, database: Database, log: Log) {
-    const api = cuttable(bot, this.#cut.signal)
-    this.#api = api
+  /** @param botId the bot of messages that name none */
+  constructor(database: OutboxDatabase, log: Log, botId?: number) {
     this.#database = database
     this.#log = log
-    this.#rows = new MessageRows(database, api.botId)
-    const wake = () => this.#sender.wake()
-    this.chats = new Chats({ botId: api.botId, database, log, rows: this.#rows, wake })
-    const parts = { api, database, log, rows: this.#rows, limiter: this.#limiter, chats: this.chats }
-    this.#delivery = new MessageDelivery({ ...parts, signal: this.#stop.signal })
-    this.#sender = new Sender({ ...parts, deliver: (id) => this.#delivery.deliver(id) })
+    this.#botId = botId
+    this.#rows = new MessageRows(database)
   }
 
-  /** Has `listener` told of deliveries; of an end within the transaction that records it. */
-  whenSent(listener: DeliveryListener): void {
-    this.#delivery.listener = listener
+  /** Has the sender of a bot in this process told of what there is to send. */
+  attach(sender: LocalSender): void {
+    this.#senders.set(sender.botId, sender)
   }
 
   /**
@@ -58,39 +53,63 @@ export class Outbox implements AsyncDisposable {
    * Returns its id here, not Telegram's.
    */
   async post(message: NewMessage): Promise<number> {
-    const id = await this.#rows.write(message)
+    const botId = this.#botOf(message)
+    const id = await this.#rows.write({ ...message, botId })
     if (message.key !== undefined) this.#lastProgress.delete(message.key)
-    this.#database.afterCommit(() => this.#sender.wake())
+    this.#wake(botId)
     return id
   }
 
   /** Changes what the chat must show; without effect when the message is forgotten. */
   async revise(id: number, revision: Revision): Promise<void> {
-    if (!(await this.#rows.revise(id, revision))) {
+    const botId = await this.#rows.revise(id, revision)
+    if (botId === undefined) {
       this.#log.warn({ outgoing: id, topic: revision.topic }, 'message is forgotten: its chat is not told')
       return
     }
-    this.#database.afterCommit(() => this.#sender.wake())
+    this.#wake(botId)
   }
 
   /**
    * Shows a text in the message with this key if that can be done now, and makes the message when there is none; the
    * next call will show something newer anyway.
    */
-  showProgress(key: string, message: () => NewMessage): void {
-    const last = this.#lastProgress.get(key)
-    if (last !== undefined && performance.now() - last < progressEvery) return
-    this.#lastProgress.set(key, performance.now())
-    this.#show({ ...message(), key }, last === undefined).catch((error) =>
+  showProgress(key: string, message: () => NewMessage & { text: string }): void {
+    const isFirst = !this.#lastProgress.has(key)
+    if (!this.#mayShow(key, progressEvery)) return
+    this.#show({ ...message(), key }, isFirst).catch((error) =>
       this.#log.debug({ key, error }, 'progress not shown'),
     )
+  }
+
+  /**
+   * Shows how far a message has grown: as a draft where the chat takes one, else as a message that is edited. Call it as
+   * often as there is more; what comes too fast is left out, and what follows shows it. The last text is a `post` with
+   * this key, which is delivered as any other; a text that comes after it is without effect.
+   */
+  async grow(message: GrowingMessage): Promise<void> {
+    const { key, chatId } = message
+    if (!this.#mayShow(key, chatId > 0 ? growsEvery.private : growsEvery.group)) return
+    const botId = this.#botOf(message)
+    await this.#rows.grow({ ...message, botId })
+    this.#wake(botId)
+  }
+
+  /**
+   * Takes a message out of its chat, or keeps it from being sent; without effect when there is none with this key.
+   * Telegram deletes what is no older than two days.
+   */
+  async withdraw(key: string, botId = this.#botOf({})): Promise<void> {
+    await this.#rows.withdraw(botId, key)
+    this.#lastProgress.delete(key)
+    this.#wake(botId)
   }
 
   /** Waits until Telegram has said yes or no to the message with this key, or until `ms` are over. */
   async tried(key: string, ms: number, signal: AbortSignal): Promise<void> {
     const end = performance.now() + ms
     while (performance.now() < end && !signal.aborted) {
-      const row = await this.#rows.findByKey(key)
+      const row = await this.#rows.findByKey(this.#botOf({}), key)
       if (!row || row.sent_revision > 0 || row.failure !== null || row.attempts > 0) return
       await delay(50, undefined, { signal }).catch(() => {})
     }
@@ -101,7 +120,7 @@ export class Outbox implements AsyncDisposable {
    * nothing: Telegram has taken them, or never will. Returns how many; fewer than `limit` when no more are there.
    */
   async forget(before: number, limit: number): Promise<number> {
-    await this.chats.forget(before)
+    await this.#rows.forgetClosedChats(before)
     return await this.#rows.forget(before, limit)
   }
 
@@ -110,56 +129,44 @@ export class Outbox implements AsyncDisposable {
     await this.#rows.shiftTimes(by)
   }
 
-  /** Notes the id of someone else's message, by which a message is found that was on its way in a crash. */
-  heard(chatId: number, messageId: number): void {
-    this.#delivery.heard(chatId, messageId)
-  }
-
-  /** Begins to send what is waiting; once is enough. */
-  start(): void {
-    this.#sender.start()
-  }
-
-  /**
-   * Ends after the calls on their way; what waits is sent after the next start. A call that hangs is cut: the row of its
-   * message says that it may have been sent, and the next start looks for it.
-   */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort()
-    const late = setTimeout(() => this.#cut.abort(), grace)
-    await this.#sender.stop()
-    clearTimeout(late)
-  }
-
-  async #show(message: NewMessage & { key: string }, isFirst: boolean): Promise<void> {
+  async #show(message: NewMessage & { key: string; text: string }, isFirst: boolean): Promise<void> {
     const { key, text } = message
-    const row = await this.#rows.findByKey(key)
+    const botId = this.#botOf(message)
+    const row = await this.#rows.findByKey(botId, key)
     if (!row) {
       // What ends within moments needs no message before its last one.
-      if (!isFirst && (await this.#rows.begin(message))) this.#sender.wake()
+      if (!isFirst && (await this.#rows.begin({ ...message, botId }))) this.#wake(botId)
       return
     }
-    const isShown = row.sent_revision === row.revision && row.failure === null && row.message_id !== null
+    const isText = row.message_id !== null && row.delivered === null
+    const isShown = row.sent_revision === row.revision && row.failure === null && isText
     if (!isShown) return
-    this.#sender.offer(row, 'progress', async () => {
-      await edit(this.#api, { ...row, text, keyboard: null }).then(
-        () => this.#limiter.passed(),
-        (error) => {
-          this.#limiter.heed(row.chat_id, error)
-          this.#log.debug({ outgoing: row.id, error }, 'progress not shown')
-        },
-      )
-    })
+    const sender = this.#senders.get(botId)
+    if (sender) sender.showProgress(row, text)
+    else await this.#rows.leaveProgress(row.id, text)
   }
-}
 
-/** The same calls, ended when `cut` is aborted. */
-function cuttable(api: BotApi, cut: AbortSignal): BotApi {
-  return {
-    botId: api.botId,
-    call: (method, payload, options = {}) => {
-      const signal = options.signal ? AbortSignal.any([options.signal, cut]) : cut
-      return api.call(method, payload, { ...options, signal })
-    },
+  /** Whether so long has passed since the last text of this message. */
+  #mayShow(key: string, every: number): boolean {
+    const now = performance.now()
+    const last = this.#lastProgress.get(key)
+    if (last !== undefined && now - last < every) return false
+    this.#lastProgress.set(key, now)
+    if (this.#lastProgress.size > maxKeys) {
+      this.#lastProgress.delete(String(this.#lastProgress.keys().next().value))
+    }
+    return true
+  }
+
+  #wake(botId: number): void {
+    const sender = this.#senders.get(botId)
+    if (!sender) return
+    if (this.#database.afterCommit) this.#database.afterCommit(() => sender.wake())
+    else sender.wake()
+  }
+
+  #botOf({ botId = this.#botId }: { botId?: number | undefined }): number {
+    if (botId === undefined) throw new Error('a message names no bot, and the outbox has none')
+    return botId
   }
 }

@@ -31,8 +31,8 @@ class Bucket {
     return Math.max(0, Math.ceil(((tokens - this.tokens) / this.#perSecond) * 1000))
   }
 
-  take(): void {
-    this.#tokens = this.tokens - 1
+  take(calls: number): void {
+    this.#tokens = this.tokens - calls
   }
 }
 
@@ -46,11 +46,11 @@ class Window {
     this.#length = length
   }
 
-  /** Milliseconds until one more call makes no more than `limit` within the window, rounded up. */
-  wait(limit: number): number {
+  /** Milliseconds until so many more calls make no more than `limit` within the window, rounded up. */
+  wait(limit: number, more = 1): number {
     const since = performance.now() - this.#length
     while (Number(this.#at[0]) <= since) this.#at.shift()
-    const inTheWay = this.#at[this.#at.length - limit]
+    const inTheWay = this.#at[this.#at.length + more - 1 - limit]
     return inTheWay === undefined ? 0 : Math.ceil(inTheWay - since)
   }
 
@@ -58,8 +58,8 @@ class Window {
     return this.wait(1) === 0
   }
 
-  take(): void {
-    this.#at.push(performance.now())
+  take(calls: number): void {
+    this.#at.push(...Array(calls).fill(performance.now()))
   }
 }
 
@@ -86,8 +86,8 @@ class Chat {
     this.#minute = isGroup ? new Window(minute) : undefined
   }
 
-  wait(weight: Weight): number {
-    const wait = this.#minute?.wait(groupLimit[weight]) ?? 0
+  wait(weight: Weight, messages: number): number {
+    const wait = this.#minute?.wait(groupLimit[weight], messages) ?? 0
     return wait > 0 ? wait : this.#bucket.wait(weight === 'must' ? 1 : 2)
   }
 
@@ -96,9 +96,9 @@ class Chat {
     return this.#bucket.isFull && (this.#minute?.isEmpty ?? true)
   }
 
-  take(): void {
-    this.#bucket.take()
-    this.#minute?.take()
+  take(messages: number): void {
+    this.#bucket.take(messages)
+    this.#minute?.take(messages)
   }
 }
 
@@ -118,12 +118,12 @@ export class SendRateLimiter {
   /** The chat for which Telegram asked to wait last; undefined since a call got through. */
   #refused: number | undefined
 
-  /** Milliseconds to wait before a call for this chat may be made; 0 means now. */
-  wait(chatId: number, weight: Weight): number {
+  /** Milliseconds to wait before a call for this chat may be made, which sends so many messages; 0 means now. */
+  wait(chatId: number, weight: Weight, messages = 1): number {
     const held = Math.max(this.#heldUntil.get(chatId) ?? 0, this.#allHeldUntil) - monotonicNow()
     if (held > 0) return held
     this.#heldUntil.delete(chatId)
-    return this.#all.wait(botLimit[weight]) || this.#chat(chatId).wait(weight)
+    return this.#all.wait(botLimit[weight], messages) || this.#chat(chatId).wait(weight, messages)
   }
 
   /** Milliseconds until any chat may be called; 0 means now. */
@@ -131,21 +131,20 @@ export class SendRateLimiter {
     return this.#all.wait(botLimit.must)
   }
 
-  /** Counts a call. */
-  take(chatId: number): void {
-    this.#all.take()
-    this.#chat(chatId).take()
+  /** Counts a call; one with an album is counted as so many, and what comes after it waits the longer. */
+  take(chatId: number, messages = 1): void {
+    this.#all.take(messages)
+    this.#chat(chatId).take(messages)
   }
 
   /**
    * Waits until a call for this chat may be made, and counts it.
    * @throws AbortError
    */
-  async turn(chatId: number, signal: AbortSignal): Promise<void> {
-    for (let wait = this.wait(chatId, 'must'); wait > 0; wait = this.wait(chatId, 'must')) {
-      await delay(wait, undefined, { signal })
-    }
-    this.take(chatId)
+  async turn(chatId: number, signal: AbortSignal, messages = 1): Promise<void> {
+    const wait = () => this.wait(chatId, 'must', messages)
+    for (let left = wait(); left > 0; left = wait()) await delay(left, undefined, { signal })
+    this.take(chatId, messages)
   }
 
   /** Telegram wants to hear nothing for this chat for so many seconds. */

@@ -1,33 +1,25 @@
-import { Composer, type Context } from 'telegraf'
-import type { z } from 'zod'
-import type { BotContext, BotParts, DataContext, SettingsOf } from '../context.ts'
+import { dirname } from 'node:path'
+import type { BotContext, BotParts, DataContext } from '../context.ts'
 import type { Database } from '../core/database/database.ts'
-import { Unavailable } from '../core/errors.ts'
+import { Leadership } from '../core/database/leadership.ts'
+import type { Queries } from '../core/database/reader.ts'
+import type { SettingsOf } from '../core/declaration.ts'
+import { codeOf, StartError, Unavailable } from '../core/errors.ts'
 import { counted, duration } from '../core/format.ts'
 import type { PartHealth } from '../core/health.ts'
+import { makeFolder } from '../core/make-folder.ts'
 import { Schedule } from '../core/schedule.ts'
 import { WallClock } from '../core/wall-clock.ts'
 import type { Watchdog } from '../core/watchdog.ts'
+import { hasCrashed, thisWorker } from '../core/worker.ts'
 import { features } from '../features.ts'
-import {
-  Breaker,
-  InHand,
-  Jobs,
-  type JobsSettings,
-  Queue,
-  rateLimits,
-  refusalOf,
-  type Trouble,
-} from '../jobs/index.ts'
-import { type Delivery, Outbox } from '../outbox/index.ts'
-import { sayNow, TelegramBot, type telegramSettings } from '../telegram/index.ts'
-import { Users, type usersSettings } from '../users/index.ts'
-
-interface BotSettings {
-  telegram: z.output<typeof telegramSettings>
-  users: z.output<typeof usersSettings>
-  jobs: JobsSettings
-}
+import { Breaker, InHand, Jobs, Queue, refusalOf, type Trouble } from '../jobs/index.ts'
+import { jobsModule } from '../jobs/module.ts'
+import { type DeliveryEvent, Outbox, OutboxSender } from '../outbox/index.ts'
+import { ClaimTable, sayNow, TelegramBot } from '../telegram/index.ts'
+import { telegramModule } from '../telegram/module.ts'
+import { Users } from '../users/index.ts'
+import { usersModule } from '../users/module.ts'
 
 /**
  * Starts the bot role: updates, jobs and the clock. Disposing of it ends the running handler, hands running jobs back
@@ -36,32 +28,43 @@ interface BotSettings {
  */
 export async function startBot(
   context: DataContext,
-  settings: BotSettings,
   settingsOf: SettingsOf,
   watchdog: Watchdog,
   bootId?: string,
 ): Promise<AsyncDisposable> {
   const { database, health, log, store, links } = context
+  const settings = {
+    telegram: settingsOf(telegramModule),
+    users: settingsOf(usersModule),
+    jobs: settingsOf(jobsModule),
+  }
   const startCode = settings.users.CLAIM_CODE
   const telegram = new TelegramBot({ settings: settings.telegram, startCode, database, health, log })
   const jobs = new Jobs(database, log)
-  const outbox = new Outbox(telegram.api, database, log)
+  const self = thisWorker(bootId)
+  const hasEnded = (process: string) => hasCrashed(process, self)
+  const leadership = new Leadership({ database, log, self, hasEnded })
+  const outbox = new Outbox(database, log, telegram.id)
+  const maySend = () => leadership.isHeld
+  const sender = new OutboxSender({ api: telegram.api, outbox, database, log, maySend })
   const knowAny = async (names: string[]) =>
-    (await jobs.making(names)).size + (await links.filterKnown(names)).size > 0
+    (await jobs.reservations.held(names)).size + (await links.filterKnown(names)).size > 0
   const claims = async () => ({ any: await links.any(), sample: await links.sample(50), knowAny })
   store.attach(database)
   await telegram.check()
-  await store.open(claims, settings.telegram.BOT_API_DIR)
+  await store.open(claims, settings.telegram.BOT_API_DIR, self)
   await using started = new AsyncDisposableStack()
+  // Given up when nothing of what it allows goes on any more.
+  started.use(leadership)
   started.use(telegram)
-  started.use(outbox)
+  started.use(sender)
 
   const clock = started.use(new WallClock(database, log))
-  outbox.chats.whenMoved(async (from, to) => {
+  sender.chats.whenMoved(async (from, to) => {
     await jobs.moveChat(telegram.id, from, to)
     await context.links.moveChat(telegram.id, from, to)
   })
-  outbox.whenSent((topic, delivery, reason) => recordDelivery(jobs, topic, delivery, reason))
+  sender.whenSent((event) => recordDelivery(jobs, event))
   const users = new Users(settings.users, database)
   const tellOwners = async (text: string) => {
     for (const chatId of await users.administrators()) await outbox.post({ chatId, text })
@@ -84,48 +87,83 @@ export async function startBot(
     ...context,
     telegram,
     outbox,
+    sender,
     jobs,
     clock,
     users,
     breakers,
-    jobLimits: (of) => refusalOf(jobs, settings.jobs, of),
-    jobRates: (of) => rateLimits(settings.jobs, of),
+    jobRefusal: (limits, userId) => refusalOf(jobs, settings.jobs, limits, userId),
   }
-  const offered = await Promise.all(features.map((feature) => feature.bot?.(bot, settingsOf(feature))))
-  const parts = offered.filter((part) => part !== undefined)
-  await openClock(bot, parts)
-  const kinds = parts.flatMap((part) => part.jobKinds ?? [])
-  const delays = settings.jobs.RETRY_DELAYS
-  const { transaction } = database
-  const inHand = started.use(new InHand(`${database.file}.in-hand`, log, bootId))
-  const endedOthers = (count: number) => tellOwners(describeOthers(count))
-  const queue = started.use(
-    new Queue({ jobs, kinds, botId: telegram.id, machine, delays, inHand, transaction, log, endedOthers }),
+  const parts = await Promise.all(
+    features.map(async (feature) => ({
+      feature: feature.name,
+      ...(await feature.bot?.(bot, settingsOf(feature))),
+    })),
   )
+  const claimed = new ClaimTable(parts)
+  const kinds = parts.flatMap((part) => part.jobKinds ?? [])
+  const { transaction } = database
+  const note = database.besides('in-hand')
+  await makeFolder(dirname(note)).catch((error) => {
+    throw new StartError(`STATE_DIRECTORY: ${dirname(note)} cannot be made (${codeOf(error)})`)
+  })
+  const inHand = started.use(new InHand(note, log, bootId))
+  const own = { id: telegram.id, endedOthers: (count: number) => tellOwners(describeOthers(count)) }
+  const queue = started.use(new Queue({ jobs, kinds, bot: own, machine, inHand, transaction, log }))
   const reportQueue = async () => await health.report('queue', faultOf(database) ?? (await queue.health()))
   const watch = { name: 'queue health', schedule: '*/10 * * * * *', atStart: true, run: reportQueue }
-  const schedule = started.use(new Schedule([watch, ...parts.flatMap((part) => part.schedule ?? [])], log))
-
-  const handlers = Composer.compose(parts.flatMap((part) => part.handlers ?? []))
-  const commands = parts.flatMap((part) => part.commands ?? [])
   const stop = new AbortController()
-  const updates = telegram.run({
-    handlers: new Composer<Context>(handlers),
-    commands,
-    outbox,
-    signal: stop.signal,
-  })
-  // A failure here is a fault of the program: without updates the role is of no use, so systemd starts it anew.
-  updates.catch((error) => {
+  const leading = started.use(new AsyncDisposableStack())
+  started.defer(async () => stop.abort())
+  /** A process that stood still may have been replaced: what it was about to handle is left to the other one. */
+  const heard = async (update: Parameters<typeof sender.chats.heard>[0]) => {
+    if (!leadership.isHeld) throw new Error('another process may serve the updates')
+    await sender.chats.heard(update)
+  }
+  const lead = async () => {
+    const entries = [watch, ...parts.flatMap((part) => part.schedule ?? [])].map((entry) => {
+      const run = async (signal: AbortSignal) => {
+        if (leadership.isHeld) await entry.run(signal)
+      }
+      return { ...entry, run }
+    })
+    const schedule = leading.use(new Schedule(entries, log))
+    watchdog.watch('clock', () => schedule.comesRound())
+    const updates = telegram.run({
+      claims: claimed,
+      users,
+      outbox: {
+        chats: { heard },
+        heard: (chatId, messageId) => sender.heard(chatId, messageId),
+        start: () => sender.start(),
+        post: (message) => outbox.post(message),
+      },
+      signal: stop.signal,
+    })
+    leading.defer(async () => await updates)
+    await updates
+  }
+  // Without updates the role is of no use, and of two processes one serves them: so systemd starts it anew.
+  const end = (error: unknown) => {
     log.fatal({ error }, 'updates ended')
     process.exit(1)
-  })
-  started.defer(async () => {
-    stop.abort()
-    await updates
-  })
+  }
+  leadership.whenLost(() => end(new Error('another process serves them now')))
+  const follow = async () => {
+    log.info('bot: another process serves the updates; this one does jobs')
+    telegram.standBy(stop.signal).catch(end)
+    if (!(await leadership.gained(stop.signal)) || stop.signal.aborted) return
+    await openClock(bot, parts)
+    await lead()
+  }
+  if (await leadership.take()) {
+    await openClock(bot, parts)
+    lead().catch(end)
+  } else {
+    await clock.consult()
+    follow().catch(end)
+  }
   await queue.start()
-  watchdog.watch('clock', () => schedule.comesRound())
   watchdog.watch('queue', () => queue.comesRound())
   watchdog.watch('calls of Telegram', () => telegram.comesRound())
   log.info({ bot_id: telegram.id }, 'bot: ready')
@@ -134,14 +172,14 @@ export async function startBot(
 
 /** Tells the owner at once of a database without which no message can be kept until it has arrived. */
 export class Alarm {
-  readonly #settings: BotSettings['telegram']
+  readonly #settings: ConstructorParameters<typeof TelegramBot>[0]['settings']
   readonly #users: Users
   readonly #told = new Set<number>()
 
-  /** @param users of a database that need not be readable */
-  constructor(telegram: BotSettings['telegram'], users: Users) {
-    this.#settings = telegram
-    this.#users = users
+  /** @param database need not be readable */
+  constructor(settingsOf: SettingsOf, database: Queries) {
+    this.#settings = settingsOf(telegramModule)
+    this.#users = new Users(settingsOf(usersModule), database)
   }
 
   /** To be repeated as long as it lasts: the Bot API server may start later. @param reason ends a sentence */
@@ -196,14 +234,16 @@ function describeOthers(count: number): string {
   )
 }
 
+const stage = 'TELEGRAM_SEND'
+
 const deliveryEvents = {
-  started: 'TELEGRAM_SEND_STARTED',
-  finished: 'TELEGRAM_SEND_FINISHED',
-  failed: 'TELEGRAM_SEND_FAILED',
-} as const
+  started: { name: 'TELEGRAM_SEND_STARTED', stage },
+  finished: { name: 'TELEGRAM_SEND_FINISHED', stage },
+  failed: { name: 'TELEGRAM_SEND_FAILED', stage },
+}
 
 /** A message about a job has the topic `job:<id>`. */
-async function recordDelivery(jobs: Jobs, topic: string, delivery: Delivery, reason?: string): Promise<void> {
+async function recordDelivery(jobs: Jobs, { topic, delivery, reason }: DeliveryEvent): Promise<void> {
   const job = await jobs.find(Number(topic.replace(/^job:/, '')))
   if (job) await jobs.events.record(job, deliveryEvents[delivery], reason === undefined ? {} : { reason })
 }

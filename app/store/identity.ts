@@ -5,6 +5,7 @@ import type { Queries } from '../core/database/reader.ts'
 import { codeOf, StartError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { nameOf, quarantine, shards } from './layout.ts'
+import type { StoreRow } from './store.model.ts'
 
 /** In the store's root; holds the id of the store. nginx looks for it too, to tell a lost file from a lost store. */
 const marker = '.tgdepot-store'
@@ -118,7 +119,7 @@ export class Identity {
   }
 
   async #read(): Promise<string | undefined> {
-    const [row] = await this.#database.query<{ id: string }>('SELECT id FROM store')
+    const [row] = await this.#database.query<Pick<StoreRow, 'id'>>('SELECT id FROM store')
     this.#recorded = row?.id
     return this.#recorded
   }

@@ -6,7 +6,7 @@ export function nameOf(uuid: string): string {
   return `${uuid.slice(0, 2)}/${uuid}`
 }
 
-/** For files that are not whole; emptied at each start. */
+/** For files that are not whole: their names end with the process that writes them. */
 export const incoming = 'incoming'
 
 /** For files that nobody knows. */

@@ -2,7 +2,7 @@ import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { codeOf } from '../core/errors.ts'
 import { removeFile } from '../core/remove-file.ts'
-import { quarantine } from './layout.ts'
+import { nameOf, quarantine } from './layout.ts'
 
 const day = 86_400_000
 
@@ -112,6 +112,15 @@ export class Quarantine {
       if (codeOf(error) !== 'EISDIR') throw error
       await rm(path, { recursive: true, force: true })
     })
+  }
+
+  /** Removes for good all that came in under a name. */
+  async removeNamed(name: string): Promise<void> {
+    for (const date of await this.#days()) {
+      const folder = dirname(join(this.#root, date, nameOf(name)))
+      const names = (await namesIn(folder)).filter((found) => found === name || found.startsWith(`${name}.`))
+      for (const found of names) await this.remove(join(folder, found))
+    }
   }
 
   /** The dated folders, oldest first; anything else that lies there is nobody's business. */

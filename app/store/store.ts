@@ -8,6 +8,7 @@ import { codeOf } from '../core/errors.ts'
 import { InTime, NoAnswer } from '../core/in-time.ts'
 import type { Log } from '../core/log.ts'
 import { removeFile } from '../core/remove-file.ts'
+import { isGone, thisWorker } from '../core/worker.ts'
 import { type DiskSpace, Disks } from './disk-space.ts'
 import { type Claims, Identity, readMarker } from './identity.ts'
 import { incoming, nameOf, shards } from './layout.ts'
@@ -46,6 +47,9 @@ export class TooLarge extends Error {
   override name = 'TooLarge'
 }
 
+/** Milliseconds after which nobody writes a half-written file any more, whosever it is. */
+const abandonedAfter = 86_400_000
+
 /** Why the folder is not the store that this database describes, if it describes one; undefined when it is. */
 export async function whyAbsent(root: string, database: Queries): Promise<string | undefined> {
   return await new Identity(root, database).absence({ ifKnown: true })
@@ -65,6 +69,7 @@ export class Store {
   readonly #probing = new InTime(() => this.#probe(), patience)
   #identity: Identity | undefined
   #presence: Presence | undefined
+  #worker = thisWorker()
   #isCleared = false
 
   constructor(settings: StoreSettings, log: Log) {
@@ -81,7 +86,9 @@ export class Store {
     const identity = new Identity(this.root, database)
     this.#identity = identity
     this.#presence = new Presence({ identity, makeFolders: () => this.#makeFolders(), log: this.#log })
-    this.#rooms.watch({ name: 'the database', path: dirname(database.file), takesFiles: false })
+    const { file } = database
+    if (file !== undefined)
+      this.#rooms.watch({ name: 'the database', path: dirname(file), takesFiles: false })
   }
 
   /**
@@ -89,9 +96,11 @@ export class Store {
    * for: {@link look} finds it when it comes.
    * @param claims what the links say of it
    * @param botApi the local Bot API server's folder, where files come in: its disk must not run full either
+   * @param worker this process; see `thisWorker`
    * @throws StartError when it belongs to another database, or a new one cannot be written
    */
-  async open(claims: () => Promise<Claims>, botApi?: string): Promise<void> {
+  async open(claims: () => Promise<Claims>, botApi?: string, worker = thisWorker()): Promise<void> {
+    this.#worker = worker
     if (botApi !== undefined)
       this.#rooms.watch({ name: 'the Bot API server', path: botApi, takesFiles: true })
     await this.#presence?.begin(claims)
@@ -179,7 +188,7 @@ export class Store {
     { size, limit, received }: Expected & { received: (bytes: number) => void },
   ): Promise<number> {
     await this.#require()
-    const partial = join(this.#incoming(), uuid)
+    const partial = this.#partial(uuid)
     const file = await this.#inFolders(() => open(partial, 'w', 0o644))
     let bytes = 0
     try {
@@ -268,8 +277,12 @@ export class Store {
 
   async #probe(): Promise<void> {
     await this.#presence?.require()
-    const name = join(this.#incoming(), `.probe-${process.pid}`)
-    const file = await this.#inFolders(() => open(name, 'w'))
+    await this.#inFolders(() => this.#tryWrite())
+  }
+
+  async #tryWrite(): Promise<void> {
+    const name = this.#partial('.probe')
+    const file = await open(name, 'w')
     try {
       await file.write('tgdepot')
     } finally {
@@ -292,15 +305,34 @@ export class Store {
     const there = new Set(entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name))
     for (const folder of [...shards, incoming])
       if (!there.has(folder)) await mkdir(join(this.root, folder), { recursive: true })
+    // A disk that hangs at each write is to hang here, where it is waited for so long only, and not with the first file.
+    await this.#tryWrite().catch(() => {})
   }
 
-  /** Half-written files of the last run: before the store counts as there, and so before this run writes any. */
+  /** Half-written files of processes that have ended; other processes may be at theirs. */
   async #clearIncoming(): Promise<void> {
     if (this.#isCleared) return
-    await rm(this.#incoming(), { recursive: true, force: true }).catch((error) =>
-      this.#log.error({ error }, 'half-written files of the last run cannot be removed'),
-    )
+    const folder = join(this.root, incoming)
+    for (const name of await readdir(folder).catch(() => [])) {
+      const path = join(folder, name)
+      if (!(await this.#isLeftover(name, path))) continue
+      await rm(path, { recursive: true, force: true }).catch((error) =>
+        this.#log.error({ error }, 'a half-written file of an earlier run cannot be removed'),
+      )
+    }
     this.#isCleared = true
+  }
+
+  async #isLeftover(name: string, path: string): Promise<boolean> {
+    const [, worker] = /^.[^.]*\.(.+)$/.exec(name) ?? []
+    // Earlier releases name nobody: of theirs, none runs beside this one.
+    if (worker === undefined || isGone(worker, this.#worker)) return true
+    // Of another machine nobody can tell; but what is written grows.
+    const written = await stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Number.POSITIVE_INFINITY,
+    )
+    return Date.now() - written > abandonedAfter
   }
 
   /** Makes the folders anew when one is missing: somebody has removed what was empty. */
@@ -339,7 +371,7 @@ export class Store {
   }
 
   async #copy(source: string, target: string, uuid: string): Promise<void> {
-    const partial = join(this.#incoming(), uuid)
+    const partial = this.#partial(uuid)
     try {
       await copyFile(source, partial, constants.COPYFILE_FICLONE)
       const file = await open(partial, 'r')
@@ -370,7 +402,7 @@ export class Store {
     await folder.sync().finally(() => folder.close())
   }
 
-  #incoming(): string {
-    return join(this.root, incoming)
+  #partial(name: string): string {
+    return join(this.root, incoming, `${name}.${this.#worker}`)
   }
 }

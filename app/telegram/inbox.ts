@@ -1,218 +1,170 @@
-import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import type { Update } from 'telegraf/types'
 import type { Database } from '../core/database/database.ts'
-import { isDatabaseDown } from '../core/database/errors.ts'
 import type { Log } from '../core/log.ts'
+import { Attempts, maxTries, type Plan, type Write, wait } from './attempts.ts'
+import { parsed, UpdateRows, type Waiting } from './update-rows.ts'
 
-/** An update that fails this often is put aside, so that the ones behind it are served. */
-const maxTries = 3
-
-/** New updates that share a transaction, and so its wait for the disk; others of this process wait meanwhile. */
+/** New updates that share a transaction, and so its wait for the disk. */
 const maxTogether = 10
 
-/** Milliseconds between two tries to write to a database that takes nothing. */
-const pause = 3000
-
-interface Waiting extends Record<string, unknown> {
-  update_id: number
-  body: string
-  tries: number
-}
+/** Chats that are apart at the same time: with an update being prepared, or with one that has just failed. */
+const maxApart = 16
 
 interface Parts {
   botId: number
   database: Database
   log: Log
-  handle: (update: Update) => Promise<void>
+  /** Says how to handle an update; itself it waits for nothing. */
+  plan: (update: Update) => Plan
   /** Tells the sender of an update that it cannot be handled. */
   putAside: (update: Update) => Promise<void>
 }
 
 /**
- * Updates that Telegram may forget: each is handled after those before it, in the transaction that marks it as
- * handled, so that what a handler writes is there once or not at all. New ones share a transaction; when it fails, each
- * is handled alone. One that was tried before, by a process that ended meanwhile or by a handler that failed, is
- * always alone: what kills the process takes no other one with it. A handler meets its update at most
- * {@link maxTries} times; then it is put aside with its body, for whoever looks into it.
+ * Updates that Telegram may forget: each is handled after those before it in its chat, in the transaction that marks it
+ * as handled, so that what a handler writes is there once or not at all. New ones share a transaction; when it fails, the
+ * one that failed it is handled alone. What has to wait for more than the database is prepared before its transaction:
+ * only its chat waits for it, as for one that has failed and is tried again. One that was tried before is always alone,
+ * and while there are any that a process before this one has tried, nothing is prepared beside them: what kills the
+ * process takes no other one with it. A handler meets its update at most {@link maxTries} times; then it is put aside
+ * with its body, for whoever looks into it.
  */
 export class Inbox {
   readonly #parts: Parts
-  /** Up to this one, none shares a transaction: one of them has just failed the others. */
-  #aloneUntil = 0
-  #wake = () => {}
+  readonly #rows: UpdateRows
+  readonly #attempts: Attempts
+  /** What the chats apart wait for. */
+  readonly #apart = new Map<number, Promise<void>>()
+  /** Updates that have failed others in a shared transaction. */
+  readonly #alone = new Set<number>()
+  /** Updates that an earlier process has tried: one of them may have ended it. Undefined before the first look. */
+  #leftBehind: Set<number> | undefined
+  #isAwake = false
+  #awake = () => {}
 
   constructor(parts: Parts) {
     this.#parts = parts
+    this.#rows = new UpdateRows(parts.botId, parts.database)
+    this.#attempts = new Attempts({ ...parts, rows: this.#rows })
   }
 
   /** Keeps updates, once each; they are there when this returns. */
   async store(updates: Update[]): Promise<void> {
-    const { botId, database } = this.#parts
-    await database.transaction(async () => {
-      for (const update of updates) {
-        await database.query(
-          `INSERT INTO updates (bot_id, update_id, body, received_at) VALUES ($1, $2, $3, $4)
-           ON CONFLICT (bot_id, update_id) DO NOTHING`,
-          botId,
-          update.update_id,
-          JSON.stringify(update),
-          Date.now(),
-        )
-      }
-    })
+    await this.#rows.add(updates)
     this.#wake()
   }
 
   /** Up to `limit` updates that are kept and not handled yet, the oldest first. */
   async waiting(limit: number): Promise<Update[]> {
-    const rows = await this.#parts.database.query<{ body: string }>(
-      'SELECT body FROM updates WHERE bot_id = $1 AND handled_at IS NULL ORDER BY update_id LIMIT $2',
-      this.#parts.botId,
-      limit,
-    )
-    return rows.flatMap(({ body }) => parsed(body) ?? [])
+    return (await this.#rows.bodies(limit)).flatMap((body) => parsed(body) ?? [])
   }
 
   /** Handles what is there and what comes, until `signal` is aborted and the running handlers have ended. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.#isAwake = false
       const updates = await this.#take().catch((error): Waiting[] => {
         this.#parts.log.error({ error }, 'updates cannot be read')
         return []
       })
-      const [first] = updates
-      if (!first) {
-        // Telegram's count may start anew, and lower.
-        this.#aloneUntil = 0
-        await this.#sleep(signal)
-      } else if (updates.length === 1) await this.#handleAlone(first, signal)
-      else await this.#handleTogether(updates, signal)
+      if (updates.length === 0) await this.#sleep(signal)
+      else await this.#begin(updates, signal)
+      if (this.#apart.size >= maxApart) await Promise.race(this.#apart.values())
     }
+    await Promise.all(this.#apart.values())
   }
 
-  /**
-   * The oldest waiting updates, which may share a transaction: one, or several of which none was tried before. Their
-   * tries are counted already, so that what kills the process is counted too.
-   */
   async #take(): Promise<Waiting[]> {
-    const updates = await this.#parts.database.query<Waiting>(
-      `UPDATE updates SET tries = tries + 1 WHERE bot_id = $1 AND update_id IN (
-         WITH oldest AS (
-           SELECT update_id, tries FROM updates WHERE bot_id = $1 AND handled_at IS NULL
-           ORDER BY update_id LIMIT $2
-         )
-         SELECT update_id FROM oldest WHERE update_id = (SELECT MIN(update_id) FROM oldest)
-           OR update_id < COALESCE((SELECT MIN(update_id) FROM oldest WHERE tries > 0 OR update_id <= $3), update_id + 1)
-       ) RETURNING update_id, body, tries`,
-      this.#parts.botId,
-      maxTogether,
-      this.#aloneUntil,
-    )
-    return updates.sort((one, other) => one.update_id - other.update_id)
-  }
-
-  async #handleTogether(updates: Waiting[], signal: AbortSignal): Promise<void> {
-    const { database, log } = this.#parts
-    try {
-      await database.transaction(async () => {
-        for (const update of updates) {
-          await this.#handle(update)
-          // SQLite answers at once: nothing else would have its turn until all of them are handled.
-          await immediate()
-        }
-      })
-    } catch (error) {
-      if (isDatabaseDown(error)) return await this.#putBack(updates, error, signal)
-      log.info({ updates: updates.length, error }, 'one of several updates failed: each is handled alone')
-      this.#aloneUntil = updates.at(-1)?.update_id ?? this.#aloneUntil
-      await this.#giveBack(updates, signal)
+    if (!this.#leftBehind) {
+      await this.#rows.placeInChats()
+      this.#leftBehind = new Set(await this.#rows.tried())
     }
+    return await this.#rows.take(maxTogether, { apart: [...this.#apart.keys()], alone: [...this.#alone] })
   }
 
-  async #handleAlone(update: Waiting, signal: AbortSignal): Promise<void> {
-    const { database, log } = this.#parts
-    const { update_id, tries } = update
-    try {
-      await database.transaction(async () => {
-        const read = parsed(update.body)
-        if (read && tries <= maxTries) return await this.#handle(update)
-        log.error({ update_id, tries }, `update put aside: it ${read ? 'fails each time' : 'cannot be read'}`)
-        // Told once: an update that cannot even be told of must not stay in front of the others.
-        if (read && tries === maxTries + 1) await this.#parts.putAside(read)
-        await this.#handled(update, update.body)
-      })
-    } catch (error) {
-      if (isDatabaseDown(error)) return await this.#putBack([update], error, signal)
-      log.error({ update_id, tries, error }, 'update failed')
-      await wait(100 * 4 ** tries, signal)
-    }
-  }
-
-  async #handle(update: Waiting): Promise<void> {
-    await this.#parts.handle(JSON.parse(update.body))
-    await this.#handled(update)
-  }
-
-  async #handled({ update_id }: Waiting, kept = ''): Promise<void> {
-    await this.#parts.database.query(
-      'UPDATE updates SET handled_at = $3, body = $4 WHERE bot_id = $1 AND update_id = $2',
-      this.#parts.botId,
-      update_id,
-      Date.now(),
-      kept,
-    )
-  }
-
-  /** A full disk or a locked database is no fault of the updates. */
-  async #putBack(updates: Waiting[], error: unknown, signal: AbortSignal): Promise<void> {
-    this.#parts.log.error(
-      { update_id: updates[0]?.update_id, updates: updates.length, error },
-      'update failed',
-    )
-    await wait(400, signal)
-    await this.#giveBack(updates, signal)
-  }
-
-  /** Takes the last try off the count; waits for a database that cannot be written to. */
-  async #giveBack(updates: Waiting[], signal: AbortSignal): Promise<void> {
-    const { botId, database, log } = this.#parts
-    const places = updates.map((_, at) => `$${at + 2}`)
-    const sql = `UPDATE updates SET tries = tries - 1 WHERE bot_id = $1 AND update_id IN (${places})`
-    do {
-      try {
-        await database.query(sql, botId, ...updates.map(({ update_id }) => update_id))
-        return
-      } catch (error) {
-        log.debug({ error }, 'the database cannot be written to')
-        await wait(pause, signal)
+  async #begin(updates: Waiting[], signal: AbortSignal): Promise<void> {
+    const [first] = updates
+    if (first && updates.length === 1) return await this.#beginAlone(first, signal)
+    const together = new Map<Waiting, Write>()
+    const behind: Waiting[] = []
+    for (const update of updates) {
+      const isOfItsChat = (other: Waiting) => other.chat_id === update.chat_id
+      if (this.#apart.has(update.chat_id) || behind.some(isOfItsChat)) {
+        behind.push(update)
+        continue
       }
-    } while (!signal.aborted)
+      const plan = this.#planOf(update)
+      if ('write' in plan) together.set(update, plan.write)
+      else if (this.#apart.size >= maxApart || [...together.keys()].some(isOfItsChat)) behind.push(update)
+      else await this.#goApart(update, plan, signal)
+    }
+    for (const id of await this.#attempts.together(together, signal)) this.#alone.add(id)
+    if (behind.length > 0) await this.#attempts.giveBack(behind, signal)
+  }
+
+  async #beginAlone(update: Waiting, signal: AbortSignal): Promise<void> {
+    // What has failed each time is not even looked at.
+    const plan = update.tries > maxTries ? undefined : this.#planOf(update)
+    if (plan && 'prepare' in plan) return await this.#goApart(update, plan, signal)
+    const milliseconds = await this.#attemptAlone(update, plan, signal)
+    if (milliseconds > 0) this.#keepApart(update, Promise.resolve(milliseconds), signal)
+  }
+
+  /** Has an update prepared and handled while other chats go on; after a crash one after another. */
+  async #goApart(update: Waiting, plan: Plan, signal: AbortSignal): Promise<void> {
+    const handled = this.#attemptAlone(update, plan, signal)
+    const isWatched = (this.#leftBehind?.size ?? 0) > 0
+    this.#keepApart(update, handled, signal)
+    if (isWatched) await handled
+  }
+
+  /** Has the others of a chat wait until an update is handled, and for as long afterwards as that says. */
+  #keepApart({ chat_id }: Waiting, handled: Promise<number>, signal: AbortSignal): void {
+    const over = handled.then(async (milliseconds) => {
+      if (milliseconds > 0) await wait(milliseconds, signal)
+      this.#apart.delete(chat_id)
+      this.#wake()
+    })
+    this.#apart.set(chat_id, over)
+  }
+
+  /** One of an odd shape fails when it is handled, as others do. */
+  #planOf({ body }: Waiting): Plan {
+    try {
+      return this.#parts.plan(JSON.parse(body))
+    } catch (error) {
+      return { write: () => Promise.reject(error) }
+    }
+  }
+
+  async #attemptAlone(update: Waiting, plan: Plan | undefined, signal: AbortSignal): Promise<number> {
+    const milliseconds = await this.#attempts.alone(update, plan, signal)
+    this.#alone.delete(update.update_id)
+    this.#leftBehind?.delete(update.update_id)
+    return milliseconds
+  }
+
+  #wake(): void {
+    this.#isAwake = true
+    this.#awake()
   }
 
   #sleep(signal: AbortSignal): Promise<void> {
+    // Nothing waits at all. Telegram's count may start anew, and lower.
+    if (this.#apart.size === 0) {
+      this.#alone.clear()
+      this.#leftBehind?.clear()
+    }
+    if (this.#isAwake) return Promise.resolve()
     return new Promise((resolve) => {
       const awake = () => {
         clearTimeout(timer)
         signal.removeEventListener('abort', awake)
         resolve()
       }
-      // A wake-up between the look into the table and this line is made good after a second.
       const timer = setTimeout(awake, 1000)
-      this.#wake = awake
+      this.#awake = awake
       signal.addEventListener('abort', awake)
     })
   }
-}
-
-/** Undefined when the row is damaged: trying again helps nobody. */
-function parsed(body: string): Update | undefined {
-  try {
-    return JSON.parse(body) as Update
-  } catch {
-    return undefined
-  }
-}
-
-async function wait(milliseconds: number, signal: AbortSignal): Promise<void> {
-  await delay(milliseconds, undefined, { signal }).catch(() => {})
 }

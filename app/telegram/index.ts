@@ -1,4 +1,12 @@
-export { type Asked, askedOf, placeOf, startParameterOf, type Writer, writerOf } from './addressing.ts'
+export type { Attachment } from './attachment.ts'
+export {
+  type Claims,
+  ClaimTable,
+  type Command,
+  type Declared,
+  type HelpLine,
+  type Stranger,
+} from './claims.ts'
 export {
   type Fetched,
   ForeignPath,
@@ -7,7 +15,8 @@ export {
   Stalled,
   type TelegramFiles,
 } from './files.ts'
+export type { FileRequest, HeardMessage, LinkRequest, Press } from './heard.ts'
 export { telegramMigrations } from './migrations.ts'
 export { telegramSettings } from './settings.ts'
-export { givesStartCode } from './start-code.ts'
-export { type Command, sayNow, TelegramBot } from './telegram-bot.ts'
+export { sayNow, TelegramBot } from './telegram-bot.ts'
+export { privateBot } from './texts.ts'

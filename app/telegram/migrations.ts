@@ -18,4 +18,13 @@ export const telegramMigrations: Migration[] = [
       'CREATE INDEX updates_handled ON updates (handled_at) WHERE handled_at IS NOT NULL',
     ],
   },
+  {
+    name: 'telegram-5',
+    statements: [
+      // Whose turn an update waits for; NULL in the rows of older releases.
+      'ALTER TABLE updates ADD COLUMN chat_id BIGINT',
+      // Finds the oldest one of all chats but some without reading the rows of these: it has all columns asked for.
+      'CREATE INDEX updates_waiting_chats ON updates (bot_id, update_id, chat_id, handled_at) WHERE handled_at IS NULL',
+    ],
+  },
 ]

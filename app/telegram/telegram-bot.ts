@@ -1,17 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Composer, Context } from 'telegraf'
 import type { Update, UserFromGetMe } from 'telegraf/types'
 import { type BotApi, describe, type Place, TelegramRefusal, TelegramUnreachable } from '../core/bot-api.ts'
 import type { Database } from '../core/database/database.ts'
 import type { Health } from '../core/health.ts'
 import type { Log } from '../core/log.ts'
-import { askedOf, placeOf, writerOf } from './addressing.ts'
+import { placeOf } from './addressing.ts'
+import type { Access } from './answering.ts'
 import { TelegramApi } from './api.ts'
+import type { Plan, Write } from './attempts.ts'
 import { CallbackAnswers } from './callback-answers.ts'
+import { texts } from './catalogue.ts'
+import type { ClaimTable } from './claims.ts'
+import type { Dispatcher } from './dispatcher.ts'
 import { checkBotApiDir, TelegramFiles } from './files.ts'
+import { languageOf } from './heard.ts'
+import { menusOf } from './menu.ts'
 import { ServerHelper } from './server-helper.ts'
 import type { TelegramSettings } from './settings.ts'
 import { withoutStartCode } from './start-code.ts'
+import { UpdateRows } from './update-rows.ts'
 import { fullAnswer, Updates } from './updates.ts'
 
 /** Milliseconds between two tries to log in. */
@@ -22,21 +29,8 @@ const loginTimeout = 510_000
 
 const updateTypes = ['message', 'callback_query', 'my_chat_member']
 
-/** For the sender of an update that cannot be handled. */
-const putAside =
-  'Something went wrong on the server, and this was not handled; its owner finds the cause in the log. ' +
-  'Please try again later.'
-
-/** Milliseconds for which updates that were put aside are kept. */
-const asideFor = 30 * 86_400_000
 /** Milliseconds within which Telegram answers a call that costs nothing. */
 const probeTimeout = 15_000
-
-/** A command as Telegram's menu shows it. */
-export interface Command {
-  command: string
-  description: string
-}
 
 /**
  * Says something at once, without the database that sees to it that messages arrive. Returns the chats for which there
@@ -72,8 +66,8 @@ interface UpdateOutbox {
 
 /** What to do with updates. */
 interface Work {
-  handlers: Composer<Context>
-  commands: Command[]
+  claims: ClaimTable
+  users: Access
   outbox: UpdateOutbox
   signal: AbortSignal
 }
@@ -132,39 +126,43 @@ export class TelegramBot implements AsyncDisposable {
   }
 
   /**
-   * Logs in, waiting for the server as long as it takes, then serves updates with `handlers` until `signal` is
-   * aborted; returns when the running handler has ended.
+   * Logs in, waiting for the server as long as it takes, then has updates handled by who claims them until `signal` is
+   * aborted; returns when the running handlers have ended.
    */
-  async run({ handlers, commands, outbox, signal }: Work): Promise<void> {
+  async run({ claims, users, outbox, signal }: Work): Promise<void> {
     const me = await this.#login(signal)
     if (!me) return
-    const { createBot } = await import('./bot.ts')
-    const bot = createBot(this.#api, me)
-    bot.use(handlers)
-    // Until a press is answered, Telegram shows that something goes on.
-    bot.on('callback_query', (ctx) =>
-      this.answerPress(ctx.callbackQuery.id, 'This button has no use any more.'),
-    )
+    const { Dispatcher } = await import('./dispatcher.ts')
+    const dispatcher = new Dispatcher({
+      claims,
+      users,
+      username: me.username,
+      post: (message) => outbox.post(message),
+      answerPress: (id, text) => this.answerPress(id, text),
+      log: this.#log,
+    })
     const code = this.#startCode
     const updates = new Updates(
       {
         api: this.#api,
         database: this.#database,
         log: this.#log,
-        handle: async (update) => {
-          await outbox.chats.heard(update)
-          await bot.handleUpdate(update)
-        },
+        plan: (update) => withChat(update, dispatcher.plan(update), outbox),
         conceal: (update) => (code === undefined ? update : withoutStartCode(update, code, me.username)),
-        putAside: (update) => this.#tellPutAside(update, me, outbox),
+        putAside: (update) => this.#tellPutAside(update, dispatcher, outbox),
         connected: (ok, detail) => this.#connected(ok, detail),
         seen: (updates) => this.#seen(updates, outbox),
         kept: (updates) => heard(updates, outbox),
       },
       updateTypes,
     )
-    void this.#offer(commands, signal)
+    void this.#offer(claims, users, signal)
     await updates.run(signal)
+  }
+
+  /** Logs in for jobs alone, while another process serves the updates; waits for the server as long as it takes. */
+  async standBy(signal: AbortSignal): Promise<void> {
+    await this.#login(signal)
   }
 
   /**
@@ -186,15 +184,7 @@ export class TelegramBot implements AsyncDisposable {
    * aside stay longer. Returns how many.
    */
   async forgetHandled(limit: number): Promise<number> {
-    const rows = await this.#database.query(
-      `DELETE FROM updates WHERE (bot_id, update_id) IN (
-         SELECT bot_id, update_id FROM updates WHERE handled_at < $1 AND (body = '' OR handled_at < $2) LIMIT $3
-       ) RETURNING update_id`,
-      Date.now() - 48 * 3_600_000,
-      Date.now() - asideFor,
-      limit,
-    )
-    return rows.length
+    return await new UpdateRows(this.id, this.#database).forget(limit)
   }
 
   /** Resolves when no call is under way that should have ended: an outage of Telegram is no hang, such a call is. */
@@ -216,14 +206,14 @@ export class TelegramBot implements AsyncDisposable {
   }
 
   /** In a group only who spoke to the bot hears of it. */
-  async #tellPutAside(update: Update, me: UserFromGetMe, outbox: UpdateOutbox): Promise<void> {
-    if ('callback_query' in update) this.answerPress(update.callback_query.id, putAside)
-    if (!('message' in update)) return
-    const { message } = update
-    const isHeard = message.chat.type === 'private' || askedOf(message, me.username).isForUs
-    if (isHeard && writerOf(message) === 'person') {
-      await outbox.post({ ...placeOf(message), text: putAside })
+  async #tellPutAside(update: Update, dispatcher: Dispatcher, outbox: UpdateOutbox): Promise<void> {
+    if ('callback_query' in update) {
+      const { id, from } = update.callback_query
+      this.answerPress(id, texts.in(languageOf(from)).putAside)
     }
+    if (!('message' in update) || !dispatcher.expectsAnswer(update.message)) return
+    const { message } = update
+    await outbox.post({ ...placeOf(message), text: texts.in(languageOf(message.from ?? {})).putAside })
   }
 
   async #login(signal: AbortSignal): Promise<UserFromGetMe | undefined> {
@@ -244,10 +234,19 @@ export class TelegramBot implements AsyncDisposable {
     return undefined
   }
 
-  async #offer(commands: Command[], signal: AbortSignal): Promise<void> {
-    await this.#api.call('setMyCommands', { commands }, { signal }).catch((error) => {
+  async #offer(claims: ClaimTable, users: Access, signal: AbortSignal): Promise<void> {
+    try {
+      for (const menu of menusOf(claims, await users.administrators())) {
+        await this.#api.call('setMyCommands', menu, { signal }).catch((error) => {
+          // An administrator who has never written to the bot has no chat with it.
+          if (!(error instanceof TelegramRefusal) || error.code !== 400) throw error
+          const level = menu.scope.chat_id === undefined ? 'warn' : 'debug'
+          this.#log[level]({ error, scope: menu.scope }, 'a menu of commands is not set')
+        })
+      }
+    } catch (error) {
       if (!signal.aborted) this.#log.warn({ error }, 'the menu of commands is not set')
-    })
+    }
   }
 
   /** Messages begin when the newest ids are known: by them it finds one that was on its way in a crash. */
@@ -268,6 +267,16 @@ export class TelegramBot implements AsyncDisposable {
     else this.#log.warn({ bot_id: this.#api.botId, reason: detail }, 'Bot API server: waiting for it')
     this.reportHealth().catch((error) => this.#log.error({ error }, 'health not recorded'))
   }
+}
+
+/** In the same transaction, what an update tells of its chat comes first. */
+function withChat(update: Update, plan: Plan, { chats }: UpdateOutbox): Plan {
+  const after = (write: Write) => async () => {
+    await chats.heard(update)
+    await write()
+  }
+  if ('write' in plan) return { write: after(plan.write) }
+  return { prepare: async (signal) => after(await plan.prepare(signal)) }
 }
 
 function heard(updates: Update[], outbox: UpdateOutbox): void {

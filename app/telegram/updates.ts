@@ -4,6 +4,7 @@ import { describe, TelegramRefusal, TelegramUnreachable } from '../core/bot-api.
 import type { Database } from '../core/database/database.ts'
 import type { Log } from '../core/log.ts'
 import type { TelegramApi } from './api.ts'
+import type { Plan } from './attempts.ts'
 import { Inbox } from './inbox.ts'
 
 /** Seconds that the server holds an empty answer; its own limit. */
@@ -22,7 +23,8 @@ interface Parts {
   api: TelegramApi
   database: Database
   log: Log
-  handle: (update: Update) => Promise<void>
+  /** Says how to handle an update. */
+  plan: (update: Update) => Plan
   /** What is kept of an update. */
   conceal: (update: Update) => Update
   /** Tells the sender of an update that it cannot be handled. */

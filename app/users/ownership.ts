@@ -1,4 +1,5 @@
 import type { Queries } from '../core/database/reader.ts'
+import type { OwnerRow } from './owner.model.ts'
 
 /** The person who owns the bot because they claimed it. */
 export class Ownership {
@@ -10,7 +11,7 @@ export class Ownership {
 
   /** Read anew each time: the owner of the machine may have it forgotten by another process. */
   async find(): Promise<number | undefined> {
-    const [row] = await this.#database.query<{ user_id: number }>('SELECT user_id FROM bot_owner')
+    const [row] = await this.#database.query<Pick<OwnerRow, 'user_id'>>('SELECT user_id FROM bot_owner')
     return row?.user_id
   }
 
@@ -24,7 +25,7 @@ export class Ownership {
   /** Returns who it was. */
   async forget(): Promise<number | undefined> {
     const sql = 'DELETE FROM bot_owner RETURNING user_id'
-    const [row] = await this.#database.query<{ user_id: number }>(sql)
+    const [row] = await this.#database.query<Pick<OwnerRow, 'user_id'>>(sql)
     return row?.user_id
   }
 }

@@ -5,8 +5,10 @@ switch_release() {
   local present
   present=$(current_release)
   # Only a release that has worked is worth going back to.
-  if [[ -n $present && $present != "$RELEASE" ]] && release_has_worked; then
+  if [[ -n $present ]] && release_has_worked && { [[ $present != "$RELEASE" ]] || database_changes; }; then
     keep_way_back
+    # Also the same release has not worked with another database yet.
+    ! database_changes || rm -f "$STATE/healthy"
   fi
   SWITCHED=1
   point_link "releases/$RELEASE" "$OPT/current"
@@ -14,7 +16,12 @@ switch_release() {
 }
 
 # Whether a unit file is none of the present release's: an older installer, run over this release, leaves it there.
-is_foreign_unit() { [[ $1 == "$UNITS"/* && ! -e $OPT/current/systemd/${1#"$UNITS"/} ]]; }
+is_foreign_unit() {
+  local file=${1#"$UNITS"/}
+  # What that one is made of.
+  [[ ${file##*/} != "$DATABASE_DROP_IN" ]] || file=database.conf
+  [[ $1 == "$UNITS"/* && ! -e $OPT/current/systemd/$file ]]
+}
 
 # Copies what the present release has on the machine, before another one takes its place.
 keep_way_back() {
@@ -81,7 +88,7 @@ remove_leftovers() {
     [[ ${file##*/} != . ]] || folder=${file%/.}
     rm -rf "$folder"/.tgdepot.?????? "$(beside "$file")"
   done
-  rm -rf "$STATE/.restored" "$STATE/.undo.new" "$ETC/.tgdepot.env.new" "$ETC/.tgdepot.env.trial"
+  rm -rf "$STATE/.restored" "$STATE/.undo.new" "$ETC/.tgdepot.env.new" "$ETC/.tgdepot.env.trial" "$CANDIDATE_URL"
 }
 
 # A name that neither nginx nor systemd reads.

@@ -19,12 +19,13 @@ try_web_role() {
     return
   fi
   # Of several lines with one name the last counts.
-  { write_settings && printf 'SERVER_SOCKET=%s\n' "$TRIAL_SOCKET"; } >"$settings"
+  offer_settings "$settings"
+  printf 'SERVER_SOCKET=%s\n' "$TRIAL_SOCKET" >>"$settings"
   start_trial "$settings"
   fault=$(find_trial_fault "$settings")
   [[ -z $fault ]] || journalctl --no-pager --quiet --output=cat --lines=15 --unit="$TRIAL_UNIT" >&2 || true
   stop_trial
-  rm -f "$settings"
+  withdraw_settings "$settings"
   [[ -z $fault ]] || die "the web role of release $RELEASE $fault; nothing was changed"
 }
 
@@ -37,14 +38,14 @@ stop_trial() { systemctl stop "$TRIAL_UNIT" 2>/dev/null || true; }
 
 start_trial() {
   local release=$OPT/releases/$RELEASE secrets
-  mapfile -t secrets < <(secrets_of tgdepot-web.service)
+  mapfile -t secrets < <(secret_properties tgdepot-web.service)
   stop_trial
   systemctl reset-failed "$TRIAL_UNIT" 2>/dev/null || true
   # It ends by itself should this installer be killed.
   run systemd-run "${LOOK[@]}" --unit="$TRIAL_UNIT" --property=User="${UNIT_USER[tgdepot-web.service]}" --property=RuntimeMaxSec=120 \
     --property=RuntimeDirectory="$TRIAL" --property=RuntimeDirectoryMode=0700 --property=ReadWritePaths="$DATA/db" \
     --property=EnvironmentFile="$1" --property=Environment=SETTINGS_FILE="$1" \
-    "${secrets[@]/#/--property=}" \
+    "${secrets[@]}" \
     "$release/node_modules/.bin/node" "$release/app/main.ts" web
 }
 

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { openDatabase } from '../../app/core/database/database.ts'
+import { fileKinds, knownFile } from '../../app/features/ingest/kinds.ts'
 import { Jobs } from '../../app/jobs/index.ts'
 import { Links, linksSettings } from '../../app/links/index.ts'
 import { Store, storeSettings } from '../../app/store/index.ts'
@@ -56,22 +57,24 @@ async function openMaker({ databaseFile, storage, uuids }: Filled) {
     const began = performance.now()
     const uuid = randomUUID()
     const userId = 10_000 + (made++ % 20)
-    await jobs.load.nextSlot([{ of: { userId }, span: 60_000, most: 10 }])
-    await jobs.load.counts(userId)
-    await jobs.load.promised()
+    await jobs.slots.next(fileKinds, [{ of: { userId }, span: 60_000, most: 10 }])
+    await jobs.reservations.counts(fileKinds, userId)
+    await jobs.reservations.promised()
     await links.remainingQuota(userId)
     const known = await links.findByContent(last, 1000)
-    const job = {
-      kind: 'ingest-known',
-      key: uuid,
-      botId: 1,
-      userId,
-      chatId: userId,
-      size: 0,
-      payload: { uuid },
+    const payload = {
+      uuid,
+      messageId: 1,
+      fileId: 'id',
+      fileUniqueId: last,
+      name: 'file.bin',
+      mimeType: 'text/plain',
     }
-    await jobs.create(job)
-    const claimed = await jobs.claim('ingest-known', 1, { worker: 'bench', until: Date.now() + 60_000 })
+    await jobs.create(knownFile, { key: uuid, botId: 1, userId, chatId: userId, payload })
+    const claimed = await jobs.claims.next([knownFile.name], 1, {
+      worker: 'bench',
+      until: Date.now() + 60_000,
+    })
     if (!claimed || known === undefined || !(await store.linkExisting(known, uuid, 1000)))
       throw new Error('no known content')
     await database.transaction(async () => {

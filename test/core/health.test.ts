@@ -1,5 +1,6 @@
 import test from 'ava'
 import { Health } from '../../app/core/health.ts'
+import { healthParts } from '../../app/declarations.ts'
 import { openDepot } from '../helpers/depot.ts'
 
 test('a part says what was last reported', async (t) => {
@@ -7,13 +8,13 @@ test('a part says what was last reported', async (t) => {
   const { health } = depot
   await health.report('disk', { ok: true, detail: 'room' })
   await health.report('disk', { ok: false, detail: 'full' })
-  t.deepEqual(await health.read(['disk']), { disk: { ok: false, detail: 'full' } })
+  t.deepEqual((await health.read()).disk, { ok: false, detail: 'full' })
 })
 
 test('a part that was never reported is not ok', async (t) => {
   await using depot = await openDepot()
-  const { bot_api } = await depot.health.read(['bot_api'])
-  t.like(bot_api, { ok: false })
+  const { bot_api } = await depot.health.read()
+  t.deepEqual(bot_api, { ok: false, detail: 'not reported yet: the bot role has not started' })
 })
 
 test('a good report grows stale', async (t) => {
@@ -22,7 +23,7 @@ test('a good report grows stale', async (t) => {
   const age = async (ms: number) => {
     await depot.database.query('UPDATE health SET checked_at = $1', Date.now() - ms)
     // A reader that has seen no report before.
-    return (await new Health(depot.database).read(['bot_api'])).bot_api
+    return (await new Health(depot.database, healthParts).read()).bot_api
   }
   t.deepEqual(await age(40_000), { ok: true, detail: 'logged in' })
   t.deepEqual(await age(60_000), { ok: false, detail: 'no report for 60 s' })
@@ -33,7 +34,7 @@ test.serial(
   async (t) => {
     await using depot = await openDepot()
     const { database, health: reader } = depot
-    const writer = new Health(database)
+    const writer = new Health(database, healthParts)
     const clocks = { performance: performance.now, date: Date.now }
     t.teardown(() => {
       performance.now = clocks.performance
@@ -42,7 +43,7 @@ test.serial(
     let [steady, wall] = [1000, 1_000_000_000]
     performance.now = () => steady
     Date.now = () => wall
-    const state = async () => (await reader.read(['disk'])).disk?.ok
+    const state = async () => (await reader.read()).disk?.ok
     for (const jump of [0, 86_400_000, 40 * 86_400_000, -86_400_000]) {
       await writer.report('disk', { ok: true, detail: 'room' })
       t.true(await state())
@@ -52,9 +53,16 @@ test.serial(
       t.true(await state())
       steady += 10_000
       t.false(await state(), 'it has been silent for 50 s')
-      t.like(await reader.read(['disk']), { disk: { detail: 'no report for 50 s' } })
+      t.like(await reader.read(), { disk: { detail: 'no report for 50 s' } })
       steady += 1000
       wall += 1000
     }
   },
 )
+
+test('a part that nobody declared cannot be reported', async (t) => {
+  await using depot = await openDepot()
+  const report = depot.health.report('moon', { ok: true, detail: 'full' })
+  await t.throwsAsync(report, { instanceOf: TypeError, message: /no part moon/ })
+  t.false('moon' in (await depot.health.read()))
+})

@@ -18,7 +18,7 @@ async function loadedBy(files: string[]): Promise<string[]> {
   return JSON.parse(stdout)
 }
 
-const bots = globSync('**/bot.ts', { cwd: app })
+const bots = [...globSync('**/bot.ts', { cwd: app }), 'telegram/dispatcher.ts']
 const webs = globSync('**/web.ts', { cwd: app })
 
 test('no role loads Node’s own fetch and WebSocket, which it does not use', async (t) => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { scrub } from '../../app/core/log.ts'
-import { thisWorker } from '../../app/jobs/worker.ts'
+import { thisWorker } from '../../app/core/worker.ts'
 import { telegramSettings } from '../../app/telegram/settings.ts'
 
 const secret = `AAE${'abcDEF_-09'.repeat(3)}xy`

@@ -132,9 +132,9 @@ const impossible: [
     /^SERVER_SOCKET: must be a path, not a number: SERVER_PORT is for that$/,
   ],
   [
-    'a database of PostgreSQL',
-    { DATABASE_URL: 'postgres://u:p@localhost/tgdepot' },
-    /^DATABASE_URL: must be sqlite:<path of the database file>; it takes no other database as yet$/,
+    'a database of a kind that nobody knows',
+    { DATABASE_URL: 'mysql://u:p@localhost/tgdepot' },
+    /^DATABASE_URL: must be sqlite:<path of the database file>, postgres:/,
   ],
   [
     'a database written as if it had a host',

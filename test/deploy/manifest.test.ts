@@ -1,6 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
+import { healthParts } from '../../app/declarations.ts'
+import { roles } from '../../app/roles.ts'
 import { readManifest } from '../helpers/units.ts'
 
 const systemd = join(import.meta.dirname, '../../systemd')
@@ -23,12 +25,18 @@ test('a socket comes before its service, so that at a stop it starts none again'
 })
 
 test('each unit has the user, the secrets and the target that the manifest says, and no other', async (t) => {
-  for (const { unit, user, enabled, secrets } of manifest) {
+  const database = (await unitText('database.conf')).replace(
+    '@CREDENTIAL@',
+    '/etc/tgdepot/secrets/DATABASE_URL',
+  )
+  for (const { unit, user, enabled, secrets, reads } of manifest) {
     const text = await unitText(unit)
     t.is(/^WantedBy=(.*)$/m.exec(text)?.[1], enabled, unit)
     if (!unit.endsWith('.service')) continue
     t.is(/^User=(.*)$/m.exec(text)?.[1] ?? 'root', user, unit)
-    const handed = [...text.matchAll(/^\w+=.*\/etc\/tgdepot\/secrets\/(\w+)$/gm)].map(([, name]) => name)
+    const isRole = reads.some((name) => name.startsWith('release:'))
+    const all = isRole ? text + database : text
+    const handed = [...all.matchAll(/^\w+=.*\/etc\/tgdepot\/secrets\/(\w+)$/gm)].map(([, name]) => name)
     t.deepEqual(handed.toSorted(), secrets.toSorted(), unit)
   }
 })
@@ -46,9 +54,17 @@ test('what a unit reads when it starts is what the manifest says', async (t) => 
   }
 })
 
-test('every part of /health that a unit is named for is one that /health has', async (t) => {
-  const page = await readFile(join(import.meta.dirname, '../../app/features/download/health.ts'), 'utf8')
+test('every part of /health that a unit is named for is one that /health has', (t) => {
+  const known = healthParts.map(({ name }) => name)
   const named = manifest.flatMap(({ health }) => (health === '' ? [] : [health]))
   t.true(named.length > 0)
-  for (const part of named) t.regex(page, new RegExp(`\\b${part}\\b`), part)
+  for (const part of named) t.true(known.includes(part), part)
+})
+
+test('every role has a unit that runs it, and the unit reads its part of the release', async (t) => {
+  for (const { name } of roles) {
+    const [line, ...others] = manifest.filter(({ reads }) => reads.includes(`release:${name}`))
+    t.deepEqual(others, [], name)
+    t.regex(await unitText(line?.unit ?? ''), new RegExp(`app/main\\.ts ${name}$`, 'm'), name)
+  }
 })

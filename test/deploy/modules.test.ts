@@ -86,9 +86,16 @@ async function differing(file: string, line: string): Promise<string> {
   await using bench = await Bench.open()
   const releases = join(bench.dir, 'opt/releases')
   for (const id of ['old', 'new']) {
-    await mkdir(join(releases, id, 'scripts'), { recursive: true })
+    for (const folder of ['scripts', 'systemd']) await mkdir(join(releases, id, folder), { recursive: true })
     await cp(join(root, 'app'), join(releases, id, 'app'), { recursive: true })
-    for (const part of ['package.json', 'package-lock.json', 'scripts/link-node.mjs', 'README.md']) {
+    const parts = [
+      'package.json',
+      'package-lock.json',
+      'scripts/link-node.mjs',
+      'README.md',
+      'systemd/manifest',
+    ]
+    for (const part of parts) {
       await cp(join(root, part), join(releases, id, part))
     }
     await writeFile(join(releases, id, '.libraries'), 'same\n')

@@ -49,6 +49,7 @@ test('each answer is looked at when it is given, and asked for again until it is
     'TGDEPOT_ACME_SERVER=',
     'TGDEPOT_LISTEN=',
     'TGDEPOT_USERS=42,43',
+    'TGDEPOT_DATABASE=',
     'TGDEPOT_BOT_API=/bin/true',
     'TGDEPOT_BOT_API_EGRESS=',
     ...Object.entries(secrets).map(([name, value]) => `${name}=${value}`),

@@ -1,13 +1,16 @@
 import { readdir, readlink, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StandIn } from '../bot-api/client.ts'
+import { onPostgres } from './database-in.ts'
 import type { App } from './start-app.ts'
 
 /** What the database and the disk say of each other; empty when they agree in everything. */
 export async function disagreements(app: App): Promise<string[]> {
   const wrong: string[] = []
-  const [check] = app.sql<{ integrity_check: string }>('PRAGMA integrity_check')
-  if (check?.integrity_check !== 'ok') wrong.push(`integrity_check: ${check?.integrity_check}`)
+  if (!onPostgres) {
+    const [check] = app.sql<{ integrity_check: string }>('PRAGMA integrity_check')
+    if (check?.integrity_check !== 'ok') wrong.push(`integrity_check: ${check?.integrity_check}`)
+  }
   const links = app.sql<{ uuid: string; size: number }>(
     'SELECT uuid, size FROM links WHERE removed_at IS NULL AND missing_at IS NULL',
   )
@@ -32,7 +35,7 @@ function usageFaults(app: App): string[] {
   )
   const store = app.sql<{ owner: number; bytes: number }>(
     `SELECT 0 AS owner, COALESCE(SUM(size), 0) AS bytes FROM
-       (SELECT DISTINCT file_unique_id, size FROM links WHERE removed_at IS NULL)`,
+       (SELECT DISTINCT file_unique_id, size FROM links WHERE removed_at IS NULL) AS kept`,
   )
   const kept = new Map(
     app

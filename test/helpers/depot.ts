@@ -1,6 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Health } from '../../app/core/health.ts'
+import { healthParts } from '../../app/declarations.ts'
 import { Jobs } from '../../app/jobs/index.ts'
 import { Links } from '../../app/links/index.ts'
 import { Store } from '../../app/store/index.ts'
@@ -39,7 +40,7 @@ export async function openDepot(): Promise<Depot> {
   )
   return {
     ...records,
-    health: new Health(database),
+    health: new Health(database, healthParts),
     links,
     jobs: new Jobs(database, log),
     store,

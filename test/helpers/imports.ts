@@ -44,13 +44,17 @@ async function foldersOf(path: string): Promise<string[]> {
 const features = (await foldersOf(join(app, 'features'))).map((name) => `features/${name}`)
 
 /** Folders of what features are built on. */
-const modules = (await foldersOf(app)).filter((name) => !['core', 'roles', 'features'].includes(name))
+const modules = (await foldersOf(app)).filter((name) => !['core', 'run', 'roles', 'features'].includes(name))
 
 /** Who may import whom; of `context.ts` types only, see below. */
 const allowed: Record<string, string[]> = {
-  'main.ts': ['roles', 'features.ts', 'context.ts', ...modules, 'core'],
-  roles: ['features.ts', 'context.ts', ...modules, 'core'],
+  'main.ts': ['run', 'roles.ts', 'context.ts', ...modules, 'core'],
+  run: ['roles', 'roles.ts', 'declarations.ts', 'features.ts', 'context.ts', ...modules, 'core'],
+  roles: ['declarations.ts', 'features.ts', 'context.ts', ...modules, 'core'],
+  'roles.ts': ['features.ts', 'context.ts', ...modules, 'core'],
+  'declarations.ts': ['features.ts', 'modules.ts', 'core'],
   'features.ts': ['context.ts', ...features],
+  'modules.ts': [...modules, 'core'],
   'context.ts': [...modules, 'core'],
   ...Object.fromEntries(features.map((feature) => [feature, ['context.ts', ...modules, 'core']])),
   ...Object.fromEntries(modules.map((name) => [name, ['core']])),
@@ -60,15 +64,18 @@ const allowed: Record<string, string[]> = {
 /** Packages that only these folders know of. */
 const keepers: Record<string, string[]> = {
   sequelize: ['core'],
+  pg: ['core'],
   'node:sqlite': ['core'],
   pino: ['core'],
   'node-cron': ['core'],
-  koa: ['core', 'features/download', 'features/maintenance'],
-  '@koa/router': ['core', 'features/download', 'context.ts'],
+  telegraf: ['telegram'],
+  'telegraf/types': ['telegram'],
+  koa: ['core'],
+  '@koa/router': ['core'],
 }
 
 /** The module, feature, or file beside main.ts to which a path belongs. */
-function partOf(path: string): string {
+export function partOf(path: string): string {
   const [folder = path, name = ''] = path.split('/')
   return folder === 'features' ? `${folder}/${name}` : folder
 }
@@ -85,9 +92,11 @@ export function faultOf({ from, to, isPackage, isType }: Import): string | undef
   if (!allowed[part]?.includes(target)) return `${from} imports ${to}: ${part} may not import ${target}`
   if (target === 'context.ts' && !isType) return `${from} imports context.ts not only for its types`
   if (part === 'context.ts' && !isType) return `context.ts imports ${to} not only for its types`
-  const isFree = ['core', 'roles'].includes(target) || to === target
-  if (!isFree && to !== `${target}/index.ts`)
-    return `${from} imports ${to}: from another folder only index.ts`
+  const isFree = ['core', 'run', 'roles'].includes(target) || to === target
+  // What a module declares is loaded without its code.
+  const faces = modules.includes(target) ? ['index.ts', 'module.ts'] : ['index.ts']
+  if (!isFree && !faces.some((face) => to === `${target}/${face}`))
+    return `${from} imports ${to}: from another folder only ${faces.join(' and ')}`
   return undefined
 }
 

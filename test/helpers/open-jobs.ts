@@ -1,4 +1,5 @@
-import { Breaker, InHand, type JobKind, Jobs, Queue } from '../../app/jobs/index.ts'
+import { z } from 'zod'
+import { Breaker, InHand, type JobKind, Jobs, type JobType, type Lane, Queue } from '../../app/jobs/index.ts'
 import { Links } from '../../app/links/index.ts'
 import { openRecords, type Records } from './records.ts'
 
@@ -17,26 +18,60 @@ export interface JobsFixture extends Records {
   statusOf(id: number): Promise<string | undefined>
   events(id: number): Promise<{ event_type: string; data: Record<string, unknown> }[]>
   links(quotas?: { user?: number; store?: number }): Links
-  queue(kind: Partial<JobKind>, delays?: number[]): Queue
+  queue(kind: Partial<JobKind & Lane>, retries?: number[]): Queue
+}
+
+const anything = z.looseObject({ bytes: z.number().default(0) })
+
+/** A sort of job whose payload says how many bytes it is promised. */
+export const typeOf = (name: string): JobType<typeof anything> => ({
+  name,
+  payload: anything,
+  holds: ({ bytes }) => ({ bytes }),
+})
+
+/** A kind of job that a test does not mind, in a lane of its own; of the kind and the lane, parts may be told. */
+export function kindOf(jobs: Jobs, parts: Partial<JobKind & Lane> = {}): JobKind {
+  const name = parts.name ?? 'test'
+  const { concurrency = 1, isOfBot = true, breakers = [], ready = () => true, stuckAfter = 300_000 } = parts
+  return {
+    ...typeOf(name),
+    lane: { name, concurrency, isOfBot, breakers, ready, stuckAfter },
+    retries: [5, 30],
+    maxCrashes: 3,
+    attemptFailed: { name: 'TEST_FAILED', stage: 'TEST' },
+    run: async ({ id }) => void (await jobs.transition(id, 'RUNNING', 'COMPLETED')),
+    classify: (_job, error) => ({ errorType: 'TEST', message: String(error), retryable: false }),
+    onFailure: async () => {},
+    ...parts,
+  }
 }
 
 export const aLease = (worker = 'there:1:1') => ({ worker, until: Date.now() + 60_000 })
 
-/** A queue of the bot 1, on a machine that `probe` finds well. */
+/** A queue, of the bot 1 if of any, on a machine that `probe` finds well. */
 export function queueOf(
   { database, log }: Pick<Records, 'database' | 'log'>,
   jobs: Jobs,
   kinds: JobKind[],
-  { delays = [5, 30], botId = 1, probe = async () => {} }: QueueOptions = {},
+  { hasBot = true, probe = async () => {} }: QueueOptions = {},
 ): Queue {
   const machine = new Breaker({ name: 'machine', probe, log })
-  const inHand = new InHand(`${database.file}.in-hand`, log)
-  return new Queue({ jobs, kinds, botId, machine, delays, inHand, transaction: database.transaction, log })
+  const inHand = new InHand(database.besides('in-hand'), log)
+  return new Queue({
+    jobs,
+    kinds,
+    ...(hasBot && { bot: { id: 1 } }),
+    machine,
+    inHand,
+    transaction: database.transaction,
+    log,
+  })
 }
 
 interface QueueOptions {
-  delays?: number[]
-  botId?: number
+  /** By default true. */
+  hasBot?: boolean
   probe?: () => Promise<void>
 }
 
@@ -49,17 +84,8 @@ export async function openJobs(): Promise<JobsFixture> {
     ...records,
     jobs,
     async job({ user = 1, chat = user, key = `key ${++made}`, kind = 'test', size = 100, dueAt } = {}) {
-      const of = {
-        kind,
-        key,
-        botId: 1,
-        userId: user,
-        chatId: chat,
-        size,
-        payload: { made },
-        ...(dueAt !== undefined && { dueAt }),
-      }
-      const id = await jobs.create(of)
+      const of = { key, botId: 1, userId: user, chatId: chat, payload: { made, bytes: size } }
+      const id = await jobs.create(typeOf(kind), { ...of, ...(dueAt !== undefined && { dueAt }) })
       if (id === undefined) throw new Error(`the key ${key} is known`)
       return id
     },
@@ -80,18 +106,8 @@ export async function openJobs(): Promise<JobsFixture> {
         database,
       )
     },
-    queue(kind, delays = [5, 30]) {
-      const whole: JobKind = {
-        name: 'test',
-        concurrency: 1,
-        breakers: [],
-        ready: () => true,
-        run: async ({ id }) => void (await jobs.transition(id, 'RUNNING', 'COMPLETED')),
-        classify: (_job, error) => ({ errorType: 'UNKNOWN', message: String(error), retryable: false }),
-        failed: async () => {},
-        ...kind,
-      }
-      return queueOf(records, jobs, [whole], { delays })
+    queue(kind, retries = [5, 30]) {
+      return queueOf(records, jobs, [kindOf(jobs, { retries, ...kind })])
     },
   }
 }

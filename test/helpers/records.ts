@@ -3,35 +3,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { type Database, openDatabase } from '../../app/core/database/database.ts'
-import { healthMigrations } from '../../app/core/health.ts'
 import type { Log } from '../../app/core/log.ts'
-import { clockMigrations } from '../../app/core/wall-clock.ts'
-import { ingestMigrations } from '../../app/features/ingest/migrations.ts'
-import { maintenanceMigrations } from '../../app/features/maintenance/migrations.ts'
-import { jobsMigrations } from '../../app/jobs/index.ts'
-import { linksMigrations } from '../../app/links/index.ts'
-import { outboxMigrations } from '../../app/outbox/index.ts'
-import { storeMigrations } from '../../app/store/index.ts'
-import { telegramMigrations } from '../../app/telegram/index.ts'
-import { usersMigrations } from '../../app/users/index.ts'
+import { migrations as allMigrations } from '../../app/declarations.ts'
+import { databaseIn } from './database-in.ts'
 
-/** The tables of the whole context. */
-export const allMigrations = [
-  ...healthMigrations,
-  ...clockMigrations,
-  ...storeMigrations,
-  ...telegramMigrations,
-  ...outboxMigrations,
-  ...usersMigrations,
-  ...jobsMigrations,
-  ...linksMigrations,
-  ...ingestMigrations,
-  ...maintenanceMigrations,
-]
+export { allMigrations }
 
 /** A new folder with a database that has all tables, and a log that is kept. */
 export interface Records extends AsyncDisposable {
   dir: string
+  /** As DATABASE_URL names it. */
+  databaseUrl: string
+  /** SQLite's file. */
   databaseFile: string
   database: Database
   log: Log
@@ -41,18 +24,20 @@ export interface Records extends AsyncDisposable {
 
 export async function openRecords(): Promise<Records> {
   const dir = await mkdtemp(join(tmpdir(), 'tgdepot-records-'))
-  const databaseFile = join(dir, 'db', 'tgdepot.db')
+  const { url: databaseUrl, drop } = await databaseIn(dir)
   const lines: Record<string, unknown>[] = []
   const log: Log = pino({ level: 'trace' }, { write: (line: string) => lines.push(JSON.parse(line)) })
-  const database = await openDatabase({ DATABASE_URL: `sqlite:${databaseFile}` }, allMigrations)
+  const database = await openDatabase({ DATABASE_URL: databaseUrl, STATE_DIRECTORY: dir }, allMigrations)
   return {
     dir,
-    databaseFile,
+    databaseUrl,
+    databaseFile: join(dir, 'db', 'tgdepot.db'),
     database,
     log,
     lines,
     async [Symbol.asyncDispose]() {
       await database[Symbol.asyncDispose]()
+      await drop()
       await rm(dir, { recursive: true, force: true })
     },
   }

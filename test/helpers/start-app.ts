@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { promisify } from 'node:util'
 import type { StandIn } from '../bot-api/client.ts'
+import { databaseIn } from './database-in.ts'
 import { type HttpAnswer, httpGet } from './http-get.ts'
 import { until } from './until.ts'
 
@@ -19,7 +20,9 @@ export interface LogLine extends Record<string, unknown> {
 export interface AppOptions {
   /** The server it belongs to; its folder is given as BOT_API_DIR when it is a local one. */
   api?: StandIn
-  roles?: ('bot' | 'web')[]
+  roles?: string[]
+  /** The program, when it is another copy than this one. */
+  program?: string
   /** Further settings; undefined leaves one out. */
   env?: Record<string, string | undefined>
   /** Its folders; by default a new one below the system's temporary folder. */
@@ -53,20 +56,24 @@ export const linkBase = 'https://files.example.org'
 export class App implements AsyncDisposable {
   readonly dir: string
   readonly #options: AppOptions
+  /** As DATABASE_URL names it. */
+  readonly databaseUrl: string
   /** All that it ever wrote, over all its starts. */
   output = ''
   #process: ChildProcess | undefined
   #seen = 0
 
-  constructor(options: AppOptions, dir: string) {
+  constructor(options: AppOptions, dir: string, databaseUrl: string) {
     this.#options = options
     this.dir = dir
+    this.databaseUrl = databaseUrl
   }
 
   get storage(): string {
     return this.#options.env?.STORAGE_PATH ?? join(this.dir, 'store')
   }
 
+  /** SQLite's file. */
   get databaseFile(): string {
     return join(this.dir, 'db', 'tgdepot.db')
   }
@@ -89,6 +96,13 @@ export class App implements AsyncDisposable {
       await this.log((line) => line.message === 'Bot API server: logged in')
     }
     if (roles.length === 0 || roles.includes('web')) await this.log((line) => line.message === 'web: ready')
+    for (const role of roles.filter((role) => role !== 'bot' && role !== 'web')) {
+      await this.log((line) => line.message === `${role}: ready`)
+    }
+  }
+
+  get #main(): string {
+    return join(this.#options.program ?? join(import.meta.dirname, '../..'), 'app/main.ts')
   }
 
   /** Starts it without waiting for anything. */
@@ -98,8 +112,7 @@ export class App implements AsyncDisposable {
     const settings = { ...this.#settings(), ...env }
     this.#seen = this.output.length
     const without = isPowerless && process.getuid?.() === 0 ? powerless : []
-    const main = join(import.meta.dirname, '../../app/main.ts')
-    const program = [...without, ...by, process.execPath, main, ...roles]
+    const program = [...without, ...by, process.execPath, this.#main, ...roles]
     const shell = ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...program]
     const [command = '', ...args] = umask === undefined ? program : shell
     const child = spawn(command, args, {
@@ -122,7 +135,8 @@ export class App implements AsyncDisposable {
     return {
       ...(api && { TELEGRAM_BOT_TOKEN: api.token, TELEGRAM_API_URL: api.url, BOT_API_DIR: api.dir }),
       STORAGE_PATH: this.storage,
-      DATABASE_URL: `sqlite:${this.databaseFile}`,
+      DATABASE_URL: this.databaseUrl,
+      STATE_DIRECTORY: join(this.dir, 'db'),
       SERVER_PORT: '0',
       DOWNLOAD_URL_BASE: linkBase,
       ...env,
@@ -188,6 +202,8 @@ export class App implements AsyncDisposable {
 
   /** Runs one statement on the app's database. */
   sql<R = Record<string, unknown>>(statement: string, ...parameters: SQLInputValue[]): R[] {
+    const url = this.#settings().DATABASE_URL as string
+    if (url.startsWith('postgres:')) return askPostgres(url, statement, parameters) as R[]
     const database = new DatabaseSync(this.databaseFile, { timeout: 5000 })
     try {
       return database.prepare(statement).all(...parameters) as R[]
@@ -214,8 +230,7 @@ export class App implements AsyncDisposable {
 
   /** Runs one of the owner's commands on the app's folders; rejects when it fails. */
   async command(words: string, env: Record<string, string> = {}): Promise<string> {
-    const program = join(import.meta.dirname, '../../app/main.ts')
-    const { stdout } = await execFileAsync(process.execPath, [program, ...words.split(' ')], {
+    const { stdout } = await execFileAsync(process.execPath, [this.#main, ...words.split(' ')], {
       env: {
         ...plain,
         NODE_COMPILE_CACHE: compileCache,
@@ -246,6 +261,12 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
+function askPostgres(url: string, statement: string, parameters: SQLInputValue[]): unknown[] {
+  const program = join(import.meta.dirname, 'ask-postgres.ts')
+  const words = [program, url, statement, JSON.stringify(parameters)]
+  return JSON.parse(execFileSync(process.execPath, words, { encoding: 'utf8' }))
+}
+
 function parseLines(output: string): LogLine[] {
   const complete = output.slice(0, output.lastIndexOf('\n') + 1)
   return complete
@@ -263,7 +284,7 @@ function parseLines(output: string): LogLine[] {
 /** Prepares the app without starting it. */
 export async function createApp(options: AppOptions): Promise<App> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'tgdepot-app-')))
-  return new App(options, dir)
+  return new App(options, dir, (await databaseIn(dir)).url)
 }
 
 /** Starts the app and waits until its roles are ready. */

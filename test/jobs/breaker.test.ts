@@ -1,6 +1,6 @@
 import test from 'ava'
 import { Breaker, type JobKind, type Verdict } from '../../app/jobs/index.ts'
-import { type JobsFixture, openJobs, queueOf } from '../helpers/open-jobs.ts'
+import { type JobsFixture, kindOf, openJobs, queueOf } from '../helpers/open-jobs.ts'
 import { until } from '../helpers/until.ts'
 
 /** Something that jobs need, whose probe does as a test says. */
@@ -199,7 +199,7 @@ test('a flood wait holds the lane for exactly so long, and counts for nobody', a
   const at: number[] = []
   await using queue = desk.queue({
     breakers: [test.breaker],
-    classify: failing({ uncounted: true, retryAfter: 1500 }, test.breaker),
+    classify: failing({ countsAsAttempt: false, retryAfter: 1500 }, test.breaker),
     run: async ({ id }) => {
       at.push(performance.now())
       if (at.length === 1) throw new Error('429')
@@ -221,18 +221,13 @@ test('a failure that cannot be recorded while the database is locked is recorded
   // As the database says it while another program writes.
   const busy = Object.assign(new Error('SQLITE_BUSY: database is locked'), { code: 'SQLITE_BUSY' })
   const { DatabaseError } = await import('sequelize')
-  const kind: JobKind = {
-    name: 'test',
-    concurrency: 1,
-    breakers: [],
-    ready: () => true,
+  const kind = kindOf(desk.jobs, {
     run: async () => {
       locked = 3
       throw new Error('broken')
     },
     classify: () => ({ errorType: 'TEST', message: 'broken', retryable: false }),
-    failed: async () => {},
-  }
+  })
   const records = {
     log: desk.log,
     database: {

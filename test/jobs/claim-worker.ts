@@ -4,12 +4,12 @@ import { openDatabase } from '../../app/core/database/database.ts'
 import { Jobs } from '../../app/jobs/index.ts'
 import { allMigrations } from '../helpers/records.ts'
 
-const [file, worker = ''] = process.argv.slice(2)
-const database = await openDatabase({ DATABASE_URL: `sqlite:${file}` }, allMigrations)
+const [url, worker = ''] = process.argv.slice(2)
+const database = await openDatabase({ DATABASE_URL: url }, allMigrations)
 const jobs = new Jobs(database, pino({ level: 'silent' }))
 const had: number[] = []
 for (;;) {
-  const job = await jobs.claim('test', 1, { worker, until: Date.now() + 60_000 })
+  const job = await jobs.claims.next(['test'], 1, { worker, until: Date.now() + 60_000 })
   if (!job) break
   had.push(job.id)
   await jobs.transition(job.id, 'RUNNING', 'COMPLETED', {}, worker)

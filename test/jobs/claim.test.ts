@@ -16,7 +16,7 @@ test('of several processes on one database each job goes to one', async (t) => {
   })
   const workers = ['a', 'b', 'c', 'd']
   const outputs = await Promise.all(
-    workers.map((worker) => run(process.execPath, [program, desk.databaseFile, worker])),
+    workers.map((worker) => run(process.execPath, [program, desk.databaseUrl, worker])),
   )
   const had = outputs.map(({ stdout }) => JSON.parse(stdout) as number[])
   t.deepEqual(
@@ -34,10 +34,10 @@ test('of several processes on one database each job goes to one', async (t) => {
 test('a job is not taken before its time, nor by another kind', async (t) => {
   await using desk = await openJobs()
   const id = await desk.job()
-  t.is(await desk.jobs.claim('other', 1, aLease()), undefined)
-  await desk.jobs.claim('test', 1, aLease())
+  t.is(await desk.jobs.claims.next(['other'], 1, aLease()), undefined)
+  await desk.jobs.claims.next(['test'], 1, aLease())
   await desk.jobs.transition(id, 'RUNNING', 'QUEUED', { dueAt: Date.now() + 60_000 })
-  t.is(await desk.jobs.claim('test', 1, aLease()), undefined)
+  t.is(await desk.jobs.claims.next(['test'], 1, aLease()), undefined)
   await desk.jobs.hurry(id, { unless: 'RATE_LIMIT' })
-  t.is((await desk.jobs.claim('test', 1, aLease()))?.id, id)
+  t.is((await desk.jobs.claims.next(['test'], 1, aLease()))?.id, id)
 })

@@ -58,12 +58,12 @@ test.serial('a long row is no fault while the file before it comes', async (t) =
   await until('it runs', async () => (await desk.statusOf(first)) === 'RUNNING')
   for (let minutes = 0; minutes < 20; minutes += 4) {
     pass(4 * minute)
-    desk.jobs.load.progressed(first, grown++)
+    desk.jobs.reservations.progressed({ id: first, size: 100 }, grown++)
     t.like(await queue.health(), { ok: true })
   }
   pass(6 * minute)
-  desk.jobs.load.progressed(first, grown - 1)
+  desk.jobs.reservations.progressed({ id: first, size: 100 }, grown - 1)
   t.like(await queue.health(), { ok: false })
-  desk.jobs.load.grew(first)
+  desk.jobs.reservations.grew(first)
   t.like(await queue.health(), { ok: true }, 'something of it came, nobody knows how much')
 })

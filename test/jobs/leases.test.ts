@@ -17,7 +17,7 @@ async function deadWorker(): Promise<string> {
 test('the job of a process that has ended goes on at the start of another one, without counting', async (t) => {
   await using desk = await openJobs()
   const id = await desk.job()
-  await desk.jobs.claim('test', 1, aLease(await deadWorker()))
+  await desk.jobs.claims.next(['test'], 1, aLease(await deadWorker()))
   await using queue = desk.queue({})
   await queue.start()
   await until('the job is done', async () => (await desk.statusOf(id)) === 'COMPLETED')
@@ -29,7 +29,7 @@ test('the job of a process that has ended goes on at the start of another one, w
 test('the job of a living process of this machine is left to it', async (t) => {
   await using desk = await openJobs()
   const id = await desk.job()
-  await desk.jobs.claim('test', 1, aLease(`${hostname()}:${process.ppid}:1`))
+  await desk.jobs.claims.next(['test'], 1, aLease(`${hostname()}:${process.ppid}:1`))
   await using queue = desk.queue({})
   t.is(await queue.recover(), 0)
   t.is(await desk.statusOf(id), 'RUNNING')
@@ -38,7 +38,7 @@ test('the job of a living process of this machine is left to it', async (t) => {
 test('of another machine, only the end of its lease gives a job free', async (t) => {
   await using desk = await openJobs()
   const id = await desk.job()
-  await desk.jobs.claim('test', 1, aLease('elsewhere:1:1'))
+  await desk.jobs.claims.next(['test'], 1, aLease('elsewhere:1:1'))
   await using queue = desk.queue({})
   t.is(await queue.recover(), 0)
   await desk.database.query('UPDATE jobs SET lease_until = $1', Date.now() - 1)
@@ -60,7 +60,7 @@ test.serial('a lease is renewed while the worker is at it, and only for what it 
   await queue.start()
   await until('it is at work', async () => (await desk.statusOf(id)) === 'RUNNING')
   const [mine] = await leases()
-  await desk.jobs.claim('other', 1, { worker: mine?.worker ?? '', until: Date.now() + 60_000 })
+  await desk.jobs.claims.next(['other'], 1, { worker: mine?.worker ?? '', until: Date.now() + 60_000 })
   await desk.database.query('UPDATE jobs SET lease_until = $1', Date.now() + 5000)
   mock.timers.tick(20_000)
   const [renewed, left] = await until('the lease is renewed', async () => {
@@ -103,19 +103,19 @@ test.serial('what a job had on the disk is not taken off the promises once it is
   let ended = false
   const queue = desk.queue({
     async run(job, signal) {
-      desk.jobs.load.progressed(job.id, 60)
+      desk.jobs.reservations.progressed(job, 60)
       await delay(60_000, undefined, { signal }).finally(() => {
         ended = true
       })
     },
   })
   await queue.start()
-  await until('it has progressed', async () => (await desk.jobs.load.promised()) === 40)
+  await until('it has progressed', async () => (await desk.jobs.reservations.promised()) === 40)
   await desk.database.query(`UPDATE jobs SET worker = 'elsewhere:1:1' WHERE id = $1`, id)
   mock.timers.tick(20_000)
   await until('it has let go', () => ended)
   await queue[Symbol.asyncDispose]()
-  t.is(await desk.jobs.load.promised(), 100)
+  t.is(await desk.jobs.reservations.promised(), 100)
 })
 
 test('a stop hands the running job back at once, and the attempt does not count', async (t) => {

@@ -1,33 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
-import type { Job, JobKind, Queue } from '../../app/jobs/index.ts'
+import type { Job, JobKind, Lane, Queue } from '../../app/jobs/index.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
-import { queueOf } from '../helpers/open-jobs.ts'
+import { kindOf, queueOf, typeOf } from '../helpers/open-jobs.ts'
 import { until } from '../helpers/until.ts'
 
 const add = (depot: Depot, key: string) =>
-  depot.jobs.create({ kind: 'test', key, botId: 1, userId: 1, chatId: 1, size: 1, payload: { key } })
+  depot.jobs.create(typeOf('test'), { key, botId: 1, userId: 1, chatId: 1, payload: { key } })
 
 const nameOf = (job: Job) => (job.payload as { key: string }).key
 
-/** A kind of job that counts what is done to it. */
-function kindOf(depot: Depot, parts: Partial<JobKind>): JobKind {
-  return {
-    name: 'test',
-    concurrency: 1,
-    breakers: [],
-    ready: () => true,
-    async run(job) {
-      await depot.jobs.transition(job.id, 'RUNNING', 'COMPLETED')
-    },
-    classify: (_job, error) => ({ errorType: 'TEST', message: String(error), retryable: false }),
-    async failed() {},
-    ...parts,
-  }
-}
-
-async function startQueue(depot: Depot, parts: Partial<JobKind>): Promise<Queue> {
-  const queue = queueOf(depot, depot.jobs, [kindOf(depot, parts)], { delays: [60, 60] })
+async function startQueue(depot: Depot, parts: Partial<JobKind & Lane>): Promise<Queue> {
+  const queue = queueOf(depot, depot.jobs, [kindOf(depot.jobs, { retries: [60, 60], ...parts })])
   await queue.start()
   return queue
 }
@@ -72,7 +56,7 @@ test('a job that fails for good is told once, in the transaction that ends it', 
     async run() {
       throw new Error('broken')
     },
-    async failed(job, error, retryIn) {
+    async onFailure(job, error, retryIn) {
       told.push([nameOf(job), String(error), retryIn, (await depot.jobs.find(job.id))?.status])
     },
   })
@@ -141,7 +125,7 @@ test('a failure to tell does not stop the queue', async (t) => {
       if (nameOf(job) === 'a') throw new Error('broken')
       await depot.jobs.transition(job.id, 'RUNNING', 'COMPLETED')
     },
-    async failed() {
+    async onFailure() {
       tells++
       throw new Error('nobody listens')
     },

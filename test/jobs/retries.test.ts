@@ -14,7 +14,7 @@ async function fail(desk: JobsFixture, verdict: Verdict, { attempt = 1, delays =
     {
       run: () => Promise.reject(new Error('broken')),
       classify: () => verdict,
-      failed: async (_job, _error, retryIn) => void told.push(retryIn),
+      onFailure: async (_job, _error, retryIn) => void told.push(retryIn),
     },
     delays,
   )
@@ -48,7 +48,7 @@ test('a failure that can pass is tried again after its delay, a fifth more or le
     t.true(retry >= delay * 800 && retry <= delay * 1200, `${retry} ms instead of ${delay} s`)
     t.is(told, retry)
     t.true(waits >= retry && waits < retry + 5000)
-    t.true(events.includes('RETRY_SCHEDULED') && events.includes('DOWNLOAD_FAILED'))
+    t.true(events.includes('RETRY_SCHEDULED') && events.includes('TEST_FAILED'))
     t.false(events.includes('JOB_FAILED'))
   }
 })
@@ -89,7 +89,7 @@ test('a failure that cannot pass is not tried again: RETRY_SKIPPED', async (t) =
 
 test('a failure that is not the job’s fault does not use up an attempt', async (t) => {
   await using desk = await openJobs()
-  const verdict = { ...retryable, retryAfter: 15_000, uncounted: true }
+  const verdict = { ...retryable, retryAfter: 15_000, countsAsAttempt: false }
   const { id, row, retry } = await fail(desk, verdict, { attempt: 3 })
   t.is(row?.status, 'QUEUED')
   t.is(retry, 15_000)
@@ -104,7 +104,7 @@ test('a failure to tell the user undoes the move, and it is made again at once b
   await using queue = desk.queue({
     run: () => Promise.reject(new Error('broken')),
     classify: () => ({ ...retryable, retryable: false }),
-    failed: async () => {
+    onFailure: async () => {
       words++
       if (words === 1) throw new Error('the database cannot be written to')
       statuses.push(...(await desk.events(id)).filter(({ event_type }) => event_type === 'JOB_FAILED'))
@@ -126,7 +126,7 @@ test('a user who can never be told does not keep a job, or its lane, for ever', 
       await desk.jobs.transition(id, 'RUNNING', 'COMPLETED')
     },
     classify: () => ({ ...retryable, retryable: false }),
-    failed: () => Promise.reject(new Error('nobody listens')),
+    onFailure: () => Promise.reject(new Error('nobody listens')),
   })
   await queue.start()
   await until('the next one is done', async () => (await desk.statusOf(second)) === 'COMPLETED')

@@ -28,7 +28,7 @@ test.serial(
     const due: number[] = []
     const ahead = stopClock(t)
     for (let file = 0; file < 50; file++) {
-      const dueAt = await desk.jobs.load.nextSlot([perMinute(1, 10)])
+      const dueAt = await desk.jobs.slots.next(['test'], [perMinute(1, 10)])
       await desk.job({ dueAt })
       due.push(ahead(dueAt))
     }
@@ -47,14 +47,14 @@ test.serial(
     const due: number[] = []
     const ahead = stopClock(t)
     for (let file = 0; file < 5; file++) {
-      const dueAt = await desk.jobs.load.nextSlot(limits)
+      const dueAt = await desk.jobs.slots.next(['test'], limits)
       await desk.job({ user: 1, chat: -5, dueAt })
       due.push(ahead(dueAt))
     }
     t.deepEqual(due, [0, 0, 60, 3600, 3600])
-    t.is(ahead(await desk.jobs.load.nextSlot([perMinute(2, 2), perHour(-6, 3)])), 0)
+    t.is(ahead(await desk.jobs.slots.next(['test'], [perMinute(2, 2), perHour(-6, 3)])), 0)
     // What waits an hour for a full chat leaves room for this user's files in others.
-    t.is(ahead(await desk.jobs.load.nextSlot([perMinute(1, 2), perHour(-6, 3)])), 60)
+    t.is(ahead(await desk.jobs.slots.next(['test'], [perMinute(1, 2), perHour(-6, 3)])), 60)
   },
 )
 
@@ -63,7 +63,8 @@ test.serial('no span holds more than its limit, in whatever order slots are take
   const limit = perMinute(1, 3)
   for (const seconds of [30, 30, 100, 100, 100, 30])
     await desk.job({ dueAt: monotonicNow() + seconds * 1000 })
-  for (let file = 0; file < 20; file++) await desk.job({ dueAt: await desk.jobs.load.nextSlot([limit]) })
+  for (let file = 0; file < 20; file++)
+    await desk.job({ dueAt: await desk.jobs.slots.next(['test'], [limit]) })
   const rows = await desk.database.query<{ slot_at: number }>('SELECT slot_at FROM jobs ORDER BY slot_at')
   const slots = rows.map(({ slot_at }) => slot_at)
   const ahead = stopClock(t)
@@ -78,12 +79,12 @@ test.serial('a job that waits for its turn holds back nobody, and is not hurried
   const later = await desk.job({ user: 1, dueAt: monotonicNow() + minute })
   const now = await desk.job({ user: 1 })
   await desk.jobs.hurry(later, { unless: 'RATE_LIMIT' })
-  t.is((await desk.jobs.claim('test', 1, aLease()))?.id, now)
-  t.is(await desk.jobs.claim('test', 1, aLease()), undefined)
+  t.is((await desk.jobs.claims.next(['test'], 1, aLease()))?.id, now)
+  t.is(await desk.jobs.claims.next(['test'], 1, aLease()), undefined)
 })
 
 test.serial('a job whose turn has come is claimed', async (t) => {
   await using desk = await openJobs()
   const id = await desk.job({ dueAt: monotonicNow() - 1 })
-  t.is((await desk.jobs.claim('test', 1, aLease()))?.id, id)
+  t.is((await desk.jobs.claims.next(['test'], 1, aLease()))?.id, id)
 })

@@ -56,7 +56,7 @@ for (const to of ['COMPLETED', 'FAILED', 'QUEUED'] as const) {
   test(`a move to ${to} by a worker whose job it is not any more is refused`, async (t) => {
     await using desk = await openJobs()
     const id = await desk.job()
-    await desk.jobs.claim('test', 1, { worker: 'new', until: Date.now() + 1000 })
+    await desk.jobs.claims.next(['test'], 1, { worker: 'new', until: Date.now() + 1000 })
     t.false(await desk.jobs.transition(id, 'RUNNING', to, {}, 'old'))
     t.is(await desk.statusOf(id), 'RUNNING')
     t.true(await desk.jobs.transition(id, 'RUNNING', to, {}, 'new'))

@@ -6,7 +6,7 @@ import { until } from '../helpers/until.ts'
 async function serve(desk: JobsFixture, count: number): Promise<number[]> {
   const users: number[] = []
   for (let served = 0; served < count; served++) {
-    const job = await desk.jobs.claim('test', 1, aLease())
+    const job = await desk.jobs.claims.next(['test'], 1, aLease())
     if (!job) break
     users.push(job.userId)
     await desk.jobs.transition(job.id, 'RUNNING', 'COMPLETED')
@@ -25,7 +25,7 @@ test('the one job of another user waits for one turn at most, however many someo
 test('a job that arrives while one of a long row is running is next after it', async (t) => {
   await using desk = await openJobs()
   for (let job = 0; job < 20; job++) await desk.job({ user: 1 })
-  const running = await desk.jobs.claim('test', 1, aLease())
+  const running = await desk.jobs.claims.next(['test'], 1, aLease())
   await desk.job({ user: 2 })
   await desk.jobs.transition(running?.id ?? 0, 'RUNNING', 'COMPLETED')
   t.deepEqual(await serve(desk, 2), [2, 1])
@@ -41,7 +41,7 @@ test('jobs of one user are done in the order in which they came', async (t) => {
   await using desk = await openJobs()
   const ids = [await desk.job(), await desk.job(), await desk.job()]
   for (const id of ids) {
-    t.is((await desk.jobs.claim('test', 1, aLease()))?.id, id)
+    t.is((await desk.jobs.claims.next(['test'], 1, aLease()))?.id, id)
     await desk.jobs.transition(id, 'RUNNING', 'COMPLETED')
   }
 })
@@ -49,7 +49,7 @@ test('jobs of one user are done in the order in which they came', async (t) => {
 test('a job that waits for its next try holds back nobody, and keeps its turn', async (t) => {
   await using desk = await openJobs()
   const first = await desk.job({ user: 1 })
-  await desk.jobs.claim('test', 1, aLease())
+  await desk.jobs.claims.next(['test'], 1, aLease())
   await desk.jobs.transition(first, 'RUNNING', 'QUEUED', { dueAt: Date.now() + 60_000 })
   for (let job = 0; job < 5; job++) await desk.job({ user: 2 })
   t.deepEqual(await serve(desk, 2), [2, 2])
@@ -61,7 +61,7 @@ test('while an old job waits for its retry, the files of a newcomer do not prece
   await using desk = await openJobs()
   // Served long ago, and put off since.
   const old = await desk.job({ user: 1 })
-  await desk.jobs.claim('test', 1, aLease())
+  await desk.jobs.claims.next(['test'], 1, aLease())
   await desk.jobs.transition(old, 'RUNNING', 'QUEUED', { dueAt: Date.now() + 600_000 })
   for (let job = 0; job < 30; job++) await desk.job({ user: 2 })
   t.deepEqual(await serve(desk, 10), Array(10).fill(2))

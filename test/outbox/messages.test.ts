@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
-import { escapeHtml } from '../../app/outbox/calls.ts'
+import { escapeHtml } from '../../app/core/html.ts'
 import { callApi } from '../bot-api/call-api.ts'
 import { saidIn } from '../helpers/chat.ts'
 import { until } from '../helpers/until.ts'
@@ -161,7 +161,7 @@ for (const [title, isGroup, replyTo] of [
       const others = async (count: number) => {
         for (let other = 0; other < count; other++) {
           const sent = await server.sendText(`/${other}`, { from, ...(isGroup && { chat }) })
-          sender.outbox.heard(chatId, sent.message_id)
+          sender.outboxSender.heard(chatId, sent.message_id)
         }
       }
       await others(40)

@@ -188,7 +188,7 @@ test('an end while a message is looked for waits for no limiter, and the next st
   await sender.outbox.post({ chatId, text: 'hello', replyTo: message_id })
   await until('it waits for its turn', async () => (await own.calls('editMessageText')).length >= 3)
   const since = Date.now()
-  await sender.outbox[Symbol.asyncDispose]()
+  await sender.outboxSender[Symbol.asyncDispose]()
   t.true(Date.now() - since < 900, `${Date.now() - since} ms`)
   await sender.restart()
   await own.waitForMessage(chatId, ({ text }) => text === 'hello', 30_000)

@@ -87,7 +87,7 @@ for (const reason of [
     })
     const chat = { id: chatId, type: 'private' as const, first_name: 'Ann' }
     const message = { message_id: 99, date: 1, chat, text: 'hello?' }
-    await sender.outbox.chats.heard({ update_id: 1, message } as Update)
+    await sender.outboxSender.chats.heard({ update_id: 1, message } as Update)
     await shown(t, chatId, 'the link')
   })
 }

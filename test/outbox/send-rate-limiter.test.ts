@@ -73,6 +73,24 @@ test.serial('who has to wait waits for the next call that is allowed, and no lon
   t.is(limiter.wait(50, 'must'), 0)
 })
 
+test.serial('an album is as many messages as it has', (t) => {
+  using clock = clocked()
+  const { limiter, pass } = clock
+  const group = -1
+  limiter.take(group, 10)
+  pass(1000)
+  // After a burst of three, seven are owed, and one more is asked for.
+  t.is(limiter.wait(group, 'must'), 7000)
+  pass(9000)
+  t.is(limiter.wait(group, 'must', 10), 0)
+  limiter.take(group, 10)
+  pass(20_000)
+  t.true(limiter.wait(group, 'must') > 30_000, 'the minute is full')
+  pass(31_000)
+  t.is(limiter.wait(group, 'must', 10), 0, 'the first one is a minute ago')
+  t.true(limiter.wait(group, 'must', 11) > 0)
+})
+
 test.serial('a group gets 20 calls in each minute, and never more', (t) => {
   using clock = clocked()
   const at: number[] = []

@@ -1,8 +1,10 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { Outbox } from '../../app/outbox/outbox.ts'
+import { type DeliveryEvent, Outbox, OutboxSender } from '../../app/outbox/index.ts'
 import { TelegramApi } from '../../app/telegram/api.ts'
 import { callApi } from '../bot-api/call-api.ts'
-import { type StandIn, startBotApi } from '../bot-api/client.ts'
+import { type Settings, type ShownMessage, type StandIn, startBotApi } from '../bot-api/client.ts'
 import { saidIn } from '../helpers/chat.ts'
 import { type Depot, openDepot } from '../helpers/depot.ts'
 import { until } from '../helpers/until.ts'
@@ -11,9 +13,10 @@ import { until } from '../helpers/until.ts'
 export let server: StandIn
 
 /** Starts a stand-in before the tests of a file, and ends it after them. */
-export function serveForAll(): void {
+export function serveForAll(settings: Partial<Settings> = {}): void {
   test.before(async () => {
     server = await startBotApi()
+    await server.settings(settings)
     await callApi(server, 'getMe')
   })
   test.after.always(() => server?.stop())
@@ -35,28 +38,33 @@ export const newGroup = () => ++lastGroup
 export interface OutboxFixture extends AsyncDisposable {
   depot: Depot
   outbox: Outbox
+  outboxSender: OutboxSender
   restart(): Promise<void>
 }
 
 export async function startOutbox(of = server): Promise<OutboxFixture> {
   const depot = await openDepot()
   const api = new TelegramApi(of.url, of.token)
-  const create = () => new Outbox(api, depot.database, depot.log)
+  const { database, log } = depot
+  const create = () => {
+    const outbox = new Outbox(database, log, api.botId)
+    return { outbox, outboxSender: new OutboxSender({ api, outbox, database, log }) }
+  }
   const fixture: OutboxFixture = {
     depot,
-    outbox: create(),
+    ...create(),
     async restart() {
-      await fixture.outbox[Symbol.asyncDispose]()
-      fixture.outbox = create()
-      fixture.outbox.start()
+      await fixture.outboxSender[Symbol.asyncDispose]()
+      Object.assign(fixture, create())
+      fixture.outboxSender.start()
     },
     async [Symbol.asyncDispose]() {
-      await fixture.outbox[Symbol.asyncDispose]()
+      await fixture.outboxSender[Symbol.asyncDispose]()
       api.close()
       await depot[Symbol.asyncDispose]()
     },
   }
-  fixture.outbox.start()
+  fixture.outboxSender.start()
   return fixture
 }
 
@@ -85,4 +93,55 @@ export async function callsFor(chatId: number): Promise<{ at: number; method: st
 export async function shown(t: ExecutionContext, chatId: number, text: string, ms?: number): Promise<void> {
   await server.waitForMessage(chatId, (message) => message.text === text, ms)
   t.pass()
+}
+
+/** The bot's messages that a chat shows, once there are so many. */
+export const messagesIn = (chatId: number, count: number, ms?: number): Promise<ShownMessage[]> =>
+  until(
+    `${count} messages in the chat`,
+    async () => {
+      const { messages } = await server.chat(chatId)
+      const ours = messages.filter(({ from, deleted }) => from.is_bot && !deleted)
+      return ours.length === count && ours
+    },
+    ms,
+  )
+
+/** Waits until Telegram shows what every row says. */
+export const allSent = ({ depot }: OutboxFixture, ms?: number) =>
+  until(
+    'nothing waits to be sent',
+    async () => {
+      const sql = 'SELECT 1 FROM messages WHERE sent_revision < revision AND failure IS NULL'
+      return (await depot.database.query(sql)).length === 0
+    },
+    ms,
+  )
+
+/** The reason for which the only row that failed has failed, once there is one. */
+export const failureIn = ({ depot }: OutboxFixture): Promise<string> =>
+  until('a failure', async () => {
+    const sql = 'SELECT failure FROM messages WHERE failure IS NOT NULL'
+    return (await depot.database.query<{ failure: string }>(sql))[0]?.failure
+  })
+
+/** What the listeners are told of ends, in a list that grows. */
+export function endsOf({ outboxSender }: OutboxFixture): DeliveryEvent[] {
+  const ends: DeliveryEvent[] = []
+  outboxSender.whenSent(async (event) => {
+    if (event.delivery !== 'started') ends.push(event)
+  })
+  return ends
+}
+
+/** A new file of this machine. Returns its path. */
+export async function newFile({ depot }: OutboxFixture, name: string): Promise<string> {
+  const path = join(depot.dir, name)
+  await writeFile(path, `bytes of ${name}`)
+  return path
+}
+
+/** The calls for a chat, by their methods. */
+export async function methodsFor(chatId: number): Promise<string[]> {
+  return (await callsFor(chatId)).map(({ method }) => method)
 }

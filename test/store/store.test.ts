@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   mkdir,
   mkdtemp,
@@ -8,15 +10,20 @@ import {
   rmdir,
   stat,
   truncate,
+  utimes,
   writeFile,
 } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
 import { StartError } from '../../app/core/errors.ts'
+import { thisWorker } from '../../app/core/worker.ts'
 import { SizeMismatch, Store, StoreAbsent, TooLarge } from '../../app/store/index.ts'
+import { onPostgres } from '../helpers/database-in.ts'
 import { openRecords } from '../helpers/records.ts'
+
+const ofSqlite = onPostgres ? test.skip : test
 
 const [one, two] = ['ab000000-0000-4000-8000-000000000001', 'cd000000-0000-4000-8000-000000000002'] as const
 const at = (root: string) => ({ STORAGE_PATH: root, MIN_FREE_DISK: () => 0 })
@@ -192,6 +199,28 @@ test('half-written files of a crash are gone after the next start, kept ones sta
   t.deepEqual(await names(next), [one])
 })
 
+test('what another living process is writing stays there at a start; what nobody has touched for a day goes', async (t) => {
+  const { store, database, log } = await open(t)
+  const incoming = join(store.root, 'incoming')
+  const start = async () => {
+    const next = new Store(at(store.root), log)
+    next.attach(database)
+    await next.open(noLinks)
+    return await readdir(incoming)
+  }
+  const child = spawn('sleep', ['60'])
+  t.teardown(() => child.kill())
+  const living = `${one}.${hostname()}:${child.pid}:1:${thisWorker().split(':')[3]}`
+  const foreign = `${two}.elsewhere:1:1:boot`
+  for (const name of [living, foreign]) await writeFile(join(incoming, name), 'half')
+  t.deepEqual((await start()).sort(), [living, foreign].sort())
+  child.kill()
+  await once(child, 'close')
+  t.deepEqual(await start(), [foreign])
+  await utimes(join(incoming, foreign), 1, 1)
+  t.deepEqual(await start(), [])
+})
+
 test('from another file system the bytes are copied whole, and the copy may be made again', async (t) => {
   const { store, text } = await open(t, '/dev/shm')
   const { source } = await open(t)
@@ -221,7 +250,7 @@ test('the probe writes and leaves nothing', async (t) => {
   await t.throwsAsync(store.probe(), { instanceOf: StoreAbsent })
 })
 
-test('folders on one file system count once, one elsewhere for itself', async (t) => {
+ofSqlite('folders on one file system count once, one elsewhere for itself', async (t) => {
   const { store, dir } = await open(t)
   const [only, ...none] = await store.disks()
   t.is(only?.of, 'the store and the database')

@@ -20,14 +20,14 @@ const changes = (bot: App) =>
 test('a move that changes the kind and the promise of a job does both or nothing', async (t) => {
   await using desk = await openJobs()
   const id = await desk.job({ kind: 'known', size: 0 })
-  const job = await desk.jobs.claim('known', 1, aLease('one'))
-  const move = { uncounted: true, as: { kind: 'fetched', size: 700 } }
+  const job = await desk.jobs.claims.next(['known'], 1, aLease('one'))
+  const move = { countsAsAttempt: false, as: { kind: 'fetched', size: 700 } }
   t.false(await desk.jobs.transition(id, 'RUNNING', 'QUEUED', move, 'other'))
-  t.is(await desk.jobs.load.promised(), 0)
+  t.is(await desk.jobs.reservations.promised(), 0)
   t.true(await desk.jobs.transition(id, 'RUNNING', 'QUEUED', move, job?.worker))
-  t.is(await desk.jobs.load.promised(), 700)
-  t.is(await desk.jobs.claim('known', 1, aLease()), undefined)
-  t.like(await desk.jobs.claim('fetched', 1, aLease()), { id, kind: 'fetched', attempts: 1 })
+  t.is(await desk.jobs.reservations.promised(), 700)
+  t.is(await desk.jobs.claims.next(['known'], 1, aLease()), undefined)
+  t.like(await desk.jobs.claims.next(['fetched'], 1, aLease()), { id, kind: 'fetched', attempts: 1 })
 })
 
 test.serial('known files whose content has gone wait for the one lane that fetches', async (t) => {

@@ -1,41 +1,56 @@
 import test from 'ava'
-import { refusalOf } from '../../app/jobs/index.ts'
-import { jobsSettings } from '../../app/jobs/settings.ts'
+import { monotonicNow } from '../../app/core/monotonic-time.ts'
+import { type JobLimits, refusalOf } from '../../app/jobs/index.ts'
 import { startBotApi } from '../bot-api/client.ts'
 import { linkFor } from '../helpers/chat.ts'
 import { openJobs } from '../helpers/open-jobs.ts'
 import { startRoles, wide } from '../helpers/start-roles.ts'
 import { until } from '../helpers/until.ts'
 
-const plain = jobsSettings.parse({})
-const of = { userId: 1 }
+const open = { MAINTENANCE_MODE: false }
+const wideLimits: JobLimits = {
+  kinds: ['test', 'test-more'],
+  maxQueued: 100,
+  maxActive: 100,
+  rates: () => [],
+}
 
 test('within the limits a job is taken', async (t) => {
   await using desk = await openJobs()
   await desk.job()
-  t.is(await refusalOf(desk.jobs, plain, of), undefined)
+  t.is(await refusalOf(desk.jobs, open, wideLimits, 1), undefined)
 })
 
 test('the queue has a length, whoever fills it', async (t) => {
   await using desk = await openJobs()
   for (const user of [5, 6, 7]) await desk.job({ user })
-  t.deepEqual(await refusalOf(desk.jobs, { ...plain, MAX_QUEUE_LENGTH: 3 }, of), { limit: 'queue' })
-  t.is(await refusalOf(desk.jobs, { ...plain, MAX_QUEUE_LENGTH: 4 }, of), undefined)
+  t.deepEqual(await refusalOf(desk.jobs, open, { ...wideLimits, maxQueued: 3 }, 1), { limit: 'queue' })
+  t.is(await refusalOf(desk.jobs, open, { ...wideLimits, maxQueued: 4 }, 1), undefined)
 })
 
 test('the active jobs of one user are limited; those that have ended do not count', async (t) => {
   await using desk = await openJobs()
-  const ids = [await desk.job(), await desk.job(), await desk.job({ user: 2 })]
-  const settings = { ...plain, MAX_ACTIVE_JOBS_PER_USER: 2 }
-  t.deepEqual(await refusalOf(desk.jobs, settings, of), { limit: 'active', most: 2 })
-  t.is(await refusalOf(desk.jobs, settings, { userId: 2 }), undefined)
+  const ids = [await desk.job(), await desk.job({ kind: 'test-more' }), await desk.job({ user: 2 })]
+  const limits = { ...wideLimits, maxActive: 2 }
+  t.deepEqual(await refusalOf(desk.jobs, open, limits, 1), { limit: 'active', most: 2 })
+  t.is(await refusalOf(desk.jobs, open, limits, 2), undefined)
   await desk.jobs.transition(ids[0] as number, 'QUEUED', 'FAILED')
-  t.is(await refusalOf(desk.jobs, settings, of), undefined)
+  t.is(await refusalOf(desk.jobs, open, limits, 1), undefined)
+})
+
+test('what a user has asked for of other kinds counts for no limit of these', async (t) => {
+  await using desk = await openJobs()
+  for (let job = 0; job < 10; job++) await desk.job({ kind: 'other' })
+  const limits = { ...wideLimits, maxQueued: 1, maxActive: 1 }
+  t.is(await refusalOf(desk.jobs, open, limits, 1), undefined)
+  const rate = { of: { userId: 1 }, span: 60_000, most: 1 }
+  t.true((await desk.jobs.slots.next(limits.kinds, [rate])) <= monotonicNow())
+  t.true((await desk.jobs.slots.next(['other'], [rate])) > monotonicNow())
 })
 
 test('in maintenance mode nothing new is taken', async (t) => {
   await using desk = await openJobs()
-  t.deepEqual(await refusalOf(desk.jobs, { ...plain, MAINTENANCE_MODE: true }, of), { limit: 'maintenance' })
+  t.deepEqual(await refusalOf(desk.jobs, { MAINTENANCE_MODE: true }, wideLimits, 1), { limit: 'maintenance' })
 })
 
 test.serial('each limit has its own sentence, and what is refused is not taken', async (t) => {

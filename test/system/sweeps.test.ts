@@ -109,6 +109,20 @@ test.serial('a fresh server copy is left alone while there is work, an old one i
   t.deepEqual(await serverCopies(api), ['file_98.bin'])
 })
 
+test.serial('a job that needs no bot keeps no copy of the Bot API server', async (t) => {
+  await using api = await startBotApi()
+  await using roles = await startRoles(api)
+  roles.bot.sql(
+    `INSERT INTO jobs (kind, job_key, status, bot_id, user_id, chat_id, size, payload, turn, due_at, created_at, updated_at)
+     VALUES ('question', 'a', 'QUEUED', 0, 1, 1, 0, '{}', 0, 1, 1, 1)`,
+  )
+  await betweenSweeps()
+  const documents = join(api.dir, api.token, 'documents')
+  await mkdir(documents, { recursive: true })
+  await writeFile(join(documents, 'file_98.bin'), 'fresh')
+  t.is((await cleanUp(roles.web)).leftovers.files, 1)
+})
+
 test.serial('a half-written stream is gone after the next start', async (t) => {
   await using api = await startBotApi()
   await using roles = await startRoles(api)

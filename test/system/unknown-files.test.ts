@@ -217,6 +217,34 @@ test.serial('the file of a running job stays, however many others wait', async (
   t.deepEqual(await bot.stored(), [running])
 })
 
+test.serial(
+  'what a job of a kind that nobody here knows holds is neither set aside nor removed until it has ended',
+  async (t) => {
+    t.timeout(60_000)
+    await using api = await startBotApi()
+    await using roles = await startRoles(api)
+    const { bot, web } = roles
+    await betweenSweeps()
+    // Of a link that has ended, and one that has none yet.
+    const [ended = '', coming = ''] = await putFiles(bot, 2)
+    putLink(bot, ended, 1)
+    for (const uuid of [ended, coming]) {
+      bot.sql(
+        `INSERT INTO jobs (kind, job_key, status, bot_id, user_id, chat_id, size, payload, subject, turn, due_at, created_at,
+         updated_at) VALUES ('archive', ?, 'QUEUED', 0, 1, 1, 0, '{}', ?, 0, 1, 1, 1)`,
+        uuid,
+        uuid,
+      )
+    }
+    t.like(await cleanUp(web), { orphans: 0, expired: { links: 0 } })
+    t.deepEqual((await bot.stored()).sort(), [ended, coming].sort())
+    bot.sql(`UPDATE jobs SET status = 'COMPLETED'`)
+    await betweenSweeps()
+    t.like(await cleanUp(web), { orphans: 1, expired: { links: 1 } })
+    t.deepEqual(await bot.stored(), [])
+  },
+)
+
 test.serial('a job of the version before, without a subject, keeps its file too', async (t) => {
   await using api = await startBotApi()
   await using roles = await startRoles(api)

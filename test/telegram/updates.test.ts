@@ -3,7 +3,7 @@ import { startBotApi } from '../bot-api/client.ts'
 import { linkFor, saidIn } from '../helpers/chat.ts'
 import { startApp } from '../helpers/start-app.ts'
 
-test('an update that fails each time is put aside after three tries, and those behind it are served', async (t) => {
+test('an update that fails each time is put aside after three tries, and those behind it in its chat are served', async (t) => {
   await using api = await startBotApi()
   await using app = await startApp({ api })
   const [from, chat] = [{ id: 5 }, { id: 5, type: 'private' }]
@@ -12,10 +12,9 @@ test('an update that fails each time is put aside after three tries, and those b
   // A moment that no calendar has.
   const message = { message_id, date: 1e20, from, chat, document }
   const body = JSON.stringify({ update_id: 1, message })
-  const sql = 'INSERT INTO updates (bot_id, update_id, body, received_at) VALUES (?, 1, ?, ?)'
+  const sql = 'INSERT INTO updates (bot_id, update_id, chat_id, body, received_at) VALUES (?, 1, 5, ?, ?)'
   app.sql(sql, api.botId, body, Date.now())
-  const sent = await api.sendFile()
-  await linkFor(api, sent, 20_000)
+  await linkFor(api, await api.sendFile({ from }), 20_000)
   const failed = app.lines.filter((line) => line.message === 'update failed')
   t.deepEqual(
     failed.map(({ tries }) => tries),

@@ -58,7 +58,7 @@ test('the owner is an administrator, once', async (t) => {
 
 test('of many claims at the same moment, by several processes, one succeeds', async (t) => {
   await using records = await openRecords()
-  await using other = await openDatabase({ DATABASE_URL: `sqlite:${records.databaseFile}` }, allMigrations)
+  await using other = await openDatabase({ DATABASE_URL: records.databaseUrl }, allMigrations)
   for (let round = 0; round < 10; round++) {
     const claims = Array.from({ length: 20 }, (_, id) => {
       const database = id % 2 === 0 ? records.database : other

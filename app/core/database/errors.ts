@@ -17,6 +17,11 @@ export class DatabaseUnwritable extends StartError {
   }
 }
 
+/** The server of the database is not there: the same start may work in a moment. */
+export class DatabaseAway extends StartError {
+  override name = 'DatabaseAway'
+}
+
 const outside = [
   'SQLITE_FULL',
   'SQLITE_BUSY',
@@ -26,21 +31,57 @@ const outside = [
   'SQLITE_CANTOPEN',
 ]
 
-/** Whether a statement failed by the state of the disk or by another writer: the same may work later. */
+// postgresql.org/docs/current/errcodes-appendix.html: out of resources (53), ended or starting (57P), read-only (25006),
+// a lock that was not had in time (55P03), a transaction that stood still (25P03), an input or output error (58030).
+const outsidePostgres = /^(53...|57P..|25006|25P03|55P03|58030)$/
+
+/** Whether a statement failed by the state of the disk, the server or another writer: the same may work later. */
 export function isDatabaseDown(error: unknown): boolean {
-  return outside.includes(sqliteCode(error) ?? '')
+  const code = driverCode(error) ?? ''
+  return outside.includes(code) || outsidePostgres.test(code) || isCutOff(error)
 }
+
+const network = [
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]
+
+/** Whether a statement did not reach the server, or its answer did not come back. */
+export function isCutOff(error: unknown): boolean {
+  const thrown = driverError(error)
+  const code = codeOf(thrown) ?? ''
+  if (network.includes(code) || code.startsWith('08')) return true
+  // A socket of another machine's kind is a file, and the driver's own words for a cut have no code.
+  if (thrown instanceof Error && 'syscall' in thrown && thrown.syscall === 'connect') return true
+  if (error instanceof Error && /^SequelizeConnection(TimedOut|AcquireTimeout)Error$/.test(error.name))
+    return true
+  return thrown instanceof Error && cut.test(thrown.message)
+}
+
+const cut =
+  /^(Connection terminated|Client has encountered a connection error|timeout (expired|exceeded when trying to connect)|Client was closed)/
 
 /** Whether a statement met what is no database any more: a bad disk, or a program that wrote into the file. */
 export function isDamage(error: unknown): boolean {
-  return ['SQLITE_CORRUPT', 'SQLITE_NOTADB'].includes(sqliteCode(error) ?? '')
+  return ['SQLITE_CORRUPT', 'SQLITE_NOTADB', 'XX001', 'XX002'].includes(driverCode(error) ?? '')
 }
 
 export function isFull(error: unknown): boolean {
-  return sqliteCode(error) === 'SQLITE_FULL'
+  return ['SQLITE_FULL', '53100'].includes(driverCode(error) ?? '')
+}
+
+/** `SQLITE_FULL`, or PostgreSQL's five characters. */
+export function driverCode(error: unknown): string | undefined {
+  return codeOf(driverError(error))
 }
 
 /** Told without Sequelize's classes: whoever asks need not load it. It keeps what the driver threw as `original`. */
-export function sqliteCode(error: unknown): string | undefined {
-  return codeOf(error instanceof Error && 'original' in error ? error.original : error)
+function driverError(error: unknown): unknown {
+  return error instanceof Error && 'original' in error ? error.original : error
 }

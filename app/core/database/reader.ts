@@ -13,6 +13,13 @@ export interface Queries {
   prepare<R extends Row>(sql: string): Read<R>
 }
 
+/** The database of a role that only reads, and has its wishes written, whether it is there or not. */
+export interface WebQueries extends Queries, AsyncDisposable {
+  /** Lets go of what it has open until the next read. */
+  release(): void
+  hasTable(name: string): Promise<boolean>
+}
+
 /**
  * A connection for reads that happen thousands of times a second. Taking SQLite's locks costs more than an indexed
  * read, so the reads of one turn of the event loop share them: one transaction, which sees the database as it was at the

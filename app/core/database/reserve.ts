@@ -55,3 +55,8 @@ export class Reserve {
     return held
   }
 }
+
+/** The room that is kept for the database of a file. */
+export function reserveOf(file: string): Reserve {
+  return new Reserve(`${file}.reserve`)
+}

@@ -4,43 +4,27 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { Unavailable } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { type Queries, type Read, Reader, type Row } from './reader.ts'
+import { Outages, patience, pause } from './outages.ts'
+import { type Read, Reader, type Row, type WebQueries } from './reader.ts'
 
-/** Milliseconds for which a request waits for a database in trouble; those that come later are refused at once. */
-const patience = 3000
-/** Milliseconds between two attempts, each of which takes microseconds. */
-const pause = 50
 /** Milliseconds after which it is asked again whether the open file is still the one under its name. */
 const lookAgain = 1000
-/** Milliseconds after which the log is told again of a statement that fails. */
-const complainAgain = 60_000
-
-/** The database cannot be read: until when requests wait for it, and the search for its end. */
-interface Outage {
-  error: Error
-  patientUntil: number
-  ended: Promise<void>
-  isReported: boolean
-}
-
 /**
  * The database as the web role has it. It never waits inside SQLite, which would hold up every visitor: a lock is asked
  * for again later. It takes no write lock to read, makes no file and no table, and needs no right to write: a database
  * that is missing, locked or not ready yet makes answers late or {@link Unavailable}, and is found again by itself.
  */
-export class WebDatabase implements Queries, Disposable {
+export class WebDatabase implements WebQueries {
   readonly #file: string
   readonly #log: Log
   #open: { reader: Reader; facts: Facts; isFrozen: boolean } | undefined
   #lookedAt = 0
-  #outage: Outage | undefined
-  #isClosed = false
-  /** When statements that failed by themselves were last logged. */
-  readonly #complained = new Map<string, number>()
+  readonly #outages: Outages
 
   constructor(file: string, log: Log) {
     this.#file = file
     this.#log = log
+    this.#outages = new Outages(log)
   }
 
   prepare<R extends Row>(sql: string): Read<R> {
@@ -70,71 +54,35 @@ export class WebDatabase implements Queries, Disposable {
     this.#close()
   }
 
-  [Symbol.dispose](): void {
-    this.#isClosed = true
+  /** Whether there is a table of this name. */
+  async hasTable(name: string): Promise<boolean> {
+    const sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = $1"
+    return (await this.query(sql, name)).length > 0
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#outages.close()
     this.#close()
   }
 
   async #read<T>(sql: string, work: (reader: Reader) => T): Promise<T> {
-    for (;;) {
-      if (this.#outage) await this.#patience(this.#outage)
+    // Thousands a second: what goes well takes no way round.
+    if (!this.#outages.isOngoing) {
       try {
         return work(this.#reader())
       } catch (error) {
         if (!isSqlite(error)) throw error
-        if (!isOutage(error)) throw this.#refuse(sql, error)
-        this.#close()
-        this.#outage ??= this.#begin(error, work)
       }
     }
-  }
-
-  /** @throws Unavailable when the outage outlasts the patience of those who wait for its end. */
-  async #patience(outage: Outage): Promise<void> {
-    const left = outage.patientUntil - performance.now()
-    if (left > 0) await Promise.race([outage.ended, delay(left)])
-    if (this.#outage !== outage) return
-    if (!outage.isReported) {
-      outage.isReported = true
-      this.#log.error(
-        { error: outage.error },
-        'the database cannot be read: visitors are asked to come again',
-      )
-    }
-    throw new Unavailable('the database cannot be read')
-  }
-
-  /** Tries what failed until it succeeds: one search for all who wait. */
-  #begin(error: Error, work: (reader: Reader) => unknown): Outage {
-    const search = async () => {
-      while (!this.#isClosed) {
-        await delay(pause, undefined, { ref: false })
-        try {
-          work(this.#reader())
-          break
-        } catch (again) {
-          if (!isSqlite(again) || !isOutage(again)) break
-          this.#close()
-        }
+    const attempt = () => {
+      try {
+        return work(this.#reader())
+      } catch (error) {
+        if (isSqlite(error)) this.#close()
+        throw error
       }
-      this.#outage = undefined
-      if (outage.isReported && !this.#isClosed) this.#log.info('the database can be read again')
     }
-    const patientUntil = performance.now() + patience
-    const outage: Outage = { error, patientUntil, ended: Promise.resolve(), isReported: false }
-    outage.ended = search()
-    return outage
-  }
-
-  /** What only this statement meets: no table yet, or a page that is damaged. The others go on. */
-  #refuse(sql: string, error: SqliteError): Unavailable {
-    this.#close()
-    const now = performance.now()
-    if (now - (this.#complained.get(sql) ?? -complainAgain) >= complainAgain) {
-      this.#log.error({ error }, 'a statement fails: visitors are asked to come again')
-      this.#complained.set(sql, now)
-    }
-    return new Unavailable('the database cannot answer this')
+    return await this.#outages.read(sql, attempt, whatIs)
   }
 
   #reader(): Reader {
@@ -254,3 +202,8 @@ const isKeptFromOpening = (error: SqliteError) =>
 
 /** BUSY, LOCKED, READONLY, CANTOPEN, PROTOCOL, NOTADB: the same for every statement. An IOERR may be one bad page. */
 const isOutage = (error: SqliteError) => [5, 6, 8, 14, 15, 26].includes(primaryCode(error))
+
+const whatIs = (error: unknown) => {
+  if (!isSqlite(error)) return 'fault'
+  return isOutage(error) ? 'outage' : 'refusal'
+}

@@ -1,13 +1,15 @@
 import { z } from 'zod'
 import type { Feature } from '../../context.ts'
-import { Ownership } from '../../users/index.ts'
 
-/** Whoever opens the bot's claim link first owns it. Before ingest, which answers any other `/start`. */
+/** Whoever opens the bot's claim link first owns it. */
 export const claim: Feature = {
   name: 'claim',
   settings: z.object({}),
   async bot(context) {
-    const { handlers } = await import('./handlers.ts')
+    const [{ claimLink }, { Ownership }] = await Promise.all([
+      import('./handlers.ts'),
+      import('../../users/index.ts'),
+    ])
     const { database, users, log } = context
     const owner = await new Ownership(database).find()
     if (users.hasClaimCode && owner === undefined) {
@@ -15,7 +17,7 @@ export const claim: Feature = {
     } else if (!users.hasClaimCode && owner !== undefined) {
       log.warn({ user_id: owner }, 'the bot was claimed, which counts for nothing without CLAIM_CODE')
     }
-    return { handlers: handlers(context) }
+    return users.hasClaimCode ? { claims: { anyStart: claimLink(context) } } : {}
   },
   owner: [
     {

@@ -1,7 +1,7 @@
 import type { Feature } from '../../context.ts'
 import { downloadSettings } from './settings.ts'
 
-/** The HTTP side: pages, health and downloads. */
+/** What a link gives to who opens it. */
 export const download: Feature<typeof downloadSettings> = {
   name: 'download',
   settings: downloadSettings,

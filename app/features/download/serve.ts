@@ -2,15 +2,14 @@ import { constants, type Stats } from 'node:fs'
 import { access, realpath, stat } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
-import type { Context } from 'koa'
 import send from 'send'
 import { codeOf, Unavailable } from '../../core/errors.ts'
-import type { Shortcut } from '../../core/http.ts'
+import type { Context, Shortcut } from '../../core/http.ts'
 import type { Log } from '../../core/log.ts'
+import { showNotFound } from '../../core/page.ts'
 import type { LinkLookup } from '../../links/index.ts'
 import type { Store } from '../../store/index.ts'
 import { dispositionOf, typeOf } from './describe.ts'
-import { noSuchFile } from './pages.ts'
 
 /** What bytes carry besides type and name; nginx's internal location adds the same to its answers. */
 const always = {
@@ -81,14 +80,14 @@ export function byItself(links: LinkLookup, store: Store, log: Log) {
   const named = new Set<string>()
   return async (ctx: Page): Promise<void> => {
     const file = await links.findDownloadable(ctx.params.uuid ?? '')
-    if (!file) return noSuchFile(ctx)
+    if (!file) return showNotFound(ctx)
     const { uuid } = file
     const stats = await factsOf(store, uuid).catch((error) => unreadable(uuid, error))
     if (!stats) {
       // Of a store that is not there, nothing is lost.
       if (!(await store.look())) throw new Unavailable('the store is not there')
       report(uuid, 'the file of a link is missing')
-      return noSuchFile(ctx)
+      return showNotFound(ctx)
     }
     ctx.set({ 'Content-Type': typeOf(file), 'Content-Disposition': dispositionOf(file), ...always })
     // nginx's form, so that a download goes on when a machine changes from one way to the other.

@@ -1,8 +1,6 @@
 import { z } from 'zod'
-import { adminToken } from '../../core/administrator.ts'
 
 export const downloadSettings = z.object({
-  ADMIN_TOKEN: adminToken,
   X_ACCEL_PREFIX: z
     .string()
     .regex(/^\/([a-z0-9_-]+\/)*$/i, 'must be the path of an internal nginx location, like /_files/')

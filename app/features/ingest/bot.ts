@@ -1,5 +1,5 @@
 import type { BotContext, BotParts } from '../../context.ts'
-import { handlers } from './handlers.ts'
+import { declared } from './handlers.ts'
 import { Intake } from './intake.ts'
 import { Refusals } from './refusals.ts'
 import type { IngestSettings } from './settings.ts'
@@ -14,14 +14,9 @@ export async function intakeOf(context: BotContext, settings: IngestSettings): P
   const refusals = new Refusals(context)
   const intake = new Intake({ context, settings, waiting, refusals, status })
   const jobKinds = transfers(context, settings, status)
-  await waiting.recall(jobKinds.map(({ name }) => name))
+  await waiting.recall()
   return {
-    handlers: handlers(context, settings, intake),
-    commands: [
-      { command: 'start', description: 'What this bot does' },
-      { command: 'help', description: 'What this bot does' },
-      { command: 'link', description: 'Reply to a file with it to get its link' },
-    ],
+    ...declared({ context, settings, intake, refusals }),
     shiftTimes: (by) => waiting.shiftTimes(by),
     jobKinds,
     schedule: [

@@ -1,9 +1,8 @@
 import { TelegramRefusal, TelegramUnreachable } from '../../core/bot-api.ts'
 import { codeOf } from '../../core/errors.ts'
-import { JobCrashes, OtherBot } from '../../jobs/index.ts'
+import { JobCrashes, OtherBot, UnreadablePayload } from '../../jobs/index.ts'
 import { SizeMismatch, TooLarge } from '../../store/index.ts'
 import { ForeignPath, LargerThanAnnounced, Stalled } from '../../telegram/index.ts'
-import { Unreadable } from './payload.ts'
 import { ChatClosed } from './status.ts'
 
 /** Whose fault a failure is, before anyone was asked. */
@@ -192,7 +191,7 @@ const rules: Rule[] = [
     advice: tryLater,
   },
   {
-    matches: (error) => error instanceof Unreadable,
+    matches: (error) => error instanceof UnreadablePayload,
     fault: 'file',
     errorType: 'UNREADABLE',
     retryable: false,

@@ -7,6 +7,7 @@ export const ingest: Feature<typeof ingestSettings> = {
   name: 'ingest',
   settings: ingestSettings,
   migrations: ingestMigrations,
+  person: async () => (await import('./person.ts')).ingestPerson,
   async bot(context, settings) {
     const { intakeOf } = await import('./bot.ts')
     return intakeOf(context, settings)

@@ -2,18 +2,16 @@ import { randomUUID } from 'node:crypto'
 import type { BotContext } from '../../context.ts'
 import type { Place } from '../../core/bot-api.ts'
 import { monotonicNow } from '../../core/monotonic-time.ts'
-import type { Job } from '../../jobs/index.ts'
+import { type Job, payloadOf } from '../../jobs/index.ts'
+import type { Attachment } from '../../telegram/index.ts'
 import { refusalOf } from './admission.ts'
-import type { Attachment } from './attachment.ts'
-import { payloadOf } from './payload.ts'
+import { fileLimits, fileTypeOf } from './kinds.ts'
+import { filePayload } from './payload.ts'
 import type { Refusals } from './refusals.ts'
 import type { IngestSettings } from './settings.ts'
 import { firstMessage, messageOf, type Status } from './status.ts'
 import { notTaken, received, waitingForRoom } from './texts.ts'
-import { kindOf } from './transfer.ts'
 import type { Waiting } from './waiting.ts'
-
-const minute = 60_000
 
 /** A file that someone asks a link of. */
 export interface Asked {
@@ -65,25 +63,19 @@ export class Intake {
       ? { hasWaited }
       : { statusMessage: await outbox.post(firstMessage(uuid, place, text)) }
     const payload = { uuid, ...shown, messageId, place, fileId, fileUniqueId, name, mimeType, size }
-    const sort = await kindOf(links, settings, payload)
-    const job = await jobs.create({
-      ...sort,
-      key,
-      botId: telegram.id,
-      userId,
-      chatId,
-      payload,
-      subject: payload.uuid,
-      dueAt,
-    })
+    const type = await fileTypeOf(links, settings, payload)
+    const job = await jobs.create(type, { key, botId: telegram.id, userId, chatId, payload, dueAt })
     if (job !== undefined && hasWaited) await waiting.add(job, userId, place, dueAt)
   }
 
-  /** Makes a job of one that has failed, once. Returns its id, or undefined when that may not be. @throws Unreadable */
+  /**
+   * Makes a job of one that has failed, once. Returns its id, or undefined when that may not be.
+   * @throws UnreadablePayload
+   */
   async again(failed: Job): Promise<number | undefined> {
     const { context, settings, status } = this.#parts
     const { id, userId, chatId, botId } = failed
-    const payload = payloadOf(failed)
+    const payload = payloadOf({ payload: filePayload }, failed)
     const refusal = await refusalOf(context, settings, { userId, chatId }, payload)
     if (refusal) {
       // The same file however often it is asked for: others are listed, this one has a message of its own.
@@ -92,19 +84,10 @@ export class Intake {
       return undefined
     }
     const dueAt = await this.#slotOf(userId, chatId)
-    const sort = await kindOf(context.links, settings, payload)
+    const type = await fileTypeOf(context.links, settings, payload)
     // The failed job is the history; a new one does the work, and its key allows one for each failure.
     const key = `retry:${id}`
-    const made = await context.jobs.create({
-      ...sort,
-      key,
-      botId,
-      userId,
-      chatId,
-      payload,
-      subject: payload.uuid,
-      dueAt,
-    })
+    const made = await context.jobs.create(type, { key, botId, userId, chatId, payload, dueAt })
     const job = made === undefined ? undefined : await context.jobs.find(made)
     if (job) await status.tell(job, { text: received(payload, (dueAt - monotonicNow()) / 1000) })
     return made ?? (await context.jobs.idOf(key))
@@ -113,8 +96,7 @@ export class Intake {
   /** When one more file of a user may begin (`monotonicNow`). */
   async #slotOf(userId: number, chatId: number): Promise<number> {
     const { context, settings } = this.#parts
-    const most = settings.RATE_LIMIT_PER_MINUTE
-    const { user, chat } = context.jobRates({ userId, chatId })
-    return await context.jobs.load.nextSlot([{ of: { userId }, span: minute, most }, user, chat])
+    const { kinds, rates } = fileLimits(settings)
+    return await context.jobs.slots.next(kinds, rates({ userId, chatId }))
   }
 }

@@ -7,7 +7,7 @@ const place = z.object({
   replyTo: z.int().optional(),
 })
 
-const payload = z
+export const filePayload = z
   .object({
     /** The link that this job makes; chosen before anything is done, so that every step can be repeated. */
     uuid: z.string().regex(/^[0-9a-f-]{36}$/),
@@ -28,22 +28,9 @@ const payload = z
   .transform((read) => ({ ...read, size: read.size }))
 
 /** What a job keeps about its file. */
-export type Payload = z.output<typeof payload>
-
-/** What the database holds of a job's file is damaged: nobody knows which file it was. */
-export class Unreadable extends Error {
-  override name = 'Unreadable'
-}
+export type Payload = z.output<typeof filePayload>
 
 /** What a job keeps about its file, or undefined when that is damaged. */
 export function readPayload(job: Pick<Job, 'payload'>): Payload | undefined {
-  return payload.safeParse(job.payload).data
-}
-
-/** @throws Unreadable */
-export function payloadOf(job: Pick<Job, 'payload'>): Payload {
-  const { data, error } = payload.safeParse(job.payload)
-  if (data) return data
-  const fields = error.issues.map(({ path }) => path.join('.') || 'all of it').join(', ')
-  throw new Unreadable(`what the job keeps about its file cannot be read: ${fields}`)
+  return filePayload.safeParse(job.payload).data
 }

@@ -41,7 +41,7 @@ export class Refusals {
     const of = [telegram.id, place.chatId, userId, place.threadId]
     const [last] = await database.query<Notice>(
       `SELECT id, files FROM refusal_notices WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3
-         AND thread_id IS $4 AND last_at BETWEEN $5 AND $6`,
+         AND thread_id IS NOT DISTINCT FROM CAST($4 AS BIGINT) AND last_at BETWEEN $5 AND $6`,
       ...of,
       now - burst,
       now,
@@ -56,7 +56,7 @@ export class Refusals {
     }
     // The one before is over, full, or damaged.
     const ended = `DELETE FROM refusal_notices
-      WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 AND thread_id IS $4`
+      WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 AND thread_id IS NOT DISTINCT FROM CAST($4 AS BIGINT)`
     await database.query(ended, ...of)
     const id = randomUUID()
     const sql = `INSERT INTO refusal_notices (bot_id, chat_id, user_id, thread_id, id, files, last_at)

@@ -1,8 +1,8 @@
 import type { BotContext } from '../../context.ts'
 import type { Place } from '../../core/bot-api.ts'
-import type { Job } from '../../jobs/index.ts'
+import type { ClaimedJob, Job } from '../../jobs/index.ts'
 import type { NewMessage, Revision } from '../../outbox/index.ts'
-import { payloadOf, readPayload } from './payload.ts'
+import { type Payload, readPayload } from './payload.ts'
 import type { Waiting } from './waiting.ts'
 
 /** Milliseconds that a transfer waits for the first word about its file to arrive. */
@@ -48,12 +48,12 @@ export class Status {
    * A transfer is about to begin.
    * @throws ChatClosed when it would be for nobody
    */
-  async begin(job: Job, signal: AbortSignal): Promise<void> {
-    const { database, outbox } = this.#context
-    const { size, hasWaited } = payloadOf(job)
+  async begin(job: ClaimedJob<Payload>, signal: AbortSignal): Promise<void> {
+    const { database, outbox, sender } = this.#context
+    const { size, hasWaited } = job.payload
     if (hasWaited) await database.transaction(() => this.#waiting.leave(job.id))
     if ((size ?? 0) > small) await outbox.tried(messageOf(job).key, firstWord, signal)
-    if (await outbox.chats.isClosed(job.chatId)) throw new ChatClosed()
+    if (await sender.chats.isClosed(job.chatId)) throw new ChatClosed()
   }
 }
 

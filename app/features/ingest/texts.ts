@@ -1,6 +1,7 @@
 import { about, apart, bytes, counted, duration, moment } from '../../core/format.ts'
+import { escapeHtml } from '../../core/html.ts'
 import type { Refusal } from '../../jobs/index.ts'
-import { escapeHtml } from '../../outbox/index.ts'
+import { privateBot } from '../../telegram/index.ts'
 
 interface Named {
   name: string
@@ -11,6 +12,8 @@ interface Named {
 function title({ name, size }: Named, shown = size === undefined ? undefined : bytes(size)): string {
   return `<code>${escapeHtml(name)}</code>${shown === undefined ? '' : ` (${shown})`}`
 }
+
+export const getItsLink = 'Reply to a file with it to get its link'
 
 interface Terms {
   limit: number
@@ -34,33 +37,8 @@ export function helpInGroup(mention: string): string {
   )
 }
 
-export const notAFile =
-  'That is not a file: send me a document, video, audio or photo, and I answer with a link. /help'
-
 export const linkWithoutFile =
   'There is no file here to make a link of: reply to a message that has one with /link.'
-
-export const anonymous =
-  'I cannot see who is asking. Write as yourself, not in the name of the group or of a channel, and ask again.'
-
-/** @param mention the bot's own, which a command in a group needs to be heard */
-export function unknownCommand(command: string, mention = ''): string {
-  const name = command.length > 32 ? `${command.slice(0, 32)}…` : command
-  return `I don't know <code>/${escapeHtml(name)}</code>. /help${mention} lists what I can do.`
-}
-
-function privateBot(userId: number, isOwnerless: boolean): [because: string, advice: string] {
-  if (isOwnerless) {
-    const advice = 'If you installed it, open the link that the installation printed at its end.'
-    return ['this bot has no owner yet', advice]
-  }
-  return ['this bot is private', `To use it, ask its owner to allow your id: <code>${userId}</code>`]
-}
-
-export function notAllowed(userId: number, isOwnerless: boolean): string {
-  const [because, advice] = privateBot(userId, isOwnerless)
-  return `${because[0]?.toUpperCase()}${because.slice(1)}. ${advice}`
-}
 
 export function received(file: Named, seconds = 0): string {
   // Also true while Telegram sends nothing of it.
@@ -202,3 +180,17 @@ export const unreadable =
 export function failed(file: Named, reason: string, advice: string): string {
   return `${title(file)}\n${reason} ${advice}`
 }
+
+export const tooLongAgo = 'That was too long ago. Send the file again.'
+
+export const notYours = 'Only the person who asked for the link can do that.'
+
+export const doneAlready = 'It is done already.'
+
+export const forgotten = 'The server has lost what it knew of this file. Send it again.'
+
+export const notNow = 'Not now: the chat says why.'
+
+export const onItsWay = 'Your file is on its way already.'
+
+export const tryingAgain = 'Trying again.'

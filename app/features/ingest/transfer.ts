@@ -2,16 +2,19 @@ import type { BotContext } from '../../context.ts'
 import { TelegramRefusal } from '../../core/bot-api.ts'
 import { codeOf } from '../../core/errors.ts'
 import type { ClaimedJob, Elsewhere, Job, JobEvent, JobKind } from '../../jobs/index.ts'
-import type { Links } from '../../links/index.ts'
 import { type Intake, SizeMismatch, TooLarge } from '../../store/index.ts'
+import { fileEvents } from './events.ts'
 import { classify, machineProblem, OverQuota, stalledForGood } from './failures.ts'
 import { FetchTurns, type Turn } from './fetch-turns.ts'
-import { type Payload, payloadOf, readPayload } from './payload.ts'
+import { type FileType, fetchTypeOf, knownFile, largeFile, smallFile } from './kinds.ts'
+import { type filePayload, type Payload, readPayload } from './payload.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { IngestSettings } from './settings.ts'
 import { Speed } from './speed.ts'
 import type { Status } from './status.ts'
 import { done, failed, progress, retrying, unreadable, waitingForRoom } from './texts.ts'
+
+const minute = 60_000
 
 /** Milliseconds after which a job that waits for room looks again. */
 const roomPause = 30_000
@@ -22,23 +25,20 @@ const floodPause = 5000
 /** Seconds before a file of which nothing came is asked for again; Telegram may be at it for hours. */
 const stallDelays = [60, 120, 300, 900, 1800, 3600, 3600, 3600, 3600, 3600]
 
-/** Contents that come from Telegram, by getFile. */
-const fetchedContent = 'ingest'
+/** Small files that may be fetched at a time: one, and as many as pass by those of which nothing comes. */
+const smallPlaces = 6
 
-/**
- * Small ones of them: they never wait behind a large one, since the server serves the newest call first. They begin one
- * after the other ({@link FetchTurns}); the further places are for when nothing comes of those before.
- */
-const smallContent = { name: 'ingest-small', concurrency: 6 }
+/** Milliseconds without a move among files that wait, before /health says so. */
+const stuckAfter = 5 * minute
 
 /** The part of STALL_SECONDS after which a small file of which nothing comes holds back the next one no longer. */
 const passedBy = 1 / 18
 
 /** The part after which a small one is put off: until then as many others pass it by as there are places for. */
-const putOff = passedBy * smallContent.concurrency
+const putOff = passedBy * smallPlaces
 
-/** Contents that are stored already: many at a time, and past those that wait for a transfer. */
-const knownContent = { name: 'ingest-known', concurrency: 4 }
+type FileKind = JobKind<typeof filePayload>
+type FileJob = ClaimedJob<Payload>
 
 interface Taken {
   intake: Intake | 'known'
@@ -47,39 +47,30 @@ interface Taken {
   leftover?: string
 }
 
-/** Which queue a file belongs to, the room that it needs, and what it will count for its user. */
-export async function kindOf(
-  links: Links,
-  settings: IngestSettings,
-  file: Payload,
-): Promise<{ kind: string; size: number; userBytes: number }> {
-  const { size } = file
-  const known = size !== undefined && (await links.findByContent(file.fileUniqueId, size))
-  const userBytes = size ?? 0
-  return known ? { kind: knownContent.name, size: 0, userBytes } : { ...fetchOf(settings, size), userBytes }
-}
-
-function fetchOf({ SMALL_FILE_SIZE }: IngestSettings, size: number | undefined) {
-  const isSmall = size !== undefined && size <= SMALL_FILE_SIZE
-  return { kind: isSmall ? smallContent.name : fetchedContent, size: size ?? 0 }
-}
-
 /** The jobs that make a link of a Telegram file: two kinds that fetch, one for what is stored already. */
-export function transfers(context: BotContext, settings: IngestSettings, status: Status): JobKind[] {
+export function transfers(context: BotContext, settings: IngestSettings, status: Status): FileKind[] {
   const { machine, telegram } = context.breakers
   const isReady = () => context.telegram.connected && context.store.isThere && context.database.isInPlace
-  // The server serves the newest call first, so that of two large files one would starve: one at a time, usually.
   const fetches = {
+    isOfBot: true,
     breakers: [telegram],
     ready: async () => isReady() && !(await context.store.isLow()),
+    stuckAfter,
   }
-  const large = { ...fetches, name: fetchedContent, concurrency: settings.FETCHES_PER_BOT }
-  const small = { ...fetches, ...smallContent }
-  const known = { ...knownContent, breakers: [], ready: isReady }
+  const lanes = {
+    // The server serves the newest call first, so that of two large files one would starve: one at a time, usually.
+    large: { ...fetches, name: 'large files', concurrency: settings.FETCHES_PER_BOT },
+    // They begin one after the other ({@link FetchTurns}); the further places are for when nothing comes of those before.
+    small: { ...fetches, name: 'small files', concurrency: smallPlaces },
+    // Many at a time, and past those that wait for a transfer.
+    known: { ...fetches, name: 'known files', concurrency: 4, breakers: [], ready: isReady },
+  }
   const mayBegin = () => telegram.isClosed && machine.isClosed
   const turns = new FetchTurns(settings.STALL_SECONDS * 1000 * passedBy, mayBegin)
-  return [large, small, known].map((kind) => ({
-    ...kind,
+  const shared: Omit<FileKind, keyof FileType | 'lane'> = {
+    retries: settings.RETRY_DELAYS,
+    maxCrashes: 3,
+    attemptFailed: fileEvents.failed,
     run: (job, signal, elsewhere) => transfer({ context, settings, status, turns, elsewhere }, job, signal),
 
     classify(job, error) {
@@ -98,19 +89,24 @@ export function transfers(context: BotContext, settings: IngestSettings, status:
         case 'stall':
           return { ...verdict, suspect: telegram, isDeferral: true, delays: stallDelays }
         case 'flood':
-          return { ...verdict, suspect: telegram, uncounted: true, retryAfter: floodWait(error) }
+          return { ...verdict, suspect: telegram, countsAsAttempt: false, retryAfter: floodWait(error) }
         case 'room':
-          return { ...verdict, uncounted: true, retryAfter: roomPause }
+          return { ...verdict, countsAsAttempt: false, retryAfter: roomPause }
         case 'machine':
           return { ...verdict, suspect: machine, isDeferral: true }
       }
     },
 
-    async failed(job, error, retryIn, isOutage) {
+    async onFailure(job, error, retryIn, isOutage) {
       const text = failureText(job, error, retryIn, isOutage)
       if (text) await status.tell(job, text)
     },
-  }))
+  }
+  return [
+    { ...largeFile, ...shared, lane: lanes.large },
+    { ...smallFile, ...shared, lane: lanes.small },
+    { ...knownFile, ...shared, lane: lanes.known },
+  ]
 }
 
 function floodWait(error: unknown): number {
@@ -143,14 +139,14 @@ interface Parts {
   elsewhere: Elsewhere
 }
 
-async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Promise<void> {
+async function transfer(parts: Parts, job: FileJob, signal: AbortSignal): Promise<void> {
   const { context, status } = parts
-  const { jobs, store, links, telegram, outbox, database } = context
-  const payload = payloadOf(job)
+  const { jobs, store, links, telegram, sender, database } = context
+  const { payload } = job
   const began = performance.now()
   // Until the link is recorded, for others with the same content.
   using held = new DisposableStack()
-  const taken = await take(parts, job, payload, held, signal)
+  const taken = await take(parts, job, held, signal)
   if (!taken) return
   const { intake, size, leftover } = taken
   const expiresAt = links.expiry(context.clock.now())
@@ -158,9 +154,9 @@ async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Pro
   const record = async () => {
     await checkQuotas(context, job, { fileUniqueId, size })
     // In one transaction with the end: each one of its own would wait for the disk.
-    const finished: [JobEvent, object][] = intake === 'known' ? [] : [['DOWNLOAD_FINISHED', { intake, size }]]
-    await jobs.events.recordAll(job, [...finished, ['OUTPUT_VALIDATED', { size, intake }]])
-    const chatId = outbox.chats.idNow(job.chatId)
+    const finished: [JobEvent, object][] = intake === 'known' ? [] : [[fileEvents.finished, { intake, size }]]
+    await jobs.events.recordAll(job, [...finished, [fileEvents.validated, { size, intake }]])
+    const chatId = sender.chats.idNow(job.chatId)
     const source = { botId: job.botId, fileId, chatId, messageId }
     await links.create({ uuid, userId: job.userId, name, mimeType, size, fileUniqueId, source, expiresAt })
     const isOurs = await jobs.transition(job.id, 'RUNNING', 'COMPLETED', {}, job.worker)
@@ -191,13 +187,13 @@ async function transfer(parts: Parts, job: ClaimedJob, signal: AbortSignal): Pro
 /** Takes the content in; undefined when the job went to those that fetch. */
 async function take(
   parts: Parts,
-  job: ClaimedJob,
-  payload: Payload,
+  job: FileJob,
   held: DisposableStack,
   signal: AbortSignal,
 ): Promise<Taken | undefined> {
   const { context, settings, status } = parts
   const { jobs, store } = context
+  const { payload } = job
   const { uuid, size } = payload
   if (size !== undefined) {
     // Linked before a crash, and not recorded.
@@ -207,10 +203,11 @@ async function take(
     const known = await takeKnown(context, payload)
     if (known) return known
   }
-  if (job.kind === knownContent.name) {
+  if (job.kind === knownFile.name) {
     // Fetched here, it would have no promise of room, and more transfers would run at once than may.
-    const as = fetchOf(settings, size)
-    const move = { reason: 'content gone', uncounted: true, as }
+    const { name: kind, holds } = fetchTypeOf(settings, size)
+    const as = { kind, size: holds(payload).bytes ?? 0 }
+    const move = { reason: 'content gone', countsAsAttempt: false, as }
     await jobs.transition(job.id, 'RUNNING', 'QUEUED', move, job.worker)
     return undefined
   }
@@ -218,16 +215,16 @@ async function take(
   const { turns, elsewhere } = parts
   const { fileUniqueId } = payload
   const turn =
-    job.kind === smallContent.name
+    job.kind === smallFile.name
       ? held.use(await elsewhere(() => turns.take(fileUniqueId, signal, job.deferrals > 0)))
       : undefined
   // One before it in the line may have been the same.
   const known = turn && (await takeKnown(context, payload))
   if (known) return known
   await checkRoom(context, size)
-  await jobs.events.record(job, 'DOWNLOAD_STARTED', { size })
+  await jobs.events.record(job, fileEvents.started, { size })
   try {
-    return await download(parts, job, payload, turn, signal)
+    return await download(parts, job, turn, signal)
   } catch (error) {
     // Fetched for two jobs at once, and taken away with the record of the other.
     const other = codeOf(error) === 'ENOENT' ? await takeKnown(context, payload) : undefined
@@ -250,23 +247,23 @@ async function takeKnown(
 
 async function download(
   { context: { jobs, store, telegram }, settings, status, elsewhere }: Parts,
-  job: Job,
-  payload: Payload,
+  job: FileJob,
   turn: Turn | undefined,
   signal: AbortSignal,
 ): Promise<Taken> {
+  const { payload } = job
   const { uuid, size, fileId } = payload
   const { MAX_FILE_SIZE: limit, STALL_SECONDS } = settings
   const patience = STALL_SECONDS * 1000 * (turn ? putOff : 1)
   const speed = new Speed()
   const received = (bytes: number) => {
-    jobs.load.progressed(job.id, bytes)
+    jobs.reservations.progressed(job, bytes)
     const shown = { received: bytes, speed: speed.at(bytes) }
     status.showProgress(job, () => progress(payload, shown))
   }
   const fetched = await elsewhere(async () => {
     const grew = () => {
-      jobs.load.grew(job.id)
+      jobs.reservations.grew(job.id)
       turn?.moved()
     }
     let last = 0

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { BotContext } from '../../context.ts'
 import type { Place } from '../../core/bot-api.ts'
 import { monotonicNow } from '../../core/monotonic-time.ts'
+import { fileKinds, fileRates } from './kinds.ts'
 import { moveWithChats } from './move-notices.ts'
 import { readPayload } from './payload.ts'
 import type { IngestSettings } from './settings.ts'
@@ -46,14 +47,14 @@ export class Waiting {
    * for among the next few ids that nobody else has: behind a burst it would not be found, sent again, and the first one
    * would stand for ever. Call it before messages are sent.
    */
-  async recall(kinds: string[]): Promise<void> {
-    const { jobs, telegram, outbox } = this.#context
-    for (const kind of kinds) {
+  async recall(): Promise<void> {
+    const { jobs, telegram, sender } = this.#context
+    for (const kind of fileKinds) {
       for (const job of await jobs.active(kind, maxRecalled)) {
         const { replyTo, chatId } = readPayload(job)?.place ?? {}
         // In a group that has become a supergroup the message that asked has another id.
         if (job.botId === telegram.id && chatId === job.chatId && replyTo !== undefined) {
-          outbox.heard(chatId, replyTo)
+          sender.heard(chatId, replyTo)
         }
       }
     }
@@ -66,10 +67,19 @@ export class Waiting {
     { chatId, threadId, replyTo }: Place,
     slotAt: number,
   ): Promise<void> {
+    await this.#alone(() => this.#count(jobId, userId, { chatId, threadId, replyTo }, slotAt))
+  }
+
+  async #count(
+    jobId: number,
+    userId: number,
+    { chatId, threadId, replyTo }: Place,
+    slotAt: number,
+  ): Promise<void> {
     const { database, telegram } = this.#context
     const of = [telegram.id, chatId, userId, threadId]
     const counted = `UPDATE waiting_notices SET files = files + 1
-      WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 AND thread_id IS $4 RETURNING *`
+      WHERE bot_id = $1 AND chat_id = $2 AND user_id = $3 AND thread_id IS NOT DISTINCT FROM CAST($4 AS BIGINT) RETURNING *`
     const begun = `INSERT INTO waiting_notices (bot_id, chat_id, user_id, thread_id, id, files)
       VALUES ($1, $2, $3, $4, $5, 1) RETURNING *`
     const [known] = await database.query<Notice>(counted, ...of)
@@ -88,9 +98,11 @@ export class Waiting {
       jobId,
     )
     if (!left) return
-    const sql = 'SELECT * FROM waiting_notices WHERE id = $1'
-    const [notice] = await database.query<Notice>(sql, left.notice_id)
-    if (notice) await this.#say(notice)
+    await this.#alone(async () => {
+      const sql = 'SELECT * FROM waiting_notices WHERE id = $1'
+      const [notice] = await database.query<Notice>(sql, left.notice_id)
+      if (notice) await this.#say(notice)
+    })
   }
 
   /** Brings the times in the messages up to date, as while an hour's limit holds all of them back. */
@@ -98,13 +110,22 @@ export class Waiting {
     const { database, telegram } = this.#context
     const sql = 'SELECT * FROM waiting_notices WHERE bot_id = $1 ORDER BY id LIMIT $2'
     for (const notice of await database.query<Notice>(sql, telegram.id, maxNotices)) {
-      await database.transaction(() => this.#say(notice))
+      await this.#alone(() => this.#say(notice))
     }
   }
 
   /** Moves the times at which files have their turn by so many milliseconds. */
   async shiftTimes(by: number): Promise<void> {
     await this.#context.database.query('UPDATE waiting_files SET slot_at = slot_at + $1', by)
+  }
+
+  /** The last file of a notice ends it, and the next begins one: nobody else counts meanwhile. */
+  async #alone(work: () => Promise<void>): Promise<void> {
+    const { database } = this.#context
+    await database.transaction(async () => {
+      await database.serialize('waiting files')
+      await work()
+    })
   }
 
   /** @param replyTo the message that a new one answers: in a group it shows who is meant */
@@ -132,11 +153,10 @@ export class Waiting {
 
   /** The limits for which a file has its turn at a moment. */
   async #limitsOf(userId: number, chatId: number, at: number): Promise<Limits> {
-    const { jobRates, jobs } = this.#context
-    const { user, chat } = jobRates({ userId, chatId })
-    const minute = this.#settings.RATE_LIMIT_PER_MINUTE
+    const { minute, hour, chat } = fileRates(this.#settings, { userId, chatId })
     // A private chat is its user's own.
-    if (chatId === userId) return { minute, hour: Math.min(user.most, chat.most) }
-    return (await jobs.load.hasActed(chat, at)) ? { chat: chat.most } : { minute, hour: user.most }
+    if (chatId === userId) return { minute: minute.most, hour: Math.min(hour.most, chat.most) }
+    const isOfChat = await this.#context.jobs.slots.heldBack(fileKinds, chat, at)
+    return isOfChat ? { chat: chat.most } : { minute: minute.most, hour: hour.most }
   }
 }

@@ -1,20 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Context } from 'koa'
 import { isAdministrator } from '../../core/administrator.ts'
 import type { Database } from '../../core/database/database.ts'
 import type { Queries } from '../../core/database/reader.ts'
 import { Unavailable } from '../../core/errors.ts'
+import type { Context } from '../../core/http.ts'
+import { type CleanupRow, cleanupTable } from './maintenance.model.ts'
 import type { Findings } from './reconciliation.ts'
 import type { Removed } from './retention.ts'
 
 /** Milliseconds for which a request waits for its result; nginx waits a little longer. */
 const patience = 12_000
-
-interface Row extends Record<string, unknown> {
-  id: number
-  finished_at: number | null
-  result: string | null
-}
 
 /** POST /cleanup: has the bot role clean up now; answers with what was removed, or 202 when that takes long. */
 export function cleanupRoute(database: Queries, adminToken: string) {
@@ -52,21 +47,21 @@ function nothingIfUnavailable(error: unknown): undefined {
 
 /** DataContext the wish; one that waits or runs is joined. One statement, so that no lock is held between two. */
 async function ask(database: Queries): Promise<number> {
-  const [made] = await database.query<Row>(
+  const [made] = await database.query<CleanupRow>(
     `INSERT INTO cleanups (requested_at) SELECT CAST($1 AS BIGINT)
      WHERE NOT EXISTS (SELECT 1 FROM cleanups WHERE finished_at IS NULL) RETURNING id`,
     Date.now(),
   )
   // One that has ended since then has done what was wished for.
-  const [latest] = made ? [made] : await database.query<Row>('SELECT max(id) AS id FROM cleanups')
-  return (latest as Row).id
+  const [latest] = made ? [made] : await database.query<CleanupRow>('SELECT max(id) AS id FROM cleanups')
+  return (latest as CleanupRow).id
 }
 
 /** Undefined when it takes longer than the caller is kept waiting. */
 async function resultOf(database: Queries, id: number): Promise<unknown> {
   const end = performance.now() + patience
   while (performance.now() < end) {
-    const [row] = await database.query<Row>('SELECT * FROM cleanups WHERE id = $1', id)
+    const [row] = await database.query<CleanupRow>('SELECT * FROM cleanups WHERE id = $1', id)
     if (row?.result) return JSON.parse(row.result)
     await delay(100)
   }
@@ -82,7 +77,7 @@ interface Sweeps {
 
 /** Does what was asked for, in the bot role. */
 export async function answerCleanups(database: Database, sweeps: Sweeps, signal: AbortSignal): Promise<void> {
-  const asked = await database.query<Row>('SELECT * FROM cleanups WHERE finished_at IS NULL')
+  const asked = await database.rows(cleanupTable, { finished_at: null })
   if (asked.length === 0) return
   const expired = await sweeps.expired(signal)
   const leftovers = await sweeps.leftovers()

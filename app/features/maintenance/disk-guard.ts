@@ -16,8 +16,9 @@ export class DiskGuard {
   }
 
   async look(): Promise<void> {
-    const { health, store, log } = this.#context
+    const { health, metrics, store, log } = this.#context
     const rooms = (await store.disks()).sort((a, b) => a.spare - b.spare)
+    for (const { of, free } of rooms) metrics.set('tgdepot_disk_free_bytes', free, { of })
     const [tightest] = rooms
     // Without a disk in sight there is no room to speak of; that the store is not there is said elsewhere.
     if (tightest === undefined) return await health.report('disk', { ok: false, detail: 'not there' })
@@ -44,10 +45,13 @@ export class DiskGuard {
 
   /** The reserve was given up when the disk was full; it is taken again when there is room beside it. */
   async #keepReserve(rooms: DiskSpace[]): Promise<boolean> {
-    const { database, log } = this.#context
-    if (await database.reserve.isHeld()) return true
+    const {
+      database: { reserve },
+      log,
+    } = this.#context
+    if (reserve === undefined || (await reserve.isHeld())) return true
     if (rooms.some(({ spare }) => spare <= reserveSize)) return false
-    return await database.reserve.hold().then(
+    return await reserve.hold().then(
       () => true,
       (error) => {
         log.warn({ error }, 'no room for the database reserve')

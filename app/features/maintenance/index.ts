@@ -7,6 +7,19 @@ export const maintenance: Feature<typeof maintenanceSettings> = {
   name: 'maintenance',
   settings: maintenanceSettings,
   migrations: maintenanceMigrations,
+  health: [
+    { name: 'store', of: 'bot' },
+    { name: 'disk', of: 'bot' },
+    { name: 'clock', of: 'bot' },
+  ],
+  metrics: [
+    {
+      name: 'tgdepot_disk_free_bytes',
+      help: 'Free room of each disk that files pass.',
+      type: 'gauge',
+      labels: ['of'],
+    },
+  ],
   async bot(context, settings) {
     const { schedule } = await import('./bot.ts')
     return { schedule: schedule(context, settings) }

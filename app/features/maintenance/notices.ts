@@ -1,4 +1,5 @@
 import type { BotContext } from '../../context.ts'
+import { noticeTable } from './maintenance.model.ts'
 
 /** Milliseconds for which a notice is not repeated, however often what it is about comes and goes. */
 const quiet = 10 * 60_000
@@ -42,8 +43,7 @@ export class Notices {
 
   /** Whether the administrators know of it as something that lasts. */
   async isOpen(name: string): Promise<boolean> {
-    const sql = 'SELECT 1 FROM notices WHERE name = $1 AND is_open = 1'
-    return (await this.#context.database.query(sql, name)).length > 0
+    return (await this.#context.database.rows(noticeTable, { name, is_open: 1 })).length > 0
   }
 
   async #tell(text: string): Promise<void> {

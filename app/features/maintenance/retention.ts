@@ -26,10 +26,10 @@ export interface Removed {
 /**
  * Removes links whose time has been over for `grace` milliseconds, or is just over where the disk is low. The bytes go
  * first: a crash in between leaves a link that is expired anyway. What cannot be removed keeps its row, and the rest
- * goes.
+ * goes; what a job needs that has not ended stays until then.
  */
 export async function removeExpired(
-  { links, store, clock, log }: BotContext,
+  { links, jobs, store, clock, log }: BotContext,
   { stuck, grace }: { stuck: StuckFiles; grace: number },
   signal: AbortSignal,
 ): Promise<Removed> {
@@ -42,7 +42,8 @@ export async function removeExpired(
     const before = Date.now() - ((await store.isLow()) ? 0 : grace)
     const uuids = await links.listExpired(batch, before, left)
     if (uuids.length === 0) break
-    const due = uuids.filter((uuid) => !stuck.holds(uuid))
+    const held = await jobs.reservations.held(uuids)
+    const due = uuids.filter((uuid) => !stuck.holds(uuid) && !held.has(uuid))
     const gone = await Promise.all(
       due.map(async (uuid) => {
         const done = await stuck.attempt(uuid, () => store.remove(uuid).then(() => uuid))
@@ -62,8 +63,8 @@ export async function removeExpired(
 }
 
 /**
- * Removes finished files that the Bot API server would keep for up to 25 h. With no work in sight all of them are
- * leftovers; else one may belong to a job that is about to take it in, or to ask for it again.
+ * Removes finished files that the Bot API server would keep for up to 25 h. With no work of its bot in sight all of them are
+ * leftovers; else one may belong to a job of this bot that is about to take it in, or to ask for it again.
  */
 export async function removeLeftovers(
   { telegram, jobs, store, clock, log }: BotContext,
@@ -73,7 +74,7 @@ export async function removeLeftovers(
   if (!(await store.look())) return removed
   // The look into the folder comes before the look at the jobs: what is finished by then is taken in by then.
   const found = await telegram.files.leftovers(maxLeftovers)
-  const idle = (await jobs.load.counts(0)).all === 0
+  const idle = !(await jobs.reservations.anyOf(telegram.id))
   for (const { path, size, finishedAt } of found) {
     if (stuck.holds(path)) continue
     // An age by a clock that jumped is none.

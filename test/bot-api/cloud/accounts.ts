@@ -30,6 +30,7 @@ export function applyChange(message: Message, at: number, change: Change): void 
   if (change.text !== undefined) message.text = change.text
   if (change.caption !== undefined) message.caption = change.caption
   if (change.text !== undefined || change.caption !== undefined) message.entities = change.entities
+  if (change.media !== undefined) message.media = change.media
   message.inline_keyboard = change.inline_keyboard
   if (change.link_preview_disabled !== undefined) message.link_preview_disabled = change.link_preview_disabled
   message.edited_at = at

@@ -10,6 +10,7 @@ import type {
   Chat,
   CloudFile,
   CloudRecord,
+  Draft,
   FeedEntry,
   Media,
   Message,
@@ -20,6 +21,8 @@ export type Conversation = {
   messages: Map<number, Message>
   lastMessageId: number
   answers: Answer[]
+  /** Every draft that was shown, the newest last. */
+  drafts: Draft[]
 }
 
 /**
@@ -79,7 +82,7 @@ export class Cloud {
     const key = chatId > 0 ? `${botId}:${chatId}` : `${chatId}`
     let conversation = this.#conversations.get(key)
     if (!conversation) {
-      conversation = { messages: new Map(), lastMessageId: 0, answers: [] }
+      conversation = { messages: new Map(), lastMessageId: 0, answers: [], drafts: [] }
       this.#conversations.set(key, conversation)
     }
     return conversation
@@ -134,6 +137,9 @@ export class Cloud {
         return this.#addMessage(record)
       case 'edit':
         return this.#editMessage(record)
+      case 'draft':
+        this.conversation(record.bot_id, record.chat_id).drafts.push(record.draft)
+        return []
       case 'delete': {
         const message = this.conversation(record.bot_id, record.chat_id).messages.get(record.message_id)
         if (message) message.deleted = true
@@ -196,8 +202,7 @@ export class Cloud {
     const conversation = this.conversation(record.bot_id, record.chat_id)
     conversation.messages.set(message.message_id, message)
     conversation.lastMessageId = message.message_id
-    const { media } = message
-    if (media) for (const id of [media.file, ...(media.smaller ?? [])]) this.#media.set(id, media)
+    this.#remember(message.media)
     if (record.chat_id > 0) this.#account(record.bot_id).lastMessageId = message.message_id
     const type = this.#isChannel(record.chat_id) ? 'channel_post' : 'message'
     const update = { type, message_id: message.message_id } as const
@@ -208,10 +213,15 @@ export class Cloud {
     const message = this.conversation(record.bot_id, record.chat_id).messages.get(record.message_id)
     if (!message) return []
     applyChange(message, record.at, record.change)
+    this.#remember(record.change.media)
     if (message.from.is_bot) return []
     const type = this.#isChannel(record.chat_id) ? 'edited_channel_post' : 'edited_message'
     const update = { type, message_id: record.message_id } as const
     return this.#tell(this.#listeners(record, message), record.at, record.chat_id, update)
+  }
+
+  #remember(media: Media | undefined): void {
+    if (media) for (const id of [media.file, ...(media.smaller ?? [])]) this.#media.set(id, media)
   }
 
   /** Bots that hear of a message in this chat: never the one that wrote it, and no bot hears another one of these. */

@@ -40,6 +40,8 @@ export type Media = {
   mime_type?: string | undefined
   /** What the message says of the size: null = nothing, absent = the truth. */
   announced_size?: number | null | undefined
+  /** What the bot says of it: its size on the screen, its length in time, and so on, as the API names it. */
+  said?: Record<string, unknown> | undefined
 }
 
 export type Entity = {
@@ -83,6 +85,12 @@ export type Message = {
     | undefined
   inline_keyboard?: InlineKeyboard | undefined
   link_preview_disabled?: boolean | undefined
+  /** The part of the answered message that it is about. */
+  quote?: string | undefined
+  /** Sent without a sound. */
+  silent?: boolean | undefined
+  /** Cannot be forwarded. */
+  protected?: boolean | undefined
   forwarded_from?: { id: number; at: number } | undefined
   reaction?: string[] | undefined
   edited_at?: number | undefined
@@ -96,7 +104,11 @@ export type Change = {
   entities?: Entity[] | undefined
   inline_keyboard?: InlineKeyboard | undefined
   link_preview_disabled?: boolean | undefined
+  media?: Media | undefined
 }
+
+/** A text that is being written; it is no message. */
+export type Draft = { draft_id: number; text: string; at: number }
 
 export type Callback = {
   id: string
@@ -118,6 +130,7 @@ export type CloudRecord =
   | { t: 'file'; file: CloudFile }
   | { t: 'message'; at: number; bot_id: number; chat_id: number; message: Message }
   | { t: 'edit'; at: number; bot_id: number; chat_id: number; message_id: number; by: number; change: Change }
+  | { t: 'draft'; bot_id: number; chat_id: number; draft: Draft }
   | { t: 'delete'; bot_id: number; chat_id: number; message_id: number }
   | { t: 'react'; bot_id: number; chat_id: number; message_id: number; reaction: string[] }
   | { t: 'membership'; at: number; bot_id: number; chat_id: number; by: number; status: Membership }

@@ -1,5 +1,5 @@
 import type { Cloud } from '../cloud/cloud.ts'
-import type { Button, Edit, Entity, Kind, Message } from '../cloud/records.ts'
+import type { Button, Draft, Edit, Entity, Kind, Message } from '../cloud/records.ts'
 
 export type ShownFile = {
   kind: Kind
@@ -7,6 +7,8 @@ export type ShownFile = {
   mime_type?: string
   file_unique_id: string
   file_size: number
+  /** What the bot said of it, as the API names it. */
+  said?: Record<string, unknown>
 }
 
 export type ShownMessage = {
@@ -21,6 +23,10 @@ export type ShownMessage = {
   message_thread_id?: number
   inline_keyboard?: Button[][]
   link_preview_disabled?: boolean
+  media_group_id?: string
+  quote?: string
+  silent?: boolean
+  protected?: boolean
   reaction?: string[]
   deleted?: boolean
   edits: Edit[]
@@ -29,6 +35,7 @@ export type ShownMessage = {
 export type ShownChat = {
   messages: ShownMessage[]
   answers: { callback_query_id: string; text: string; show_alert: boolean; at: number }[]
+  drafts: Draft[]
 }
 
 /** What a chat with this bot shows, deleted messages included; times in milliseconds. */
@@ -37,11 +44,12 @@ export function showChat(cloud: Cloud, botId: number, chatId: number): object {
   return {
     messages: [...conversation.messages.values()].map((message) => show(cloud, message)),
     answers: conversation.answers,
+    drafts: conversation.drafts,
   }
 }
 
 function show(cloud: Cloud, message: Message): object {
-  const { media, entities, media_group_id, edited_at, ...rest } = message
+  const { media, entities, edited_at, ...rest } = message
   const file = media && cloud.files.get(media.file)
   return {
     ...rest,
@@ -52,6 +60,7 @@ function show(cloud: Cloud, message: Message): object {
       mime_type: media.mime_type,
       file_unique_id: file.unique_id,
       file_size: file.size,
+      said: media.said,
     },
   }
 }

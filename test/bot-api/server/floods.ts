@@ -15,11 +15,13 @@ export class Floods {
   readonly #calls = new Map<string, number[]>()
   readonly #heldUntil = new Map<string, number>()
 
-  /** Throws 429. */
-  count(botId: number, method: string, chatId: number): void {
+  /** @param messages that the call sends: an album is as many as it has. Throws 429. */
+  count(botId: number, method: string, chatId: number, messages = 1): void {
     if (!/^(send|edit|copy|forward)/i.test(method)) return
-    this.#count(`${botId}`, limits.bot)
-    this.#count(`${botId} ${chatId}`, chatId > 0 ? limits.privateChat : limits.group)
+    for (let message = 0; message < messages; message++) {
+      this.#count(`${botId}`, limits.bot)
+      this.#count(`${botId} ${chatId}`, chatId > 0 ? limits.privateChat : limits.group)
+    }
   }
 
   #count(key: string, { calls, within }: Limit): void {

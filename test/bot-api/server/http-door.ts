@@ -70,12 +70,20 @@ async function answerCall(
     const work = findMethod(method)
     if (!work) throw new ApiError(404, 'Not Found: method not found')
     bot.floodWait.check()
-    if (chatId !== undefined && server.settings.now.flood_limits) server.floods.count(bot.id, method, chatId)
+    if (chatId !== undefined && server.settings.now.flood_limits) {
+      server.floods.count(bot.id, method, chatId, messagesOf(params))
+    }
     if (!isAnsweredFromMemory(method)) await server.settings.connection()
     return await work(bot, params)
   })
   if (fault?.after && spoil(fault, response)) return
   sendResult(response, misleading(fault, result))
+}
+
+/** How many messages a call sends. */
+function messagesOf(params: Params): number {
+  const media = params.json('media', 'media')
+  return Array.isArray(media) ? media.length : 1
 }
 
 /** What the real server answers without asking Telegram; getFile only begins, and its transfer waits. */

@@ -64,9 +64,12 @@ export function renderMessage(cloud: Cloud, botId: number, chatId: number, messa
     text: message.text,
     entities: message.text === undefined ? undefined : entities,
     ...(message.media ? renderMedia(cloud, botId, message.media) : {}),
+    has_media_spoiler: message.media?.said?.has_spoiler,
     caption: message.caption,
     caption_entities: message.caption === undefined ? undefined : entities,
     link_preview_options: message.link_preview_disabled ? { is_disabled: true } : undefined,
+    quote: message.quote === undefined ? undefined : { text: message.quote, position: 0, is_manual: true },
+    has_protected_content: message.protected,
     reply_markup: message.inline_keyboard && { inline_keyboard: message.inline_keyboard },
   }
 }
@@ -86,6 +89,7 @@ function renderExternal(cloud: Cloud, botId: number, to: Message['external_reply
 
 function renderMedia(cloud: Cloud, botId: number, media: Media): Json {
   const file = (id: number) => renderFile(cloud, botId, media.kind, id)
+  const { has_spoiler: _, ...said } = media.said ?? {}
   const main = { ...file(media.file), ...announcedSize(media) }
   const mime = media.mime_type
   switch (media.kind) {
@@ -100,17 +104,30 @@ function renderMedia(cloud: Cloud, botId: number, media: Media): Json {
     }
     case 'video':
       return {
-        video: { ...main, width: 1280, height: 720, duration: 10, file_name: media.name, mime_type: mime },
+        video: {
+          ...main,
+          width: 1280,
+          height: 720,
+          duration: 10,
+          ...said,
+          file_name: media.name,
+          mime_type: mime,
+        },
       }
     case 'video_note':
       return { video_note: { ...main, length: 384, duration: 10 } }
     case 'voice':
-      return { voice: { ...main, duration: 10, mime_type: mime ?? 'audio/ogg' } }
+      return { voice: { ...main, duration: 10, ...said, mime_type: mime ?? 'audio/ogg' } }
     case 'audio':
-      return { audio: { ...main, duration: 10, file_name: media.name, mime_type: mime ?? 'audio/mpeg' } }
+      return {
+        audio: { ...main, duration: 10, ...said, file_name: media.name, mime_type: mime ?? 'audio/mpeg' },
+      }
     case 'animation': {
       const animation = { ...main, file_name: media.name, mime_type: mime ?? 'video/mp4' }
-      return { animation: { ...animation, width: 480, height: 270, duration: 3 }, document: animation }
+      return {
+        animation: { ...animation, width: 480, height: 270, duration: 3, ...said },
+        document: animation,
+      }
     }
     case 'document':
       return { document: { ...main, file_name: media.name, mime_type: mime } }

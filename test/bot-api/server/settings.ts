@@ -13,6 +13,8 @@ export type Settings = {
   flood_limits: boolean
   /** Whether the server reaches Telegram; while it does not, what its memory cannot answer has no answer. */
   is_connected: boolean
+  /** Whether the server is so new that it knows drafts (Bot API 9.5). */
+  drafts: boolean
   /** Files of which nothing more comes, by their unique id, once so many bytes are there. */
   stalled_files: Record<string, number>
 }
@@ -24,6 +26,7 @@ const DEFAULTS: Settings = {
   login_error: null,
   flood_limits: false,
   is_connected: true,
+  drafts: false,
   stalled_files: {},
 }
 

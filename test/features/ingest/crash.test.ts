@@ -143,7 +143,8 @@ test('a message that was on its way in a crash is found behind those that the bo
   for (const [at, { chat_id, message_id }] of others.entries()) {
     const message = { message_id, date: 0, chat: { id: chat_id, type: 'private' }, new_chat_title: 'title' }
     app.sql(
-      `UPDATE updates SET handled_at = NULL, tries = 0, body = json_object('update_id', update_id, 'message', json(?))
+      `UPDATE updates SET handled_at = NULL, tries = 0,
+         body = '{"update_id":' || update_id || ',"message":' || CAST(? AS TEXT) || '}'
        WHERE update_id = (SELECT update_id FROM updates ORDER BY update_id LIMIT 1 OFFSET ?)`,
       JSON.stringify(message),
       at,

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { cutName } from '../../../app/core/cut-name.ts'
-import { safeName } from '../../../app/features/ingest/file-name.ts'
+import { safeName } from '../../../app/telegram/file-name.ts'
 import type { StandIn } from '../../bot-api/client.ts'
 import { linkFor } from '../../helpers/chat.ts'
 import { nameIn } from '../../helpers/names.ts'

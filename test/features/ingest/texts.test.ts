@@ -7,9 +7,9 @@ import {
   progress,
   severalNotTaken,
   tooLarge,
-  unknownCommand,
   waiting,
 } from '../../../app/features/ingest/texts.ts'
+import { unknownCommand } from '../../../app/telegram/texts.ts'
 
 const file = { name: 'a<b>.bin', size: 1000 }
 

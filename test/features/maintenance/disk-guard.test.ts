@@ -1,6 +1,8 @@
 import test from 'ava'
 import type { BotContext } from '../../../app/context.ts'
 import { Health } from '../../../app/core/health.ts'
+import { Metrics } from '../../../app/core/metrics.ts'
+import { metrics } from '../../../app/declarations.ts'
 import { DiskGuard } from '../../../app/features/maintenance/disk-guard.ts'
 import { Notices } from '../../../app/features/maintenance/notices.ts'
 import type { DiskSpace } from '../../../app/store/index.ts'
@@ -15,7 +17,8 @@ function openGuard({ database, log }: Records) {
   const context = {
     log,
     database,
-    health: new Health(database),
+    health: new Health(database, [{ name: 'disk', of: 'bot' }]),
+    metrics: new Metrics(database, metrics),
     users: { administrators: async () => [1] },
     outbox: { post: async ({ text }: { text: string }) => void told.push(text) },
     store: { disks: async () => rooms },
@@ -28,7 +31,7 @@ function openGuard({ database, log }: Records) {
       return async (...spare: number[]) => {
         rooms = spare.map((spare, at) => room(['the store', 'the database'][at] ?? '', spare))
         await guard.look()
-        return (await context.health.read(['disk'])).disk?.ok
+        return (await context.health.read()).disk?.ok
       }
     },
   }

@@ -28,9 +28,9 @@ async function putLink({ links }: Depot, at: number): Promise<void> {
 
 /** Removes what is expired, as far as that uses a context. */
 async function sweep(depot: Depot, { grace = hour, clock = { isTrusted: true } } = {}) {
-  const { links, store, log, database } = depot
+  const { links, jobs, store, log, database } = depot
   const users = { administrators: async () => [] }
-  const context = { links, store, log, clock, database, users } as unknown as BotContext
+  const context = { links, jobs, store, log, clock, database, users } as unknown as BotContext
   const stuck = new StuckFiles(log, new Notices(context))
   return await removeExpired(context, { stuck, grace }, new AbortController().signal)
 }
@@ -90,7 +90,7 @@ test('more links than one batch go in one run', async (t) => {
 
 test('what cannot be removed holds up neither the rest of its batch nor the next ones, and is logged once', async (t) => {
   await using depot = await openDepot()
-  const { links, store, log, database } = depot
+  const { links, jobs, store, log, database } = depot
   for (let i = 0; i < 450; i++) {
     await putLink(depot, i)
     // More than a batch, all of them first in line: folders, which are not removed as files.
@@ -99,7 +99,7 @@ test('what cannot be removed holds up neither the rest of its batch nor the next
   const told: string[] = []
   const outbox = { post: async ({ text }: { text: string }) => void told.push(text) }
   const users = { administrators: async () => [1] }
-  const context = { links, store, log, database, users, outbox, clock: { isTrusted: true } }
+  const context = { links, jobs, store, log, database, users, outbox, clock: { isTrusted: true } }
   const stuck = new StuckFiles(log, new Notices(context as unknown as BotContext))
   const sweepAll = async () => {
     const signal = new AbortController().signal
