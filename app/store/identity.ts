@@ -39,10 +39,10 @@ const maxAsked = 200
  */
 export class Identity {
   readonly #root: string
-  readonly #database: Queries
+  readonly #database: Pick<Queries, 'query'>
   #recorded: string | undefined
 
-  constructor(root: string, database: Queries) {
+  constructor(root: string, database: Pick<Queries, 'query'>) {
     this.#root = root
     this.#database = database
   }
@@ -79,6 +79,11 @@ export class Identity {
       if (claims.sample.length > 0) return
     }
     await this.#join(marked)
+  }
+
+  /** Whether it holds files, and the database describes no store. */
+  async isUnknown(): Promise<boolean> {
+    return (await this.#read()) === undefined && (await this.#names()).length > 0
   }
 
   /** Why the store is not to be touched now; undefined when it is there, or `ifKnown`, when the database knows none. */

@@ -4,4 +4,13 @@ export { storeMigrations } from './migrations.ts'
 export { StoreAbsent } from './presence.ts'
 export { type Place, quarantineDays } from './quarantine.ts'
 export { storeSettings } from './settings.ts'
-export { type Expected, type Intake, type Kept, SizeMismatch, Store, TooLarge, whyAbsent } from './store.ts'
+export {
+  type Expected,
+  type Intake,
+  isUnknownTo,
+  type Kept,
+  SizeMismatch,
+  Store,
+  TooLarge,
+  whyAbsent,
+} from './store.ts'
