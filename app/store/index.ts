@@ -1,5 +1,5 @@
 export type { DiskSpace } from './disk-space.ts'
-export type { Claims } from './identity.ts'
+export { type Claims, renewIdentity } from './identity.ts'
 export { storeMigrations } from './migrations.ts'
 export { StoreAbsent } from './presence.ts'
 export { type Place, quarantineDays } from './quarantine.ts'
