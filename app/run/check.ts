@@ -9,8 +9,9 @@ import { codeOf, Unavailable } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { databaseModule, httpModule } from '../core/module.ts'
 import { migrations } from '../declarations.ts'
+import { hasLinks } from '../links/index.ts'
 import type { Role } from '../roles.ts'
-import { whyAbsent } from '../store/index.ts'
+import { isUnknownTo, whyAbsent } from '../store/index.ts'
 import { storeModule } from '../store/module.ts'
 
 interface Findings {
@@ -35,7 +36,8 @@ export async function findFaults(roles: Role[], settingsOf: SettingsOf, log: Log
     await using database = isNew ? undefined : await openQueries(ofDatabase, log)
     const rows = database ? await appliedTo(database) : []
     if (rows.length > 0) pending.push(...pendingChanges(rows, migrations))
-    if (database) faults.push(...breakingChanges(rows, migrations), ...(await absenceOf(storePath, database)))
+    if (database) faults.push(...breakingChanges(rows, migrations))
+    if (storePath !== undefined) faults.push(...(await storeFaults(storePath, database)))
   } catch (error) {
     const reason = error instanceof Unavailable ? error.message : codeOf(error)
     faults.push(`DATABASE_URL: ${nameOf(placeOf(ofDatabase))} cannot be read (${reason})`)
@@ -52,10 +54,15 @@ async function appliedTo(database: WebQueries): Promise<{ name: string; breaking
   return (await database.hasTable('migrations')) ? await database.query('SELECT * FROM migrations') : []
 }
 
-async function absenceOf(storePath: string | undefined, database: WebQueries): Promise<string[]> {
-  if (storePath === undefined) return []
-  const absence = (await database.hasTable('store')) ? await whyAbsent(storePath, database) : undefined
-  return absence === undefined ? [] : [`STORAGE_PATH: the store is not at ${storePath}: ${absence}`]
+async function storeFaults(storePath: string, database: WebQueries | undefined): Promise<string[]> {
+  const describing = database && (await database.hasTable('store')) ? database : undefined
+  const absence = describing && (await whyAbsent(storePath, describing))
+  if (absence !== undefined) return [`STORAGE_PATH: the store is not at ${storePath}: ${absence}`]
+  // A release before there were ids knows its store by its links.
+  if ((database && (await hasLinks(database))) || !(await isUnknownTo(describing, storePath))) return []
+  return [
+    `DATABASE_URL: this database is empty, and ${storePath} holds the files of another one. To take a database along: tgdepot move-database`,
+  ]
 }
 
 /** Whether a file is not there; other errors are the caller's. */

@@ -13,6 +13,7 @@ import { StartError } from '../core/errors.ts'
 import { counted } from '../core/format.ts'
 import type { Log } from '../core/log.ts'
 import { migrations } from '../declarations.ts'
+import { renewIdentity } from '../store/index.ts'
 import { requireDatabase } from './command.ts'
 
 /** Milliseconds after which a bot that gives no sign of life on a PostgreSQL database is none. */
@@ -57,11 +58,11 @@ export async function moveDatabase({ from, to, log }: Move): Promise<string> {
   }
   const fresh = owned.use(await openDatabase(to, migrations))
   owned.use(await fresh.lock())
-  const counts = await moveRows(old, fresh)
+  const counts = await moveRows(old, fresh, () => renewIdentity(fresh))
   const rows = [...counts.values()].reduce((sum, count) => sum + count, 0)
   return [
     `${counted(rows, 'row')} of ${counted(counts.size, 'table')} moved from ${source} to ${target}, and compared.`,
     'Now set DATABASE_URL to the new one, for the bot and the web role, and start them. The old one was not changed: keep',
-    'it until all works, and never start a bot with it again, which would know nothing of what came since.',
+    'it until all works. Once a bot has started with the new one, none starts with the old one any more.',
   ].join('\n')
 }

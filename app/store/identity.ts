@@ -20,6 +20,14 @@ export async function readMarker(root: string): Promise<string | undefined> {
   }
 }
 
+/**
+ * Has a database that was copied describe the store under an id of its own, which its first bot writes into the marker:
+ * from then on the old one is a stranger's, and cannot be worked with by mistake. Until then it still can.
+ */
+export async function renewIdentity(database: Queries): Promise<void> {
+  await database.query('UPDATE store SET replaces = id, id = $1', randomUUID())
+}
+
 /** What the links say of the files that should be in the store. */
 export interface Claims {
   /** Whether there ever was a link. */
@@ -39,10 +47,11 @@ const maxAsked = 200
  */
 export class Identity {
   readonly #root: string
-  readonly #database: Queries
+  readonly #database: Pick<Queries, 'query'>
   #recorded: string | undefined
+  #replaced: string | undefined
 
-  constructor(root: string, database: Queries) {
+  constructor(root: string, database: Pick<Queries, 'query'>) {
     this.#root = root
     this.#database = database
   }
@@ -60,9 +69,12 @@ export class Identity {
       throw new StartError(`STORAGE_PATH: ${this.#root} cannot be written to (${codeOf(error)})`)
     })
     if (recorded !== undefined) {
-      if (marked !== undefined && marked !== recorded)
-        throw this.#stranger('is the store of another database')
-      return
+      if (marked === undefined || marked === recorded) return
+      if (marked !== this.#replaced) throw this.#stranger('is the store of another database')
+      // From now on it is not the store of the database that was left.
+      return await this.#mark(recorded).catch((error) => {
+        throw new StartError(`STORAGE_PATH: ${this.#root} cannot be written to (${codeOf(error)})`)
+      })
     }
     const names = await this.#names()
     const isOurs = (await this.#holdsAny(claims.sample)) || (await claims.knowAny(names))
@@ -81,6 +93,11 @@ export class Identity {
     await this.#join(marked)
   }
 
+  /** Whether it holds files, and the database describes no store. */
+  async isUnknown(): Promise<boolean> {
+    return (await this.#read()) === undefined && (await this.#names()).length > 0
+  }
+
   /** Why the store is not to be touched now; undefined when it is there, or `ifKnown`, when the database knows none. */
   async absence({ ifKnown = false } = {}): Promise<string | undefined> {
     const recorded = this.#recorded ?? (await this.#read())
@@ -88,7 +105,7 @@ export class Identity {
     try {
       const marked = await readMarker(this.#root)
       if (marked === undefined) return 'its marker is not there'
-      return marked === recorded ? undefined : 'another store is in its place'
+      return marked === recorded || marked === this.#replaced ? undefined : 'another store is in its place'
     } catch (error) {
       return `its marker cannot be read (${codeOf(error)})`
     }
@@ -119,8 +136,10 @@ export class Identity {
   }
 
   async #read(): Promise<string | undefined> {
-    const [row] = await this.#database.query<Pick<StoreRow, 'id'>>('SELECT id FROM store')
+    // All columns: who looks before an upgrade finds one less.
+    const [row] = await this.#database.query<StoreRow>('SELECT * FROM store')
     this.#recorded = row?.id
+    this.#replaced = row?.replaces ?? undefined
     return this.#recorded
   }
 

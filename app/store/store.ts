@@ -55,6 +55,11 @@ export async function whyAbsent(root: string, database: Queries): Promise<string
   return await new Identity(root, database).absence({ ifKnown: true })
 }
 
+/** Whether the folder is a store with files, and this database, which is a new one if any, describes none. */
+export async function isUnknownTo(database: Queries | undefined, root: string): Promise<boolean> {
+  return await new Identity(root, database ?? { query: async () => [] }).isUnknown()
+}
+
 /**
  * Bytes under a UUID. Every UUID is a name of its own on its inode, so the file system counts the references: the
  * room comes back with the last name. A name appears only when all its bytes are on the disk.

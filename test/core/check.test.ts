@@ -2,6 +2,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { startBotApi } from '../bot-api/client.ts'
+import { linkFor } from '../helpers/chat.ts'
 import { createApp, startApp } from '../helpers/start-app.ts'
 
 const example = join(import.meta.dirname, '../../deploy/env.example')
@@ -34,6 +35,23 @@ test('of a store that is not there the role that touches it complains, and no ot
     app.command('--check bot', { TELEGRAM_BOT_TOKEN: api.token }),
   )
   t.regex(error?.stderr ?? '', /^STORAGE_PATH: the store is not at .*\n$/)
+})
+
+test('of a new database beside the files of another one the role that would be stopped by it complains', async (t) => {
+  await using api = await startBotApi()
+  await using app = await startApp({ api })
+  await linkFor(api, await api.sendFile())
+  await app.kill('SIGTERM')
+  const check = (env: Record<string, string>) =>
+    app.command('--check bot', { TELEGRAM_BOT_TOKEN: api.token, ...env })
+  t.is(await check({}), '')
+  const error = await t.throwsAsync<Error & { stderr: string }>(
+    check({ DATABASE_URL: `sqlite:${join(app.dir, 'mistyped.sqlite')}` }),
+  )
+  t.regex(
+    error?.stderr ?? '',
+    /^DATABASE_URL: this database is empty, and .* holds the files of another one\./,
+  )
 })
 
 test('a check of a database that is older than the release says what it lacks, and is no fault', async (t) => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { promisify } from 'node:util'
 import type { StandIn } from '../bot-api/client.ts'
+import { askPostgres } from './ask-postgres.ts'
 import { databaseIn } from './database-in.ts'
 import { type HttpAnswer, httpGet } from './http-get.ts'
 import { until } from './until.ts'
@@ -260,12 +261,6 @@ const running = new Set<ChildProcess>()
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
-
-function askPostgres(url: string, statement: string, parameters: SQLInputValue[]): unknown[] {
-  const program = join(import.meta.dirname, 'ask-postgres.ts')
-  const words = [program, url, statement, JSON.stringify(parameters)]
-  return JSON.parse(execFileSync(process.execPath, words, { encoding: 'utf8' }))
-}
 
 function parseLines(output: string): LogLine[] {
   const complete = output.slice(0, output.lastIndexOf('\n') + 1)

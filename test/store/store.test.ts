@@ -19,7 +19,14 @@ import { Readable } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
 import { StartError } from '../../app/core/errors.ts'
 import { thisWorker } from '../../app/core/worker.ts'
-import { SizeMismatch, Store, StoreAbsent, TooLarge } from '../../app/store/index.ts'
+import {
+  renewIdentity,
+  SizeMismatch,
+  Store,
+  StoreAbsent,
+  TooLarge,
+  whyAbsent,
+} from '../../app/store/index.ts'
 import { onPostgres } from '../helpers/database-in.ts'
 import { openRecords } from '../helpers/records.ts'
 
@@ -309,6 +316,30 @@ test('what is set aside twice under one name is there twice, and two names of on
   t.false(await quarantine.put(place, now), 'nothing is left')
   t.true(await quarantine.takeBack(place))
   t.false(await quarantine.takeBack(place), 'one is in its place')
+})
+
+test('of a database and the copy to which it was moved one has the store: the copy, from its first start on', async (t) => {
+  await using left = await openRecords()
+  await using moved = await openRecords()
+  const root = join(left.dir, 'store')
+  const claims = async () => ({ any: false, sample: [], knowAny: async () => false })
+  const open = async ({ database, log }: typeof left) => {
+    const store = new Store(at(root), log)
+    store.attach(database)
+    await store.open(claims)
+    return store
+  }
+  await open(left)
+  const [row] = await left.database.query<{ id: string }>('SELECT id FROM store')
+  await moved.database.query('INSERT INTO store (id, recorded_at) VALUES ($1, 1)', row?.id)
+  await renewIdentity(moved.database)
+  t.is(await whyAbsent(root, moved.database), undefined)
+  t.true((await open(left)).isThere, 'as long as the copy was not started')
+
+  t.true((await open(moved)).isThere)
+  await t.throwsAsync(open(left), { message: /is the store of another database/ })
+  t.is(await whyAbsent(root, left.database), 'another store is in its place')
+  t.true((await open(moved)).isThere, 'again')
 })
 
 test('several who look at the same moment at a store that was not introduced yet give it one id', async (t) => {

@@ -20,10 +20,14 @@ interface Moved {
 
 /**
  * Copies all rows of a database into an empty one that has the same tables, in one transaction: when it returns all is
- * there, checked by counts and sums; when it throws, nothing. Returns how many rows each table has.
+ * there, checked by counts and sums, and `arrived` is done within it; when it throws, nothing. Returns how many rows each table has.
  * @throws StartError
  */
-export async function moveRows(from: Database, to: Database): Promise<Map<string, number>> {
+export async function moveRows(
+  from: Database,
+  to: Database,
+  arrived: () => Promise<void>,
+): Promise<Map<string, number>> {
   if (from.newer.length > 0) {
     const names = from.newer.join(', ')
     throw new StartError(`a newer release has changed the database (${names}); use that one to move it`)
@@ -49,6 +53,7 @@ export async function moveRows(from: Database, to: Database): Promise<Map<string
       counts.set(table.name, Number(was.count))
       if (to.dialect === 'postgres') await countOn(to, table)
     }
+    await arrived()
   })
   return counts
 }
